@@ -1,0 +1,170 @@
+//! The API that all servers share.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as Body};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::admission::{Caller, From, cookie_name};
+use super::body::{Json, JsonBytes};
+use super::problem::{retry_after, status};
+use super::{Problem, Site};
+use crate::auth::Token;
+use crate::chat::{Answer, Chat};
+use crate::ids::{ConversationId, IdError};
+use crate::limits::Limits;
+use crate::model::User;
+use crate::protocol::{Outcome, Reply};
+use crate::refusal::{Code, Refusal};
+use crate::text::Password;
+
+/// The most messages in a page of history, and the number that is given when none is asked for.
+const PAGE: usize = 200;
+const DEFAULT_PAGE: usize = 50;
+
+/// A name and a password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credentials {
+    name: String,
+    password: Password,
+}
+
+pub(super) async fn register(
+    State(chat): State<Chat>,
+    From(address): From,
+    Json(Credentials { name, password }): Json<Credentials>,
+) -> Result<Response, Problem> {
+    let (user, token) = chat.register(name, password, address).await?;
+    Ok(signed_in(StatusCode::CREATED, &chat, &user, &token))
+}
+
+pub(super) async fn login(
+    State(chat): State<Chat>,
+    From(address): From,
+    Json(Credentials { name, password }): Json<Credentials>,
+) -> Result<Response, Problem> {
+    let (user, token) = chat.sign_in(name, password, address).await?;
+    Ok(signed_in(StatusCode::OK, &chat, &user, &token))
+}
+
+/// The token for programs, and the cookie for browsers, whose `EventSource` and `WebSocket` cannot set headers.
+fn signed_in(status: StatusCode, chat: &Chat, user: &User, token: &Token) -> Response {
+    let lifetime = chat.limits().sign_in_lifetime.as_secs();
+    let cookie = set_cookie(chat, token.as_str(), lifetime);
+    (status, cookie, no_store(json!({"user": user, "token": token}))).into_response()
+}
+
+/// `Set-Cookie`: out of reach of scripts, and sent only from pages of this very site ([RFC 6265bis §5.6.7]).
+///
+/// [RFC 6265bis §5.6.7]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
+fn set_cookie(chat: &Chat, value: &str, max_age: u64) -> [(header::HeaderName, String); 1] {
+    let name = cookie_name(chat);
+    let cookie = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age}");
+    [(header::SET_COOKIE, cookie)]
+}
+
+pub(super) async fn logout(State(chat): State<Chat>, Caller(sign_in): Caller) -> Result<Response, Problem> {
+    chat.sign_out(sign_in).await?;
+    Ok((StatusCode::NO_CONTENT, set_cookie(&chat, "", 0)).into_response())
+}
+
+pub(super) async fn snapshot(State(chat): State<Chat>, Caller(caller): Caller) -> Result<Response, Problem> {
+    Ok(no_store(chat.snapshot(caller.user).await?))
+}
+
+pub(super) async fn users(State(chat): State<Chat>, _: Caller) -> Result<Response, Problem> {
+    Ok(no_store(json!({"users": chat.users().await?})))
+}
+
+pub(super) async fn groups(State(chat): State<Chat>, Caller(caller): Caller) -> Result<Response, Problem> {
+    Ok(no_store(json!({"groups": chat.groups(caller.user).await?})))
+}
+
+/// Which page of history.
+#[derive(Deserialize)]
+pub(super) struct Which {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn history(
+    State(chat): State<Chat>,
+    Caller(caller): Caller,
+    Path(conversation): Path<String>,
+    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Problem> {
+    let conversation: ConversationId = conversation
+        .parse()
+        .map_err(|error: IdError| Refusal::new(Code::UnknownConversation, error.to_string()))?;
+    let Query(Which { before, limit }) =
+        which.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
+    let limit = limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=PAGE).contains(&limit) {
+        return Err(Refusal::new(Code::BadRequest, format!("limit must be between 1 and {PAGE}")).into());
+    }
+    Ok(no_store(chat.history(caller.user, conversation, before, limit).await?))
+}
+
+/// One request or an array of them: the same JSON that a WebSocket carries, answered with the same replies.
+pub(super) async fn commands(
+    State(chat): State<Chat>,
+    Caller(caller): Caller,
+    JsonBytes(json): JsonBytes,
+) -> Result<Response, Problem> {
+    if json.trim_ascii_start().first() == Some(&b'[') {
+        let requests: Vec<&RawValue> = serde_json::from_slice(&json).map_err(Refusal::from)?;
+        if requests.len() > Limits::REQUESTS_IN_FLIGHT {
+            let what = format!("an array has at most {} requests", Limits::REQUESTS_IN_FLIGHT);
+            return Err(Refusal::new(Code::TooLarge, what).into());
+        }
+        // All take their place in order before any of them is waited for: one commit may hold them all.
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(chat.submit(caller.user, request.get().as_bytes()).await.map_err(Refusal::from)?);
+        }
+        let mut replies = Vec::with_capacity(answers.len());
+        for answer in answers {
+            replies.push(finish(answer).await);
+        }
+        return Ok(no_store(replies));
+    }
+    let answer = chat.submit(caller.user, &json).await.map_err(Refusal::from)?;
+    let reply = finish(answer).await;
+    let Outcome::Refusal(refusal) = &reply.outcome else { return Ok(no_store(reply)) };
+    let (status, wait) = (status(refusal), retry_after(refusal));
+    let mut response = (status, no_store(&reply)).into_response();
+    if let Some(wait) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, wait);
+    }
+    Ok(response)
+}
+
+async fn finish(mut answer: Answer) -> Reply {
+    poll_fn(|cx| answer.poll(cx)).await
+}
+
+pub(super) async fn transports(Extension(site): Extension<Arc<Site>>) -> Response {
+    no_store(json!({"transports": site.transports}))
+}
+
+pub(super) async fn healthz() -> Response {
+    no_store(json!({"status": "ok"}))
+}
+
+pub(super) async fn metrics(State(chat): State<Chat>) -> impl IntoResponse {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4");
+    ([(header::CONTENT_TYPE, kind)], Bytes::from(chat.metrics().render()))
+}
+
+/// JSON that nobody may keep: it is about one person, at one moment.
+fn no_store(value: impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Body(value)).into_response()
+}

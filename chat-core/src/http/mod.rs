@@ -1,0 +1,93 @@
+//! What every server shares over HTTP: reads are resources, requests are posted, errors are problem documents.
+
+mod admission;
+mod api;
+mod body;
+mod origin;
+mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::routing::{get, post};
+use axum::{Extension, Router, middleware};
+use serde::Serialize;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::chat::Chat;
+use crate::metrics::WireMetrics;
+use crate::refusal::{Code, Refusal};
+
+pub use admission::Admission;
+pub(crate) use admission::Origination;
+pub use origin::Origins;
+pub use problem::Problem;
+
+/// What the servers of one launch know of each other.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// The pages that may use these servers.
+    pub origins: Origins,
+    /// Where each transport is served.
+    pub transports: Vec<Listing>,
+}
+
+/// One transport of this launch.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listing {
+    /// Its name.
+    pub name: &'static str,
+    /// Its port, on the host that the page came from.
+    pub port: u16,
+}
+
+/// All routes of a server: the shared ones, those of its transport, and pages for people.
+pub(crate) fn router(
+    chat: &Chat,
+    site: Site,
+    wire: Arc<WireMetrics>,
+    transport: Router<Chat>,
+    pages: Router<Chat>,
+) -> Router {
+    let site = Arc::new(site);
+    let api = Router::new()
+        .route("/api/register", post(api::register))
+        .route("/api/login", post(api::login))
+        .route("/api/logout", post(api::logout))
+        .route("/api/snapshot", get(api::snapshot))
+        .route("/api/users", get(api::users))
+        .route("/api/groups", get(api::groups))
+        .route("/api/conversations/{id}/messages", get(api::history))
+        .route("/api/commands", post(api::commands))
+        .route("/api/transports", get(api::transports))
+        .merge(transport)
+        .layer(middleware::from_fn_with_state(chat.clone(), origin::guard))
+        .layer(cors(Arc::clone(&site)));
+    Router::new()
+        .route("/healthz", get(api::healthz))
+        .route("/metrics", get(api::metrics))
+        .merge(api)
+        .merge(pages)
+        .fallback(async || Problem(Refusal::new(Code::NotFound, "there is nothing at this path")))
+        .method_not_allowed_fallback(async || {
+            Problem(Refusal::new(Code::MethodNotAllowed, "this path answers to another method"))
+        })
+        .layer(Extension(wire))
+        .layer(Extension(site))
+        .with_state(chat.clone())
+}
+
+/// Lets the pages of this launch read from each other's ports ([the CORS protocol]); nobody else's.
+///
+/// [the CORS protocol]: https://fetch.spec.whatwg.org/#http-cors-protocol
+fn cors(site: Arc<Site>) -> CorsLayer {
+    let listed = move |origin: &HeaderValue, _: &axum::http::request::Parts| site.origins.lists(origin);
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(listed))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("last-event-id")])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(Duration::from_hours(1))
+}

@@ -1,0 +1,79 @@
+//! Which pages may use a server: a browser sends the sign-in cookie along with any page's request, and lets
+//! any page open a WebSocket ([RFC 6455 §10.2]), so the server has to look where a request comes from.
+//!
+//! [RFC 6455 §10.2]: https://www.rfc-editor.org/rfc/rfc6455#section-10.2
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::Extension;
+use std::sync::Arc;
+
+use super::admission::cookie;
+use super::{Problem, Site};
+use crate::chat::Chat;
+use crate::refusal::{Code, Refusal};
+
+/// The origins ([RFC 6454]) whose pages may use a server.
+///
+/// [RFC 6454]: https://www.rfc-editor.org/rfc/rfc6454
+#[derive(Debug, Clone, Default)]
+pub struct Origins(HashSet<String>);
+
+impl Origins {
+    /// The origins of pages that servers at these addresses serve themselves, and others by name.
+    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, others: impl IntoIterator<Item = String>) -> Self {
+        let mut origins: HashSet<String> = others.into_iter().collect();
+        for address in addresses {
+            origins.insert(format!("http://{address}"));
+            if address.ip().is_loopback() || address.ip().is_unspecified() {
+                let port = address.port();
+                for host in ["localhost", "127.0.0.1", "[::1]"] {
+                    origins.insert(format!("http://{host}:{port}"));
+                }
+            }
+        }
+        Self(origins)
+    }
+
+    /// Whether pages of this origin may use the server.
+    pub(super) fn lists(&self, origin: &HeaderValue) -> bool {
+        origin.to_str().is_ok_and(|origin| self.0.contains(origin))
+    }
+}
+
+/// Turns away what a foreign page sent.
+pub(super) async fn guard(
+    State(chat): State<Chat>,
+    Extension(site): Extension<Arc<Site>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let allowed = match headers.get(header::ORIGIN) {
+        Some(origin) => site.origins.lists(origin),
+        // Not a browser, or a GET that a browser sends within one origin.
+        None if changes_something(&request) => cookie(headers, &chat).is_none(),
+        None => !is_foreign_fetch(headers),
+    };
+    if allowed {
+        return next.run(request).await;
+    }
+    let what = "a page of another origin sent this; list its origin with --origin if it may use this server";
+    Problem(Refusal::new(Code::ForeignOrigin, what)).into_response()
+}
+
+/// A POST, or the opening of a WebSocket, on which commands may travel.
+fn changes_something(request: &Request) -> bool {
+    request.method() == Method::POST || request.headers().contains_key(header::UPGRADE)
+}
+
+/// [Fetch metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header): what browsers say of requests
+/// that carry no Origin.
+fn is_foreign_fetch(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
+}

@@ -1,0 +1,299 @@
+//! A user's newest events in memory, and the subscriptions that read them after a cursor.
+//!
+//! The inbox is the only buffer between the chat and a client, and it is bounded: what no longer fits is
+//! read from the store. There is no queue per connection, so nobody waits for a slow client.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
+use crate::limits::Limits;
+use crate::protocol::{Event, Frame, ResetReason};
+use crate::refusal::Close;
+use crate::store::{Page, ReadError, Store};
+
+/// Unlogged frames kept for those who poll: people type in few conversations at once.
+const UNLOGGED: usize = 64;
+
+/// Presence frames kept for those who poll; older ones are summed up as "read the list again".
+const PRESENCES: usize = 16;
+
+/// How long somebody counts as typing after they said so.
+const TYPING: Duration = Duration::from_secs(6);
+
+/// What an unlogged frame is about: of each subject only the newest one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Changes, so each of them counts.
+    Presence,
+    /// Somebody types somewhere.
+    Typing(ConversationId, UserId),
+}
+
+/// A frame that never reaches the log.
+struct Unlogged {
+    number: u64,
+    subject: Subject,
+    told: Instant,
+    frame: Arc<Frame>,
+}
+
+/// The newest events of one user.
+pub(crate) struct Inbox {
+    user: UserId,
+    max_events: usize,
+    max_bytes: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Everything visible after the floor is in the ring; what is older is the store's to give.
+    floor: Position,
+    ring: VecDeque<Arc<Frame>>,
+    ring_bytes: usize,
+    /// Unlogged frames up to this number were told before there was this inbox.
+    unlogged_floor: u64,
+    unlogged: VecDeque<Unlogged>,
+    waiting: Waiting,
+}
+
+impl Inbox {
+    /// An inbox for events after `floor` and unlogged frames after `unlogged_floor`.
+    pub(crate) fn new(user: UserId, floor: Position, unlogged_floor: u64, limits: &Limits) -> Self {
+        Self {
+            user,
+            max_events: limits.inbox_events,
+            max_bytes: limits.inbox_bytes,
+            state: Mutex::new(State {
+                floor,
+                ring: VecDeque::new(),
+                ring_bytes: 0,
+                unlogged_floor,
+                unlogged: VecDeque::new(),
+                waiting: Vec::new(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the next logged event. A pointer is pushed; the frame is shared with all who get it.
+    ///
+    /// Whoever waits is to be woken by the caller, once all that came with this event is in its place.
+    pub(crate) fn append(&self, frame: &Arc<Frame>, waiting: &mut Waiting) {
+        let mut state = self.state();
+        state.ring_bytes += frame.json().len();
+        state.ring.push_back(Arc::clone(frame));
+        while state.ring.len() > self.max_events || state.ring_bytes > self.max_bytes {
+            let Some(oldest) = state.ring.pop_front() else { break };
+            state.ring_bytes -= oldest.json().len();
+            state.floor = oldest.position().unwrap_or(state.floor);
+        }
+        waiting.append(&mut state.waiting);
+    }
+
+    /// Adds an unlogged frame, like [`append`](Self::append). `number` rises over all inboxes of the process.
+    pub(crate) fn tell(&self, number: u64, subject: Subject, frame: &Arc<Frame>, waiting: &mut Waiting) {
+        let mut state = self.state();
+        let (now, unlogged) = (Instant::now(), &mut state.unlogged);
+        unlogged.retain(|known| match known.subject {
+            Subject::Presence => true,
+            Subject::Typing(..) => known.subject != subject && now.duration_since(known.told) < TYPING,
+        });
+        unlogged.push_back(Unlogged { number, subject, told: now, frame: Arc::clone(frame) });
+        if unlogged.iter().filter(|known| known.subject == Subject::Presence).count() > PRESENCES {
+            unlogged.retain(|known| known.subject != Subject::Presence);
+            let frame = Frame::of_event(&Event::Presence { online: None, offline: None, refetch: true });
+            unlogged.push_back(Unlogged { number, subject: Subject::Presence, told: now, frame });
+        }
+        while unlogged.len() > UNLOGGED {
+            unlogged.pop_front();
+        }
+        waiting.append(&mut state.waiting);
+    }
+
+    /// Whether unlogged frames after this number are still known.
+    pub(crate) fn remembers(&self, number: u64) -> bool {
+        number >= self.state().unlogged_floor
+    }
+}
+
+/// The subscriptions that wait for something: their numbers and wakers.
+pub(crate) type Waiting = Vec<(u64, Waker)>;
+
+/// Some frames, ready to be put on a wire in one write.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The frames, in order; never none.
+    pub frames: Vec<Arc<Frame>>,
+    /// Where the client is once it has them.
+    pub cursor: Option<Cursor>,
+    /// Whether more is waiting already.
+    pub more: bool,
+}
+
+/// Why a subscription cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The cursor is of no use.
+    Reset(ResetReason),
+    /// The connection ends, and the same cursor may be tried again.
+    Close(Close),
+}
+
+type Reading = Pin<Box<dyn Future<Output = Result<Page, ReadError>> + Send>>;
+
+/// One reader of an inbox, with a place of its own.
+pub(crate) struct Subscription {
+    inbox: Arc<Inbox>,
+    store: Store,
+    /// What all inboxes have been given, set after they were.
+    published: Arc<AtomicU64>,
+    /// Tells this reader's waker from the others'.
+    number: u64,
+    position: Position,
+    seen: Mark,
+    /// Goes out before anything else: the presence of the moment, for a client that missed changes.
+    first: Option<Arc<Frame>>,
+    /// The page that the store is reading, if the ring does not reach back far enough.
+    reading: Option<Reading>,
+}
+
+impl Subscription {
+    pub(crate) fn new(
+        inbox: Arc<Inbox>,
+        store: Store,
+        published: Arc<AtomicU64>,
+        number: u64,
+        (position, seen): (Position, Mark),
+        first: Option<Arc<Frame>>,
+    ) -> Self {
+        Self { inbox, store, published, number, position, seen, first, reading: None }
+    }
+
+    /// Where the client is.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { mark: Some(self.seen), ..self.store.cursor(self.position) }
+    }
+
+    /// Moves a client that has seen everything on to where the log is, past what is not for it.
+    pub(crate) fn catch_up(&mut self) -> Cursor {
+        // In this order: what was published before the look at the inbox is in the inbox.
+        let published = Position(self.published.load(Ordering::Acquire));
+        let state = self.inbox.state();
+        let seen_all =
+            state.floor <= self.position && state.ring.back().and_then(|f| f.position()) <= Some(self.position);
+        drop(state);
+        if seen_all && self.reading.is_none() {
+            self.position = self.position.max(published);
+        }
+        self.cursor()
+    }
+
+    /// Whether the store is being asked; until it has answered, nobody knows whether there is something.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// The next events after this reader's place, at most a batch of them.
+    pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Batch, Lost>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let Poll::Ready(page) = reading.as_mut().poll(cx) else { return Poll::Pending };
+                self.reading = None;
+                match self.turn(page) {
+                    Ok(batch) if batch.frames.is_empty() => continue,
+                    result => return Poll::Ready(result),
+                }
+            }
+            let mut state = self.inbox.state();
+            if self.position < state.floor {
+                let (user, after, upto) = (self.inbox.user, self.position, state.floor);
+                drop(state);
+                let store = self.store.clone();
+                self.reading =
+                    Some(Box::pin(async move { store.page(user, after, upto, Limits::BATCH_FRAMES).await }));
+                continue;
+            }
+            let mut batch = Batch::default();
+            batch.frames.extend(self.first.take());
+            let unread = state.ring.partition_point(|frame| frame.position() <= Some(self.position));
+            batch.more = take_some(&mut batch.frames, state.ring.range(unread..));
+            if let Some(position) = batch.frames.iter().rev().find_map(|frame| frame.position()) {
+                self.position = position;
+            }
+            if !batch.more {
+                let new = |unlogged: &&Unlogged| unlogged.number > self.seen.number;
+                let now = Instant::now();
+                for unlogged in state.unlogged.iter().filter(new) {
+                    let stale = unlogged.subject != Subject::Presence
+                        && now.duration_since(unlogged.told) >= TYPING;
+                    if !stale {
+                        batch.frames.push(Arc::clone(&unlogged.frame));
+                    }
+                }
+                self.seen.number =
+                    state.unlogged.back().map_or(self.seen.number, |last| last.number.max(self.seen.number));
+            }
+            if batch.frames.is_empty() {
+                state.waiting.retain(|(number, _)| *number != self.number);
+                state.waiting.push((self.number, cx.waker().clone()));
+                return Poll::Pending;
+            }
+            drop(state);
+            batch.cursor = Some(self.cursor());
+            return Poll::Ready(Ok(batch));
+        }
+    }
+
+    /// A page from the store as a batch.
+    fn turn(&mut self, page: Result<Page, ReadError>) -> Result<Batch, Lost> {
+        let page = page.map_err(|error| {
+            tracing::error!(%error, "events could not be read from the log");
+            Lost::Close(Close::ServerError)
+        })?;
+        if self.position < page.trimmed {
+            return Err(Lost::Reset(ResetReason::Expired));
+        }
+        let mut batch = Batch::default();
+        let cut = take_some(&mut batch.frames, page.frames.iter());
+        self.position = match batch.frames.last().and_then(|frame| frame.position()) {
+            Some(last) if cut => last,
+            _ => page.upto,
+        };
+        batch.more = cut || self.inbox.state().has_after(self.position);
+        batch.cursor = Some(self.cursor());
+        Ok(batch)
+    }
+}
+
+impl State {
+    fn has_after(&self, position: Position) -> bool {
+        position < self.floor || self.ring.back().and_then(|frame| frame.position()) > Some(position)
+    }
+}
+
+/// Takes frames until a batch is full; `true`: some were left.
+fn take_some<'a>(batch: &mut Vec<Arc<Frame>>, frames: impl Iterator<Item = &'a Arc<Frame>>) -> bool {
+    let mut bytes: usize = batch.iter().map(|frame| frame.json().len()).sum();
+    for frame in frames {
+        bytes += frame.json().len();
+        if batch.len() == Limits::BATCH_FRAMES || (bytes > Limits::BATCH_BYTES && !batch.is_empty()) {
+            return true;
+        }
+        batch.push(Arc::clone(frame));
+    }
+    false
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.inbox.state().waiting.retain(|(number, _)| *number != self.number);
+    }
+}

@@ -1,0 +1,125 @@
+//! The transport without a wire: the chat in the same process, the floor of every comparison.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::auth::Token;
+use crate::chat::Chat;
+use crate::client::{Client, ClientError, Server, Target};
+use crate::duplex::{DuplexEvents, DuplexSender, duplex};
+use crate::ids::Cursor;
+use crate::inbox::Batch;
+use crate::limits::Limits;
+use crate::metrics::WireMetrics;
+use crate::protocol::Frame;
+use crate::refusal::Close;
+use crate::transport::Transport;
+
+/// A server without a wire. Its routes are only the shared ones.
+pub struct MemoryServer;
+
+impl Server for MemoryServer {
+    const NAME: &'static str = "memory";
+    type Client = MemoryClient;
+
+    fn routes() -> Router<Chat> {
+        Router::new()
+    }
+}
+
+/// The server's end: a queue that holds one batch.
+struct MemoryTransport {
+    down: mpsc::Sender<Vec<Arc<Frame>>>,
+    up: mpsc::Receiver<Bytes>,
+    wire: Arc<WireMetrics>,
+    limits: Limits,
+}
+
+/// The client has gone, or takes too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the client no longer takes what it gets")]
+struct Gone;
+
+impl Transport for MemoryTransport {
+    type Error = Gone;
+
+    fn patience(&self) -> Duration {
+        self.limits.keep_alive
+    }
+
+    async fn deliver(&mut self, batch: &Batch) -> Result<ControlFlow<()>, Gone> {
+        self.put(batch.frames.clone()).await
+    }
+
+    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<()>, Gone> {
+        self.put(vec![Frame::tick(cursor)]).await
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, Gone> {
+        Ok(self.up.recv().await)
+    }
+
+    async fn close(&mut self, why: Close, _: Option<&Cursor>) -> Result<(), Gone> {
+        self.put(vec![Frame::close(why)]).await.map(drop)
+    }
+}
+
+impl MemoryTransport {
+    /// There is no socket that could watch over the client's pace, so the transport does it.
+    async fn put(&mut self, frames: Vec<Arc<Frame>>) -> Result<ControlFlow<()>, Gone> {
+        match timeout(self.limits.write_timeout, self.down.send(frames)).await {
+            Ok(Ok(())) => Ok(ControlFlow::Continue(())),
+            Ok(Err(_)) => Err(Gone),
+            Err(_) => {
+                self.wire.closed(Close::Slow);
+                Err(Gone)
+            }
+        }
+    }
+}
+
+/// The client's end.
+pub struct MemoryClient;
+
+impl Client for MemoryClient {
+    type Sender = DuplexSender;
+    type Events = DuplexEvents;
+
+    async fn connect(
+        target: &Target,
+        token: &Token,
+        after: Option<Cursor>,
+    ) -> Result<(DuplexSender, DuplexEvents), ClientError> {
+        let elsewhere = || ClientError::Disconnected("the chat is not in this process".to_owned());
+        let chat = target.chat().ok_or_else(elsewhere)?;
+        let wire = chat.metrics().wire(MemoryServer::NAME);
+        let sign_in = chat.authenticate(token).await?;
+        let session = chat.session(sign_in, after, Arc::clone(&wire), None).await?;
+
+        let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
+        let (up, requests) = mpsc::channel(1);
+        let (sender, events, sorter) = duplex(up, after);
+        let limits = chat.limits().clone();
+        tokio::spawn(async move {
+            let mut transport = MemoryTransport { down, up: requests, wire, limits };
+            // A client that has gone needs no word about it.
+            let _ = session.serve(&mut transport).await;
+        });
+        tokio::spawn(async move {
+            while let Some(frames) = frames.recv().await {
+                for frame in frames {
+                    if sorter.sort(frame.json()).await.is_break() {
+                        return;
+                    }
+                }
+            }
+        });
+        Ok((sender, events))
+    }
+}

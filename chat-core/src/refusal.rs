@@ -1,0 +1,302 @@
+//! Saying no: one list of codes for every wire, and the codes that close a connection.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::TextError;
+
+/// Declares the refusals once: the code that programs read and the HTTP status that goes with it.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal;)*) => {
+        /// Why something was refused. The names are stable: programs decide by them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code, for documents and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The name on the wire.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status that a refusal with this code has ([RFC 9110 §15]).
+            ///
+            /// [RFC 9110 §15]: https://www.rfc-editor.org/rfc/rfc9110#section-15
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not JSON, an unknown field, a missing one, a wrong type, a malformed cursor or number.
+    BadRequest = "bad_request", 400;
+    /// No sign-in came with the request, or one that is unknown, expired or ended.
+    Unauthenticated = "unauthenticated", 401;
+    /// The name and the password do not belong together.
+    WrongCredentials = "wrong_credentials", 401;
+    /// A page of another site sent this.
+    ForeignOrigin = "foreign_origin", 403;
+    /// Only members may do that.
+    NotAMember = "not_a_member", 403;
+    /// No such path.
+    NotFound = "not_found", 404;
+    /// No such user.
+    UnknownUser = "unknown_user", 404;
+    /// No such conversation, or somebody else's direct one.
+    UnknownConversation = "unknown_conversation", 404;
+    /// The path exists, but not for this method.
+    MethodNotAllowed = "method_not_allowed", 405;
+    /// Somebody has this name already, in whatever case.
+    NameTaken = "name_taken", 409;
+    /// The `cid` already stands for something else.
+    KeyReuse = "key_reuse", 409;
+    /// The body is longer than a frame may be.
+    TooLarge = "too_large", 413;
+    /// The body is not announced as `application/json`.
+    UnsupportedMediaType = "unsupported_media_type", 415;
+    /// A name that breaks the rules for names.
+    InvalidName = "invalid_name", 422;
+    /// A password that breaks the rules for passwords.
+    InvalidPassword = "invalid_password", 422;
+    /// A text that breaks the rules for texts.
+    InvalidText = "invalid_text", 422;
+    /// A `cid` that breaks the rules for cids.
+    InvalidCid = "invalid_cid", 422;
+    /// A `request_id` that is too long.
+    InvalidRequestId = "invalid_request_id", 422;
+    /// A direct message to oneself.
+    InvalidRecipient = "invalid_recipient", 422;
+    /// A direct conversation cannot be joined or left.
+    NotAGroup = "not_a_group", 422;
+    /// More than the limits allow; `retry_after_ms` says when to come back.
+    RateLimited = "rate_limited", 429;
+    /// This user has as many connections as one user may have.
+    TooManyConnections = "too_many_connections", 429;
+    /// The server failed; its log says how.
+    Internal = "internal", 500;
+    /// The queue for password hashing, or the server's connections, are full for the moment.
+    Busy = "busy", 503;
+    /// The disk does not take what should be written; nothing was acknowledged.
+    StorageUnavailable = "storage_unavailable", 503;
+    /// The server is going away.
+    ShuttingDown = "shutting_down", 503;
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.as_str() == text)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("unknown code {text:?}")))
+    }
+}
+
+/// A reply that says no: why, for programs and for people, and when to try again if that may help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Why, for programs.
+    pub code: Code,
+    /// What was wrong and what to do, for people.
+    pub message: Cow<'static, str>,
+    /// When trying again may succeed, in milliseconds; `None`: it never will.
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Refusal {
+    /// A refusal for good.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), retry_after_ms: None }
+    }
+
+    /// A refusal for now.
+    pub fn retry_after(code: Code, wait: Duration, message: impl Into<Cow<'static, str>>) -> Self {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self { code, message: message.into(), retry_after_ms: Some(wait_ms) }
+    }
+
+    /// The disk failed: nothing of the command has happened.
+    pub(crate) fn storage_unavailable() -> Self {
+        Self::retry_after(
+            Code::StorageUnavailable,
+            Duration::from_secs(1),
+            "the server cannot write to its disk just now; nothing was stored, send it again with the same cid",
+        )
+    }
+
+    /// No valid sign-in.
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(Code::Unauthenticated, "sign in first: POST /api/login with a name and a password")
+    }
+
+    /// JSON that is not what it should be; a broken rule for text keeps its own code.
+    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
+        let message = error.to_string();
+        let code = Code::ALL
+            .iter()
+            .copied()
+            .find(|code| message.strip_prefix(code.as_str()).is_some_and(|rest| rest.starts_with(": ")));
+        match code {
+            Some(code) => Self::new(code, message[code.as_str().len() + 2..].to_owned()),
+            None => Self::new(Code::BadRequest, message),
+        }
+    }
+}
+
+impl From<TextError> for Refusal {
+    fn from(error: TextError) -> Self {
+        let code = Code::ALL.iter().copied().find(|code| code.as_str() == error.code);
+        Self::new(code.unwrap_or(Code::BadRequest), error.rule)
+    }
+}
+
+/// Why a server ends a connection. 4000–4499: come back; 4500–4999: do not ([RFC 6455 §7.4.2] leaves these to us).
+///
+/// [RFC 6455 §7.4.2]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.2
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The server stops; another one will take its place.
+    Shutdown,
+    /// The client no longer answers pings.
+    NoPong,
+    /// The client takes longer to read than a server waits.
+    Slow,
+    /// The client goes on asking after it was refused for asking too often.
+    RateLimited,
+    /// The cursor is of another epoch, or ahead of the log.
+    CursorUnknown,
+    /// The cursor is older than what is kept.
+    CursorExpired,
+    /// The client sends what is no request.
+    ProtocolError,
+    /// The sign-in is unknown or expired.
+    Unauthenticated,
+    /// The sign-in was ended.
+    Revoked,
+    /// The user has too many connections.
+    TooManyConnections,
+    /// A message that is neither text nor UTF-8 JSON ([RFC 6455 §7.4.1](https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1)).
+    UnusableData,
+    /// The server failed.
+    ServerError,
+}
+
+impl Close {
+    /// Every reason, for documents and tests.
+    pub const ALL: &'static [Self] = &[
+        Self::Shutdown,
+        Self::NoPong,
+        Self::Slow,
+        Self::RateLimited,
+        Self::CursorUnknown,
+        Self::CursorExpired,
+        Self::ProtocolError,
+        Self::Unauthenticated,
+        Self::Revoked,
+        Self::TooManyConnections,
+        Self::UnusableData,
+        Self::ServerError,
+    ];
+
+    /// The number on the wire.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Shutdown => 4001,
+            Self::NoPong => 4002,
+            Self::Slow => 4008,
+            Self::RateLimited => 4029,
+            Self::CursorUnknown => 4409,
+            Self::CursorExpired => 4410,
+            Self::ProtocolError => 4500,
+            Self::Unauthenticated => 4502,
+            Self::Revoked => 4503,
+            Self::TooManyConnections => 4504,
+            Self::UnusableData => 1003,
+            Self::ServerError => 1011,
+        }
+    }
+
+    /// The name on the wire, and the label of the metric that counts it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shutdown => "shutdown",
+            Self::NoPong => "no_pong",
+            Self::Slow => "slow",
+            Self::RateLimited => "rate_limited",
+            Self::CursorUnknown => "cursor_unknown",
+            Self::CursorExpired => "cursor_expired",
+            Self::ProtocolError => "protocol_error",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Revoked => "revoked",
+            Self::TooManyConnections => "too_many_connections",
+            Self::UnusableData => "unusable_data",
+            Self::ServerError => "server_error",
+        }
+    }
+
+    /// Whether coming back may help.
+    #[must_use]
+    pub fn reconnect(self) -> bool {
+        (4000..4500).contains(&self.code()) || self == Self::ServerError
+    }
+
+    /// The reason with this number.
+    #[must_use]
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|close| close.code() == code)
+    }
+
+    /// How a refusal ends a wire that has no HTTP status left to say it with.
+    #[must_use]
+    pub fn of_refusal(refusal: &Refusal) -> Self {
+        match refusal.code {
+            Code::Unauthenticated => Self::Unauthenticated,
+            Code::TooManyConnections => Self::TooManyConnections,
+            Code::RateLimited => Self::RateLimited,
+            Code::ShuttingDown => Self::Shutdown,
+            Code::StorageUnavailable | Code::Busy => Self::ServerError,
+            _ => Self::ProtocolError,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_code_says_whether_to_come_back() {
+        for close in Close::ALL {
+            assert_eq!(Close::from_code(close.code()), Some(*close));
+            if close.code() >= 4000 {
+                assert_eq!(close.reconnect(), close.code() < 4500, "{close:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_rule_keeps_its_code_through_json() {
+        let error = serde_json::from_str::<crate::text::Text>("\"\"").unwrap_err();
+        assert_eq!(Refusal::of_json(&error).code, Code::InvalidText);
+        let error = serde_json::from_str::<crate::text::Text>("7").unwrap_err();
+        assert_eq!(Refusal::of_json(&error).code, Code::BadRequest);
+    }
+}

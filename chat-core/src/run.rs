@@ -1,0 +1,154 @@
+//! A server as a program: flags, one server, Ctrl-C.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use axum::Router;
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use tokio::net::TcpListener;
+
+use crate::chat::Chat;
+use crate::client::Server;
+use crate::http::{Listing, Origins, Site};
+use crate::limits::Limits;
+use crate::server::start;
+use crate::store::Location;
+
+/// What every program that opens a chat can be told.
+#[derive(Debug, Clone, Args)]
+pub struct ChatOptions {
+    /// The database file, created if need be; `:memory:` for one that is gone at exit
+    #[arg(long, env = "CHAT_DATABASE", value_name = "PATH")]
+    pub database: Location,
+    /// Another origin whose pages may use the servers, such as https://chat.example.org
+    #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub origins: Vec<String>,
+    /// The limits.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// One server of Switchboard: the same chat over one kind of wire.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// Where to listen
+    #[arg(long, env = "CHAT_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    chat: ChatOptions,
+}
+
+/// How a program of one server introduces itself.
+pub struct Program {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Where it listens unless told otherwise.
+    pub listen: &'static str,
+    /// The file that it keeps the chat in unless told otherwise.
+    pub database: &'static str,
+    /// The transports that it serves, for the page's switcher.
+    pub transports: &'static [&'static str],
+    /// The pages for people, given the ports that they may connect to.
+    pub pages: fn(&[u16]) -> Router<Chat>,
+}
+
+impl Program {
+    /// Runs one server until Ctrl-C, and says what went wrong if it cannot.
+    #[must_use]
+    pub fn run<S: Server>(&self) -> ExitCode {
+        let command = Options::command()
+            .name(self.name)
+            .about(self.about)
+            .mut_arg("listen", |arg| arg.default_value(self.listen))
+            .mut_arg("database", |arg| arg.default_value(self.database));
+        let options = match Options::from_arg_matches(&command.get_matches()) {
+            Ok(options) => options,
+            Err(error) => error.exit(),
+        };
+        execute(self.serve::<S>(options))
+    }
+
+    async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
+        let listener = bind(options.listen, "--listen").await?;
+        let address = listener.local_addr()?;
+        let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+        let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
+        let site = Site {
+            origins: Origins::new([address], options.chat.origins),
+            transports: listings.collect(),
+        };
+        let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
+        println!("{} listens on http://{address}. Ctrl-C stops it.", self.name);
+        stopped().await?;
+        chat.end_sessions();
+        server.stop().await;
+        chat.close().await;
+        Ok(())
+    }
+}
+
+/// A wrong use of the command line, such as a port that somebody else uses.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(String);
+
+/// Runs a program's future, says on stderr what went wrong, and gives the exit code: 1 failed, 2 usage.
+pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CHAT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = runtime.context("the async runtime cannot start").and_then(|runtime| runtime.block_on(program));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+        }
+    }
+}
+
+/// Listens on an address that was given with `flag`.
+///
+/// # Errors
+/// Somebody else listens there, or the address is not this machine's.
+pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (ip, port) = (address.ip(), address.port());
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => format!(
+                "port {port} of {ip} is in use by another program.\n\
+                 Stop it, or choose another port with {flag} {ip}:PORT (0 takes any free one)."
+            ),
+            ErrorKind::PermissionDenied => format!(
+                "this user may not listen on port {port} of {ip}.\n\
+                 Choose a port above 1023 with {flag} {ip}:PORT."
+            ),
+            _ => format!("cannot listen on {address}: {error}. Choose another address with {flag}."),
+        };
+        UsageError(why).into()
+    })
+}
+
+/// Waits for Ctrl-C, or for the signal that service managers send.
+///
+/// # Errors
+/// The system does not let this process listen for signals.
+pub async fn stopped() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

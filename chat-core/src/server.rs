@@ -1,0 +1,325 @@
+//! A server: a listener, an accept loop with limits, and an orderly end.
+//!
+//! `axum::serve` would do for a page, but it lets a client take for ever over the head of a request. Here every
+//! wait has a limit, and the limit for writing lives in the accepted socket, under every kind of response.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Sleep, timeout};
+use tower::ServiceExt;
+
+use crate::chat::Chat;
+use crate::client::Server;
+use crate::http::{Origination, Site, router};
+use crate::limits::Limits;
+use crate::metrics::WireMetrics;
+use crate::publisher::Cut;
+use crate::refusal::Close;
+
+/// How long a peer that is gone without a word may hold what was sent to it ([RFC 5482]): below the 30 s in
+/// which a dead peer is to be found.
+///
+/// [RFC 5482]: https://www.rfc-editor.org/rfc/rfc5482
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How long a connection without traffic waits before it asks whether the peer is there.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A pause after the system refused a connection for want of files: asking again at once would only spin.
+const OUT_OF_FILES: Duration = Duration::from_millis(50);
+
+/// A server that runs.
+pub struct Running {
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+    connections: Arc<Connections>,
+    patience: Duration,
+}
+
+/// Starts serving a chat over one kind of wire, and pages for people beside it.
+///
+/// # Errors
+/// The listener has no address any more.
+pub fn start<S: Server>(listener: TcpListener, chat: &Chat, site: Site, pages: Router<Chat>) -> io::Result<Running> {
+    let address = listener.local_addr()?;
+    let wire = chat.metrics().wire(S::NAME);
+    let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
+    let (stopping, stopped) = watch::channel(false);
+    let connections = Arc::new(Connections { wire, open: Mutex::default(), all_closed: Notify::new() });
+    let limits = Arc::new(chat.limits().clone());
+    let patience = limits.shutdown_timeout;
+    let accepting =
+        tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
+    Ok(Running { address, stopping, accepting, connections, patience })
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets those that are open end, and cuts those that do not in time.
+    ///
+    /// End the chat's sessions first, or streams go on until they are cut.
+    pub async fn stop(self) {
+        // Nobody listens only if the loop has ended already.
+        let _ = self.stopping.send(true);
+        if timeout(self.patience, self.connections.wait_for_none()).await.is_err() {
+            self.connections.cut_all(Close::Shutdown);
+            // Cut sockets are dropped as soon as their tasks run; this bounds a wait that needs no time.
+            let _ = timeout(self.patience, self.connections.wait_for_none()).await;
+        }
+        self.accepting.abort();
+    }
+}
+
+/// The connections of one server.
+struct Connections {
+    wire: Arc<WireMetrics>,
+    /// Guards the numbers of open connections, and how to cut each.
+    open: Mutex<(u64, HashMap<u64, Cut>)>,
+    all_closed: Notify,
+}
+
+impl Connections {
+    fn open(&self) -> MutexGuard<'_, (u64, HashMap<u64, Cut>)> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in, if there is room for it.
+    fn add(self: &Arc<Self>, most: usize) -> Option<(Cut, Open)> {
+        let mut open = self.open();
+        if open.1.len() >= most {
+            return None;
+        }
+        open.0 += 1;
+        let (number, cut) = (open.0, Cut::default());
+        open.1.insert(number, Arc::clone(&cut));
+        self.wire.connections.increment(1);
+        Some((cut, Open { connections: Arc::clone(self), number }))
+    }
+
+    fn cut_all(&self, why: Close) {
+        self.open().1.values().for_each(|cut| cut.give(why));
+    }
+
+    async fn wait_for_none(&self) {
+        loop {
+            let closed = self.all_closed.notified();
+            if self.open().1.is_empty() {
+                return;
+            }
+            closed.await;
+        }
+    }
+}
+
+/// One open connection; counted out when dropped.
+struct Open {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.wire.connections.decrement(1);
+        let mut open = self.connections.open();
+        open.1.remove(&self.number);
+        if open.1.is_empty() {
+            self.connections.all_closed.notify_waiters();
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    limits: Arc<Limits>,
+    connections: Arc<Connections>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = told(&mut stopping) => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(OUT_OF_FILES).await;
+                continue;
+            }
+        };
+        let Some((cut, open)) = connections.add(limits.connections) else {
+            turn_away(&stream);
+            continue;
+        };
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(%error, "a connection ended before it began");
+            continue;
+        }
+        let socket = Socket {
+            stream,
+            write_timeout: limits.write_timeout,
+            stall: None,
+            cut: Arc::clone(&cut),
+            open,
+        };
+        let origination = Arc::new(Origination { address: peer.ip(), cut });
+        tokio::spawn(serve(socket, router.clone(), Arc::clone(&limits), origination, stopping.clone()));
+    }
+}
+
+/// Waits until the server is to stop, or is gone.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    drop(stopping.wait_for(|stop| *stop).await);
+}
+
+/// No delay for small frames; a peer that is gone is found.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
+    Ok(())
+}
+
+/// Says that there is no room. What does not fit into the socket at once is not worth a wait.
+fn turn_away(stream: &TcpStream) {
+    let body = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"the server has as many connections as it may have","code":"busy","retry_after_ms":1000}"#;
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+/// Serves one connection until it ends or is upgraded.
+async fn serve(
+    socket: Socket,
+    router: Router,
+    limits: Arc<Limits>,
+    origination: Arc<Origination>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arc::clone(&origination));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(Limits::HEAD_BYTES)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = told(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// A client's socket that watches over its pace.
+///
+/// A limit for writing cannot live in a response body: once the peer stops reading, nobody polls the body.
+struct Socket {
+    stream: TcpStream,
+    write_timeout: Duration,
+    /// Runs while the peer takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+    cut: Cut,
+    open: Open,
+}
+
+impl Socket {
+    /// An error once the connection is to be cut.
+    fn poll_cut(&self, cx: &Context<'_>) -> io::Result<()> {
+        match self.cut.poll(cx) {
+            Poll::Ready(why) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, why.name())),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Passes on what came of a write, unless the peer has taken nothing for too long.
+    fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let limit = self.write_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        if stall.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.open.connections.wire.closed(Close::Slow);
+        // Whoever else holds on to this connection need not wait either.
+        self.cut.give(Close::Slow);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Close::Slow.name())))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_cut(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_cut(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_cut(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,243 @@
+//! The seam: what a wire must be able to do, and the one loop that makes it do so.
+
+use std::collections::VecDeque;
+use std::future::{Ready, pending, poll_fn, ready};
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep};
+
+use crate::chat::{Answer, Chat, SignIn};
+use crate::ids::Cursor;
+use crate::inbox::{Batch, Lost, Subscription};
+use crate::limits::Limits;
+use crate::metrics::WireMetrics;
+use crate::protocol::{Event, Frame, ResetReason};
+use crate::refusal::{Close, Code};
+use crate::signal::Signal;
+
+/// One client's connection, as its kind of wire sees it.
+///
+/// [`Session::serve`] calls these; a transport never calls the chat.
+pub trait Transport: Send {
+    /// What can go wrong on the wire.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The time between two calls of [`keep_alive`](Self::keep_alive); for a poll, how long it waits at most.
+    fn patience(&self) -> Duration;
+
+    /// Puts the frames on the wire, in order, in one write. `Break`: this connection has carried all it can.
+    fn deliver(
+        &mut self,
+        batch: &Batch,
+    ) -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
+
+    /// Says that the server is there and that the client is at `cursor`. `Break`: it was the last word.
+    fn keep_alive(
+        &mut self,
+        cursor: &Cursor,
+    ) -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
+
+    /// Waits for the client's next request, a JSON value; `None` once the client has left.
+    ///
+    /// Cancel safe, and cheap to poll again: it is polled once after each delivery.
+    fn receive(&mut self) -> impl Future<Output = Result<Option<Bytes>, Self::Error>> + Send {
+        pending()
+    }
+
+    /// Ends the connection from the server's side, where the wire has a way to say so.
+    fn close(&mut self, _why: Close, _cursor: Option<&Cursor>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let done: Ready<Result<(), Self::Error>> = ready(Ok(()));
+        done
+    }
+}
+
+/// One client's place in the chat: a user and a cursor, served over one transport.
+pub struct Session {
+    chat: Chat,
+    sign_in: SignIn,
+    number: u64,
+    subscription: Subscription,
+    wire: Arc<WireMetrics>,
+    ending: Arc<Signal<Close>>,
+    /// The cursor it came with is of no use.
+    lost: Option<ResetReason>,
+    /// Replies that are not on the wire yet, in the order of their requests.
+    answers: VecDeque<Answer>,
+    /// Refusals for haste, one after the other.
+    hasty: u32,
+}
+
+/// What a session does next.
+enum Turn {
+    Deliver(Batch),
+    Submit(Bytes),
+    /// The client has left.
+    Left,
+    Reset(ResetReason),
+    Close(Close),
+    KeepAlive,
+}
+
+impl Session {
+    pub(crate) fn new(
+        chat: Chat,
+        sign_in: SignIn,
+        (number, subscription): (u64, Subscription),
+        wire: Arc<WireMetrics>,
+        ending: Arc<Signal<Close>>,
+        lost: Option<ResetReason>,
+    ) -> Self {
+        wire.sessions.increment(1);
+        Self {
+            chat,
+            sign_in,
+            number,
+            subscription,
+            wire,
+            ending,
+            lost,
+            answers: VecDeque::new(),
+            hasty: 0,
+        }
+    }
+
+    /// Serves one client until the connection has carried all it can, the client leaves, or the chat ends it.
+    ///
+    /// This is the only caller of [`Transport`].
+    ///
+    /// # Errors
+    /// What went wrong on the wire. Nothing is lost with it: the client resumes after its cursor.
+    pub async fn serve<T: Transport>(mut self, transport: &mut T) -> Result<(), T::Error> {
+        if let Some(reason) = self.lost {
+            return self.reset(reason, transport).await;
+        }
+        // One timer for the whole life, moved on when it fires. A short poll has no use for it.
+        let asks_once = transport.patience().is_zero();
+        let mut silence = pin!(tokio::time::sleep(transport.patience()));
+        loop {
+            let flow = match self.next(transport, silence.as_mut(), asks_once).await? {
+                Turn::Deliver(batch) => {
+                    self.count(&batch);
+                    transport.deliver(&batch).await?
+                }
+                Turn::Submit(json) => match self.submit(&json).await {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(why) => return self.close(why, transport).await,
+                },
+                Turn::Left => return Ok(()),
+                Turn::Reset(reason) => return self.reset(reason, transport).await,
+                Turn::Close(why) => return self.close(why, transport).await,
+                Turn::KeepAlive if self.chat.has_expired(&self.sign_in) => {
+                    return self.close(Close::Unauthenticated, transport).await;
+                }
+                Turn::KeepAlive => {
+                    let cursor = self.subscription.catch_up();
+                    let flow = transport.keep_alive(&cursor).await?;
+                    silence.as_mut().reset(Instant::now() + transport.patience());
+                    flow
+                }
+            };
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for what comes first: the end, the client, something to deliver, silence.
+    ///
+    /// The client comes before the delivery, so that a flood of events cannot keep its requests out; its own
+    /// flood ends at [`Limits::REQUESTS_IN_FLIGHT`].
+    async fn next<T: Transport>(
+        &mut self,
+        transport: &mut T,
+        mut silence: Pin<&mut Sleep>,
+        asks_once: bool,
+    ) -> Result<Turn, T::Error> {
+        let mut receive = pin!(transport.receive());
+        poll_fn(|cx| {
+            if let Poll::Ready(why) = self.ending.poll(cx) {
+                return Poll::Ready(Ok(Turn::Close(why)));
+            }
+            if self.answers.len() < Limits::REQUESTS_IN_FLIGHT
+                && let Poll::Ready(received) = receive.as_mut().poll(cx)
+            {
+                return Poll::Ready(received.map(|json| json.map_or(Turn::Left, Turn::Submit)));
+            }
+            let mut batch = Batch::default();
+            while let Some(Poll::Ready(reply)) = self.answers.front_mut().map(|answer| answer.poll(cx)) {
+                self.answers.pop_front();
+                batch.frames.push(Frame::of_reply(&reply));
+            }
+            match self.subscription.poll_batch(cx) {
+                Poll::Ready(Ok(events)) => {
+                    batch.frames.extend(events.frames);
+                    (batch.cursor, batch.more) = (events.cursor, events.more);
+                }
+                Poll::Ready(Err(Lost::Reset(reason))) => return Poll::Ready(Ok(Turn::Reset(reason))),
+                Poll::Ready(Err(Lost::Close(why))) => return Poll::Ready(Ok(Turn::Close(why))),
+                Poll::Pending => {}
+            }
+            if !batch.frames.is_empty() {
+                return Poll::Ready(Ok(Turn::Deliver(batch)));
+            }
+            // Silence counts only once it is known that there is nothing to say.
+            if !self.subscription.is_reading() && (asks_once || silence.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(Ok(Turn::KeepAlive));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes one request in. Its reply is delivered after those of the requests before it.
+    async fn submit(&mut self, json: &[u8]) -> Result<(), Close> {
+        self.wire.requests.increment(1);
+        let answer = self.chat.submit(self.sign_in.user, json).await.map_err(|_| Close::ProtocolError)?;
+        match answer.refusal() {
+            Some(Code::RateLimited) => self.hasty += 1,
+            _ => self.hasty = 0,
+        }
+        if self.hasty > Limits::HASTY_REFUSALS {
+            return Err(Close::RateLimited);
+        }
+        self.answers.push_back(answer);
+        Ok(())
+    }
+
+    fn count(&self, batch: &Batch) {
+        self.wire.frames.increment(batch.frames.len() as u64);
+        self.wire.bytes.increment(batch.frames.iter().map(|frame| frame.json().len() as u64).sum());
+    }
+
+    async fn close<T: Transport>(&mut self, why: Close, transport: &mut T) -> Result<(), T::Error> {
+        self.wire.closed(why);
+        let cursor = self.subscription.cursor();
+        transport.close(why, Some(&cursor)).await
+    }
+
+    /// Tells the client to start again from a snapshot, and ends.
+    async fn reset<T: Transport>(&mut self, reason: ResetReason, transport: &mut T) -> Result<(), T::Error> {
+        let frames = vec![Frame::of_event(&Event::Reset { reason })];
+        let batch = Batch { frames, cursor: Some(self.subscription.cursor()), more: false };
+        self.count(&batch);
+        match transport.deliver(&batch).await? {
+            ControlFlow::Continue(()) => self.close(reason.close(), transport).await,
+            ControlFlow::Break(()) => {
+                self.wire.closed(reason.close());
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.wire.sessions.decrement(1);
+        self.chat.leave(self.sign_in.user, self.number);
+    }
+}

@@ -1,0 +1,118 @@
+//! The launcher: every server side by side around one chat, and one page to use them all.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use axum::Router;
+use chat_core::chat::Chat;
+use chat_core::client::Server;
+use chat_core::http::{Listing, Origins, Site};
+use chat_core::memory::MemoryClient;
+use chat_core::run::{ChatOptions, bind, execute, stopped};
+use chat_core::server::{Running, start};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use longpoll_server::{LongPollServer, ShortPollServer};
+use sse_server::SseServer;
+use ws_server::WsServer;
+
+/// Switchboard: one chat on every real-time wire, all servers side by side.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, after_help = EXAMPLES)]
+struct Options {
+    /// Where the page is
+    #[arg(long, env = "CHAT_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4000")]
+    listen: SocketAddr,
+    /// Where the WebSocket server listens
+    #[arg(long, env = "CHAT_WEBSOCKET", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4001")]
+    websocket: SocketAddr,
+    /// Where the server for Server-Sent Events listens
+    #[arg(long, env = "CHAT_SSE", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4002")]
+    sse: SocketAddr,
+    /// Where the server for long and short polling listens
+    #[arg(long, env = "CHAT_LONGPOLL", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4003")]
+    longpoll: SocketAddr,
+    #[command(flatten)]
+    chat: ChatOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo run --release                                    everything, kept in switchboard.db
+  cargo run --release -- --database :memory:             nothing is kept
+  cargo run --release -- --listen 127.0.0.1:5000         the page on another port";
+
+fn main() -> ExitCode {
+    let command = Options::command().mut_arg("database", |arg| arg.default_value("switchboard.db"));
+    match Options::from_arg_matches(&command.get_matches()) {
+        Ok(options) => execute(launch(options)),
+        Err(error) => error.exit(),
+    }
+}
+
+/// The page's own server: the shared API and the page, no wire of its own.
+struct PageServer;
+
+impl Server for PageServer {
+    const NAME: &'static str = "page";
+    type Client = MemoryClient;
+
+    fn routes() -> Router<Chat> {
+        Router::new()
+    }
+}
+
+async fn launch(options: Options) -> anyhow::Result<()> {
+    // All ports first: a database is not touched when the servers cannot run.
+    let page = bind(options.listen, "--listen").await?;
+    let websocket = bind(options.websocket, "--websocket").await?;
+    let sse = bind(options.sse, "--sse").await?;
+    let longpoll = bind(options.longpoll, "--longpoll").await?;
+    let addresses = [page.local_addr()?, websocket.local_addr()?, sse.local_addr()?, longpoll.local_addr()?];
+    let [_, at_websocket, at_sse, at_longpoll] = addresses;
+
+    let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+    let site = Site {
+        origins: Origins::new(addresses, options.chat.origins),
+        transports: vec![
+            Listing { name: WsServer::NAME, port: at_websocket.port() },
+            Listing { name: SseServer::NAME, port: at_sse.port() },
+            Listing { name: LongPollServer::NAME, port: at_longpoll.port() },
+            Listing { name: ShortPollServer::NAME, port: at_longpoll.port() },
+        ],
+    };
+    let ports = addresses.map(|address| address.port());
+    let pages = || web_client::router(&ports);
+    let servers = [
+        start::<PageServer>(page, &chat, site.clone(), pages())?,
+        start::<WsServer>(websocket, &chat, site.clone(), pages())?,
+        start::<SseServer>(sse, &chat, site.clone(), pages())?,
+        start::<LongPollServer>(longpoll, &chat, site, pages())?,
+    ];
+    introduce(&addresses);
+    stopped().await?;
+    println!("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
+    stop(&chat, servers).await;
+    Ok(())
+}
+
+fn introduce([page, websocket, sse, longpoll]: &[SocketAddr; 4]) {
+    println!(
+        "Switchboard: one chat on every wire. Open http://{page} in two browsers.
+
+  page                   http://{page}
+  WebSocket              http://{websocket}/ws
+  Server-Sent Events     http://{sse}/events
+  long polling           http://{longpoll}/poll
+  short polling          http://{longpoll}/poll?wait=0
+
+Ctrl-C stops it."
+    );
+}
+
+/// Sessions first, so that every wire says goodbye in its own way; then connections; the database last.
+async fn stop(chat: &Chat, servers: [Running; 4]) {
+    chat.end_sessions();
+    let [page, websocket, sse, longpoll] = servers.map(Running::stop);
+    tokio::join!(page, websocket, sse, longpoll);
+    chat.close().await;
+}

@@ -1,0 +1,143 @@
+//! The client's end of polling: asks again and again, and posts its requests.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use chat_core::auth::Token;
+use chat_core::client::{Client, ClientError, Events, PostSender, Target, read};
+use chat_core::ids::Cursor;
+use chat_core::protocol::Event;
+use reqwest::Method;
+use serde::Deserialize;
+use tokio::time::sleep;
+
+/// How a client polls.
+pub trait Pace: Send + 'static {
+    /// What it lets the server wait, in seconds.
+    const WAIT: u64;
+    /// What it waits itself after an answer without events.
+    const PAUSE: Duration;
+}
+
+/// Asks at once and lets the server wait.
+pub struct Long;
+
+impl Pace for Long {
+    const WAIT: u64 = 25;
+    const PAUSE: Duration = Duration::ZERO;
+}
+
+/// Asks every now and then, and never lets the server wait.
+pub struct Short;
+
+impl Pace for Short {
+    const WAIT: u64 = 0;
+    /// Short for people, who would not wait two seconds in a test either.
+    const PAUSE: Duration = Duration::from_millis(100);
+}
+
+/// One long-polling client.
+pub type LongPollClient = PollClient<Long>;
+
+/// One short-polling client.
+pub type ShortPollClient = PollClient<Short>;
+
+/// One polling client.
+pub struct PollClient<P>(PhantomData<P>);
+
+impl<P: Pace> Client for PollClient<P> {
+    type Sender = PostSender;
+    type Events = PollEvents<P>;
+
+    async fn connect(
+        target: &Target,
+        token: &Token,
+        after: Option<Cursor>,
+    ) -> Result<(PostSender, PollEvents<P>), ClientError> {
+        let (target, token) = (target.clone(), token.clone());
+        let sender = PostSender::new(&target, &token);
+        // "From now on" begins with an answer that says where now is.
+        let first =
+            if after.is_none() { Some(poll(target.clone(), token.clone(), None, 0).await?) } else { None };
+        let mut events = PollEvents {
+            target,
+            token,
+            ready: VecDeque::new(),
+            cursor: after,
+            asking: None,
+            pace: PhantomData,
+        };
+        if let Some(first) = first {
+            events.take(first);
+        }
+        Ok((sender, events))
+    }
+}
+
+/// What a poll brings.
+#[derive(Deserialize)]
+struct Answer {
+    events: Vec<Event>,
+    cursor: Option<Cursor>,
+}
+
+type Asking = Pin<Box<dyn Future<Output = Result<Answer, ClientError>> + Send>>;
+
+/// The half that listens.
+pub struct PollEvents<P> {
+    target: Target,
+    token: Token,
+    ready: VecDeque<Event>,
+    cursor: Option<Cursor>,
+    /// The poll that is under way; kept here so that nothing is lost when `next` is dropped.
+    asking: Option<Asking>,
+    pace: PhantomData<P>,
+}
+
+impl<P: Pace> PollEvents<P> {
+    fn take(&mut self, answer: Answer) -> bool {
+        let idle = answer.events.is_empty();
+        self.cursor = answer.cursor.or(self.cursor);
+        self.ready.extend(answer.events);
+        idle
+    }
+
+    fn ask(&self, pause: Duration) -> Asking {
+        let (target, token, cursor) = (self.target.clone(), self.token.clone(), self.cursor);
+        Box::pin(async move {
+            sleep(pause).await;
+            poll(target, token, cursor, P::WAIT).await
+        })
+    }
+}
+
+impl<P: Pace> Events for PollEvents<P> {
+    async fn next(&mut self) -> Result<Event, ClientError> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
+            }
+            if self.asking.is_none() {
+                self.asking = Some(self.ask(Duration::ZERO));
+            }
+            let Some(asking) = &mut self.asking else { continue };
+            let answer = asking.as_mut().await;
+            self.asking = None;
+            if self.take(answer?) {
+                self.asking = Some(self.ask(P::PAUSE));
+            }
+        }
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.cursor
+    }
+}
+
+async fn poll(target: Target, token: Token, after: Option<Cursor>, wait: u64) -> Result<Answer, ClientError> {
+    let after = after.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
+    let request = target.request(Method::GET, &format!("/poll?wait={wait}{after}"), &token);
+    read(request.send().await?).await
+}

@@ -1,0 +1,31 @@
+/**
+ * How long to wait before the next attempt: full jitter under a doubling ceiling.
+ *
+ * A server that comes back must not meet all its clients in the same instant, so each draws its own wait.
+ */
+
+/** The ceiling of the first wait. */
+export const BASE_MS = 500;
+/** The ceiling that no later wait exceeds. */
+export const CAP_MS = 15_000;
+/** A connection that lived this long was good, and the next loss starts from the base again. */
+export const HEALTHY_MS = 10_000;
+
+export class Backoff {
+  /** @param {() => number} random evenly from 0 to 1 */
+  constructor(random = Math.random) {
+    this.random = random;
+    this.attempts = 0;
+  }
+
+  /** The next wait, in milliseconds. */
+  next() {
+    const ceiling = Math.min(CAP_MS, BASE_MS * 2 ** this.attempts);
+    this.attempts += 1;
+    return this.random() * ceiling;
+  }
+
+  reset() {
+    this.attempts = 0;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The chat of one signed-in user: the state, the connection that keeps it true, and the outbox.
+ *
+ * It knows no element of the page; the page calls its methods and is told when something changed.
+ */
+
+import * as api from "./api.js";
+import { Connection } from "./connection.js";
+import * as model from "./model.js";
+import { Outbox } from "./outbox.js";
+import { newCid } from "./protocol.js";
+
+/** @import { Status } from "./connection.js" */
+/** @import { Command, LoggedEvent, Ok, PassingEvent, ServerAddress, Snapshot, To, TransportName, User } from "./protocol.js" */
+
+/** How many messages of history are read at once. */
+const PAGE = 50;
+/** The least time between two typing notices. */
+const TYPING_EVERY_MS = 3_000;
+/** How often a request without a reply is made again before its user is told. */
+const ATTEMPTS = 3;
+
+/** A refusal as an error: its message is for people, its code for programs. */
+export class Refused extends Error {
+  /** @param {{code: string, message: string}} refusal */
+  constructor({ code, message }) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * @typedef {object} Page
+ * @property {() => void} onChange something that can be seen is different
+ * @property {(event: LoggedEvent | PassingEvent) => void} onEvent an event has been applied
+ * @property {() => void} onSnapshot the state was replaced as a whole
+ * @property {(me: User) => void} onOtherUser somebody else has signed in with this browser since
+ */
+
+export class Chat {
+  #typingAt = 0;
+  /** Up to where this page has asked to mark each conversation read.
+   * @type {Map<string, number>} */
+  #marked = new Map();
+
+  /**
+   * @param {User} me
+   * @param {ServerAddress[]} servers
+   * @param {TransportName} transport
+   * @param {Page} page
+   */
+  constructor(me, servers, transport, page) {
+    this.page = page;
+    this.state = model.empty(me);
+    /** Whether a first snapshot has come. */
+    this.loaded = false;
+    this.connection = new Connection(servers, transport, {
+      loadSnapshot: api.snapshot,
+      onSnapshot: (snapshot) => this.#start(snapshot),
+      onEvent: (event) => this.#apply(event),
+      onStatus: (status) => this.#follow(status),
+    });
+    this.outbox = new Outbox({
+      storage: localStorage,
+      user: me.id,
+      send: (command) => this.connection.send(command),
+      onSent: ({ cid, text }, { conversation, seq, at }) => {
+        this.state = model.withSent(this.state, { conversation, seq, at, cid, text, from: me.id });
+      },
+      onChange: () => page.onChange(),
+    });
+  }
+
+  start() {
+    this.connection.start();
+  }
+
+  stop() {
+    this.connection.stop();
+    this.outbox.setReady(false);
+  }
+
+  /** Shows a message at once and sends it as soon as it can. @param {To} to @param {string} text */
+  say(to, text) {
+    this.#typingAt = 0;
+    return this.outbox.add(to, text);
+  }
+
+  /** @param {string} name @returns {Promise<string>} the new conversation's id */
+  async createGroup(name) {
+    const ok = await this.#ask({ type: "create_group", name, cid: newCid() });
+    if (ok.type !== "group_created") throw new Error("The server answered something else.");
+    return ok.conversation;
+  }
+
+  /** @param {string} conversation */
+  joinGroup(conversation) {
+    return this.#ask({ type: "join_group", conversation });
+  }
+
+  /** @param {string} conversation */
+  leaveGroup(conversation) {
+    return this.#ask({ type: "leave_group", conversation });
+  }
+
+  /** Tells the server, and through it this user's other pages, that everything at hand has been seen.
+   * @param {string} id */
+  markRead(id) {
+    const conversation = this.state.conversations.get(id);
+    const seq = conversation?.lastSeq ?? 0;
+    const seen = Math.max(conversation?.readSeq ?? 0, this.#marked.get(id) ?? 0);
+    if (seq <= seen || this.connection.status.state !== "live") return;
+    this.#marked.set(id, seq);
+    this.connection.send({ type: "mark_read", conversation: id, seq }).then(
+      ({ ok }) => {
+        if (ok) this.state = model.read(this.state, id, seq);
+        this.page.onChange();
+      },
+      () => this.#marked.delete(id),
+    );
+  }
+
+  /** Tells the others that this user is writing; called for each key, sent now and then.
+   * @param {string} conversation */
+  typing(conversation) {
+    const now = Date.now();
+    if (now - this.#typingAt < TYPING_EVERY_MS) return;
+    this.#typingAt = now;
+    // Nothing depends on it: where it does not arrive, nothing is said.
+    this.connection.send({ type: "typing", conversation }).catch(() => {});
+  }
+
+  /** Reads older messages, or the newest if there are none yet. Does nothing while that is under way.
+   * @param {string} id */
+  async loadOlder(id) {
+    const conversation = this.state.conversations.get(id);
+    if (!conversation || conversation.history === "loading" || conversation.history === "complete") return;
+    const before = conversation.history === "unknown" ? undefined : conversation.messages[0]?.seq;
+    this.#set(model.withHistory(this.state, id, "loading"));
+    try {
+      const page = await api.messages(id, { before, limit: PAGE });
+      this.#set(model.withPage(this.state, id, page));
+    } catch {
+      // The next look at this conversation asks again; the connection's banner tells what is wrong.
+      setTimeout(() => this.#set(model.withHistory(this.state, id, conversation.history)), 1_000);
+    }
+  }
+
+  /** @param {Snapshot} snapshot */
+  #start(snapshot) {
+    if (snapshot.me.id !== this.state.me.id) return this.page.onOtherUser(snapshot.me);
+    this.#marked.clear();
+    this.loaded = true;
+    this.#set(model.fromSnapshot(snapshot));
+    this.page.onSnapshot();
+  }
+
+  /** @param {LoggedEvent | PassingEvent} event */
+  #apply(event) {
+    const before = this.state;
+    this.#set(model.apply(before, event, Date.now()));
+    if (this.state === before) return;
+    const { me } = this.state;
+    if (event.type === "message" && event.from === me.id) this.outbox.remove(event.cid);
+    if (event.type === "presence" && event.refetch) void this.#readUsers();
+    this.page.onEvent(event);
+  }
+
+  /** @param {Status} status */
+  #follow(status) {
+    this.outbox?.setReady(status.state === "live");
+    this.page.onChange();
+  }
+
+  async #readUsers() {
+    const users = await api.users().catch(() => null);
+    if (users) this.#set(model.withUsers(this.state, users));
+  }
+
+  /** Makes a request that may be repeated until it has an answer.
+   * @param {Command} command
+   * @returns {Promise<Ok>} */
+  async #ask(command) {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const { ok, refusal } = await this.connection.send(command);
+        if (refusal) throw new Refused(refusal);
+        if (ok) return ok;
+      } catch (error) {
+        if (error instanceof Refused || attempt === ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1_000 * attempt));
+      }
+    }
+  }
+
+  /** @param {model.State} state */
+  #set(state) {
+    this.state = state;
+    this.page.onChange();
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * What the keyboard does anywhere on the page.
+ */
+
+/** Ctrl+K or ⌘K finds, Alt+↑ and Alt+↓ go from one conversation to the next, Escape goes back to writing. */
+export function bindKeys() {
+  addEventListener("keydown", (event) => {
+    if (event.isComposing) return;
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      document.getElementById("find")?.focus();
+    } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      event.preventDefault();
+      step(event.key === "ArrowDown" ? 1 : -1);
+    } else if (event.key === "Escape" && !document.querySelector(":popover-open")) {
+      document.getElementById("composer")?.focus();
+    }
+  });
+}
+
+/** @param {1 | -1} direction */
+function step(direction) {
+  const links = /** @type {HTMLAnchorElement[]} */ ([...document.querySelectorAll(".sidebar a.entry")]);
+  const current = links.findIndex((link) => link.ariaCurrent === "page");
+  const next = current === -1 && direction === -1 ? links.length - 1 : current + direction;
+  links[next]?.click();
+}

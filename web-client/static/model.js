@@ -1,0 +1,317 @@
+/**
+ * What a signed-in user can see, as a value: a snapshot and the events after it make one state.
+ *
+ * Pure functions; each returns a new state and leaves the old one as it was.
+ * An event may come twice (a switch of transport, an answer that was lost on the way): the second time changes nothing.
+ */
+
+/** @import { ConversationSummary, Group, LoggedEvent, Message, Page, PassingEvent, Person, Snapshot, To, User } from "./protocol.js" */
+/** @import { Entry } from "./outbox.js" */
+
+/** How long a typing notice is shown. */
+export const TYPING_MS = 5_000;
+/** How many event ids are remembered to recognise one that comes twice: more than any answer repeats. */
+const REMEMBERED_IDS = 4_096;
+
+/**
+ * @typedef {object} Conversation
+ * @property {string} id
+ * @property {"direct" | "group"} kind
+ * @property {string} name a group's; empty for a direct conversation
+ * @property {string | null} with the other member of a direct conversation
+ * @property {ReadonlySet<string>} members
+ * @property {boolean} joined
+ * @property {number} lastSeq of the newest message known to exist
+ * @property {number} readSeq up to where this user has read
+ * @property {boolean} fresh joined just now: what came before the next message is not theirs to read
+ * @property {readonly Message[]} messages those at hand, by rising seq
+ * @property {"unknown" | "loading" | "more" | "complete"} history whether older messages can be had
+ * @property {ReadonlyMap<string, number>} typing until when each member counts as typing
+ * @property {number} activity rises with each message anywhere, so that the liveliest conversation sorts first
+ */
+/**
+ * @typedef {object} State
+ * @property {User} me
+ * @property {ReadonlyMap<string, Person>} users
+ * @property {ReadonlyMap<string, Group>} groups every group, joined or not; who is in it is known of one's own alone
+ * @property {ReadonlyMap<string, Conversation>} conversations
+ * @property {ReadonlySet<string>} applied ids of the newest events
+ * @property {number} activity
+ */
+
+/** @param {User} me @returns {State} */
+export function empty(me) {
+  return { me, users: new Map(), groups: new Map(), conversations: new Map(), applied: new Set(), activity: 0 };
+}
+
+/** The state at a snapshot. @param {Snapshot} snapshot @returns {State} */
+export function fromSnapshot(snapshot) {
+  const conversations = snapshot.conversations.map((summary, index) => /** @type {const} */ ([summary.id, fromSummary(summary, index)]));
+  return {
+    ...empty(snapshot.me),
+    users: new Map(snapshot.users.map((user) => [user.id, user])),
+    groups: new Map(snapshot.groups.map((group) => [group.conversation, group])),
+    conversations: new Map(conversations),
+    activity: conversations.length,
+  };
+}
+
+/**
+ * The state after an event.
+ * @param {State} state
+ * @param {LoggedEvent | PassingEvent} event
+ * @param {number} now `Date.now()`, which only typing notices look at
+ * @returns {State}
+ */
+export function apply(state, event, now) {
+  if (!("id" in event)) return passing(state, event, now);
+  if (state.applied.has(event.id)) return state;
+  return { ...logged(state, event), applied: remember(state.applied, event.id) };
+}
+
+/** @param {State} state @param {LoggedEvent} event @returns {State} */
+function logged(state, event) {
+  switch (event.type) {
+    case "message":
+      return withMessage(state, event);
+    case "user_registered":
+      if (state.users.has(event.user.id)) return state;
+      return { ...state, users: put(state.users, event.user.id, { ...event.user, online: false }) };
+    case "direct_started": {
+      if (state.conversations.has(event.conversation)) return state;
+      const other = event.members.find((member) => member !== state.me.id) ?? state.me.id;
+      const summary = { id: event.conversation, with: other, members: event.members, last_seq: 0, read_seq: 0, joined: true };
+      return withConversation(state, fromSummary({ ...summary, kind: "direct" }, state.activity + 1));
+    }
+    case "group_created": {
+      const joined = event.by === state.me.id;
+      const group = { conversation: event.conversation, name: event.name, members: 1, joined };
+      const listed = { ...state, groups: put(state.groups, event.conversation, group) };
+      if (!joined || state.conversations.has(event.conversation)) return listed;
+      const summary = { id: event.conversation, name: event.name, members: [event.by], last_seq: 0, read_seq: 0, joined };
+      return withConversation(listed, fromSummary({ ...summary, kind: "group" }, state.activity + 1));
+    }
+    case "group_joined": {
+      const known = state.conversations.get(event.conversation);
+      if (known) return withConversation(state, { ...known, members: new Set(event.members) });
+      const summary = { id: event.conversation, name: event.name, members: event.members, last_seq: 0, read_seq: 0, joined: true };
+      return withConversation(state, fromSummary({ ...summary, kind: "group" }, state.activity + 1));
+    }
+    case "member_joined":
+      return withMember(state, event.conversation, event.user, true);
+    case "member_left":
+      return withMember(state, event.conversation, event.user, false);
+    case "read":
+      return read(state, event.conversation, event.seq);
+  }
+}
+
+/** @param {State} state @param {PassingEvent} event @param {number} now @returns {State} */
+function passing(state, event, now) {
+  if (event.type === "typing") {
+    const conversation = state.conversations.get(event.conversation);
+    if (!conversation || event.user === state.me.id) return state;
+    return withConversation(state, { ...conversation, typing: put(conversation.typing, event.user, now + TYPING_MS) });
+  }
+  const users = new Map(state.users);
+  for (const [ids, online] of /** @type {const} */ ([[event.online ?? [], true], [event.offline ?? [], false]])) {
+    for (const id of ids) {
+      const user = users.get(id);
+      if (user) users.set(id, { ...user, online });
+    }
+  }
+  return { ...state, users };
+}
+
+/** A message that is known to be stored.
+ * @param {State} state
+ * @param {Message} message
+ * @returns {State} */
+function withMessage(state, message) {
+  const { id, conversation: conversationId, ...rest } = /** @type {Message & {id?: string}} */ (message);
+  const known = state.conversations.get(conversationId);
+  // A conversation always comes before its first message; a message of an unknown one is shown rather than lost.
+  const conversation = known ?? fromSummary({
+    id: conversationId, kind: "group", name: conversationId, members: [], last_seq: 0, read_seq: 0, joined: true,
+  }, 0);
+  const messages = insert(conversation.messages, [{ conversation: conversationId, ...rest }]);
+  if (messages === conversation.messages) return state;
+  const typing = new Map(conversation.typing);
+  typing.delete(message.from);
+  const activity = state.activity + 1;
+  const lastSeq = Math.max(conversation.lastSeq, message.seq);
+  const readSeq = conversation.fresh ? Math.max(conversation.readSeq, message.seq - 1) : conversation.readSeq;
+  const changed = { ...conversation, messages, typing, activity, lastSeq, readSeq, fresh: false };
+  return { ...withConversation(state, changed), activity };
+}
+
+/** A message of one's own that the server has acknowledged, before or after its event.
+ * The reply to a repeated attempt may name one from long ago: that belongs to the history, which has no holes.
+ * @param {State} state
+ * @param {Message} message
+ * @returns {State} */
+export function withSent(state, message) {
+  const conversation = state.conversations.get(message.conversation);
+  if (!conversation) return state;
+  const first = conversation.messages[0]?.seq ?? conversation.lastSeq + 1;
+  return message.seq < first ? state : withMessage(state, message);
+}
+
+/** What the history holds before the messages at hand.
+ * @param {State} state
+ * @param {string} conversationId
+ * @param {Page} page
+ * @returns {State} */
+export function withPage(state, conversationId, page) {
+  return change(state, conversationId, (conversation) => {
+    const messages = insert(conversation.messages, page.messages);
+    const lastSeq = Math.max(conversation.lastSeq, messages.at(-1)?.seq ?? 0);
+    return { messages, lastSeq, history: page.more ? "more" : "complete" };
+  });
+}
+
+/** @param {State} state @param {string} conversationId @param {Conversation["history"]} history @returns {State} */
+export function withHistory(state, conversationId, history) {
+  return change(state, conversationId, () => ({ history }));
+}
+
+/** All users, read again. @param {State} state @param {Person[]} users @returns {State} */
+export function withUsers(state, users) {
+  return { ...state, users: new Map(users.map((user) => [user.id, user])) };
+}
+
+/** @param {State} state @param {string} conversationId @param {number} seq @returns {State} */
+export function read(state, conversationId, seq) {
+  return change(state, conversationId, ({ readSeq }) => ({ readSeq: Math.max(readSeq, seq) }));
+}
+
+/** How many messages of others wait to be read.
+ * @param {State} state
+ * @param {Conversation} conversation */
+export function unread(state, { messages, readSeq, lastSeq, history }) {
+  const unseen = messages.filter(({ seq }) => seq > readSeq);
+  const own = unseen.filter(({ from }) => from === state.me.id).length;
+  const allAtHand = history === "complete" || (messages.length > 0 && messages[0].seq <= readSeq + 1);
+  return Math.max(0, (allAtHand ? unseen.length : lastSeq - readSeq) - own);
+}
+
+/** The direct conversation with a user, once there is one.
+ * @param {State} state
+ * @param {string} user */
+export function directWith(state, user) {
+  return [...state.conversations.values()].find((conversation) => conversation.with === user);
+}
+
+/** The address under which messages to this conversation are sent.
+ * A direct conversation is named by its other member, before and after it has an id.
+ * @param {Conversation} conversation
+ * @returns {To} */
+export function addressOf(conversation) {
+  return conversation.with === null ? { conversation: conversation.id } : { user: conversation.with };
+}
+
+/**
+ * One row of a conversation as it is shown: a stored message, or one that is still on its way.
+ * @typedef {object} Row
+ * @property {string} key the same before and after a message of one's own is stored, so that it stays in place
+ * @property {string} from
+ * @property {string} text
+ * @property {string} at
+ * @property {number | null} seq
+ * @property {Entry | null} entry what the outbox knows of a message that is not stored yet
+ */
+
+/** The messages at hand, then those of the outbox that are not among them, each once.
+ * @param {State} state
+ * @param {readonly Message[]} messages
+ * @param {readonly Entry[]} entries those addressed to this conversation
+ * @returns {Row[]} */
+export function rows(state, messages, entries) {
+  const { id: me } = state.me;
+  const stored = messages.map((message) => ({
+    key: message.from === me ? message.cid : String(message.seq),
+    from: message.from, text: message.text, at: message.at, seq: message.seq, entry: null,
+  }));
+  const keys = new Set(stored.map(({ key }) => key));
+  const waiting = entries.filter(({ cid }) => !keys.has(cid)).map((entry) => ({
+    key: entry.cid, from: me, text: entry.text, at: entry.at, seq: null, entry,
+  }));
+  return [...stored, ...waiting];
+}
+
+/** Messages by rising seq with more of them put in; the very same array if all were there already.
+ * @param {readonly Message[]} messages
+ * @param {readonly Message[]} more
+ * @returns {readonly Message[]} */
+function insert(messages, more) {
+  const newest = messages.at(-1)?.seq ?? 0;
+  if (more.length === 1 && more[0].seq > newest) return [...messages, more[0]];
+  const seqs = new Set(messages.map(({ seq }) => seq));
+  const added = more.filter(({ seq }) => !seqs.has(seq));
+  if (added.length === 0) return messages;
+  return [...messages, ...added].sort((a, b) => a.seq - b.seq);
+}
+
+/** @param {State} state @param {string} conversationId @param {string} user @param {boolean} joined @returns {State} */
+function withMember(state, conversationId, user, joined) {
+  const mine = user === state.me.id;
+  const known = state.conversations.get(conversationId);
+  const group = state.groups.get(conversationId);
+  let next = state;
+  if (known) {
+    const members = new Set(known.members);
+    if (joined) members.add(user);
+    else members.delete(user);
+    const own = mine ? { joined, fresh: joined } : {};
+    next = withConversation(next, { ...known, ...own, members });
+  } else if (mine && joined) {
+    const summary = { id: conversationId, name: group?.name ?? conversationId, members: [user], last_seq: 0, read_seq: 0, joined };
+    next = withConversation(next, { ...fromSummary({ ...summary, kind: "group" }, state.activity + 1), fresh: true });
+  }
+  return mine && group ? { ...next, groups: put(state.groups, conversationId, { ...group, joined }) } : next;
+}
+
+/** @param {ConversationSummary} summary @param {number} activity @returns {Conversation} */
+function fromSummary(summary, activity) {
+  return {
+    id: summary.id,
+    kind: summary.kind,
+    name: summary.name ?? "",
+    with: summary.with ?? null,
+    members: new Set(summary.members),
+    joined: summary.joined,
+    lastSeq: summary.last_seq,
+    readSeq: summary.read_seq,
+    fresh: false,
+    messages: [],
+    history: summary.last_seq === 0 ? "complete" : "unknown",
+    typing: new Map(),
+    activity,
+  };
+}
+
+/** @param {State} state @param {Conversation} conversation @returns {State} */
+function withConversation(state, conversation) {
+  return { ...state, conversations: put(state.conversations, conversation.id, conversation) };
+}
+
+/** @param {State} state @param {string} id @param {(conversation: Conversation) => Partial<Conversation>} how @returns {State} */
+function change(state, id, how) {
+  const conversation = state.conversations.get(id);
+  return conversation ? withConversation(state, { ...conversation, ...how(conversation) }) : state;
+}
+
+/** @template K, V @param {ReadonlyMap<K, V>} map @param {K} key @param {V} value @returns {ReadonlyMap<K, V>} */
+function put(map, key, value) {
+  return new Map(map).set(key, value);
+}
+
+/** @param {ReadonlySet<string>} ids @param {string} id @returns {ReadonlySet<string>} */
+function remember(ids, id) {
+  const all = new Set(ids).add(id);
+  for (const oldest of all) {
+    if (all.size <= REMEMBERED_IDS) break;
+    all.delete(oldest);
+  }
+  return all;
+}

@@ -1,0 +1,189 @@
+/**
+ * The messages that a user has written and the server has not acknowledged yet.
+ *
+ * Each keeps the `cid` it was born with through every attempt, so an attempt whose outcome is unknown can be repeated:
+ * the server makes one message of them all.
+ * They are kept in the browser's storage, one item each, and survive a reload; two tabs do not overwrite each other's.
+ */
+
+import { Backoff } from "./backoff.js";
+import { newCid } from "./protocol.js";
+
+/** @import { Command, Refusal, Reply, Sent, To } from "./protocol.js" */
+
+/** A message that is not acknowledged after this long is offered for another attempt or for discarding. */
+export const PATIENCE_MS = 10_000;
+/** Refusals that speak of the moment and not of the message. */
+const PASSING_REFUSALS = new Set(["busy", "internal", "rate_limited", "shutting_down", "storage_unavailable", "unauthenticated"]);
+
+/**
+ * @typedef {object} Entry
+ * @property {string} cid
+ * @property {To} to
+ * @property {string} text
+ * @property {string} at when it was written
+ * @property {number} order rises from entry to entry
+ * @property {"queued" | "sending" | "failed"} state
+ * @property {Refusal | null} refusal why it failed
+ * @property {number} notBefore when the next attempt may be made
+ * @property {number} since when it was written, or when its writer last asked for another attempt
+ */
+/**
+ * @typedef {object} Surroundings
+ * @property {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} storage
+ * @property {string} user whose messages these are
+ * @property {(command: Command) => Promise<Reply>} send fails where no reply came
+ * @property {(entry: Entry, sent: Sent) => void} onSent
+ * @property {() => void} onChange
+ * @property {() => number} [now]
+ * @property {(run: () => void, ms: number) => void} [later]
+ * @property {Backoff} [backoff]
+ */
+
+/** One text for each conversation, so that equal addresses are equal.
+ * @param {To} to */
+export function addressKey(to) {
+  return "user" in to ? `user ${to.user}` : `conversation ${to.conversation}`;
+}
+
+/** What to send now: the first that has not failed of each conversation, unless it is on its way or must wait.
+ * With one at a time the server receives them in the order they were written.
+ * @param {readonly Entry[]} entries
+ * @param {number} now
+ * @returns {Entry[]} */
+export function due(entries, now) {
+  /** @type {Map<string, Entry>} */
+  const first = new Map();
+  for (const entry of entries) {
+    const key = addressKey(entry.to);
+    if (entry.state !== "failed" && !first.has(key)) first.set(key, entry);
+  }
+  return [...first.values()].filter(({ state, notBefore }) => state === "queued" && notBefore <= now);
+}
+
+export class Outbox {
+  /** @type {readonly Entry[]} */
+  entries = [];
+  #ready = false;
+
+  /** @param {Surroundings} surroundings */
+  constructor({ storage, user, send, onSent, onChange, now = Date.now, later = setTimeout, backoff = new Backoff() }) {
+    this.storage = storage;
+    this.prefix = `switchboard.outbox.${user}.`;
+    this.send = send;
+    this.onSent = onSent;
+    this.onChange = onChange;
+    this.now = now;
+    this.later = later;
+    this.backoff = backoff;
+    this.entries = this.#stored();
+  }
+
+  /** Takes a message on; it goes out as soon as it can. @param {To} to @param {string} text */
+  add(to, text) {
+    const now = this.now();
+    /** @type {Entry} */
+    const entry = {
+      cid: newCid(),
+      to,
+      text,
+      at: new Date(now).toISOString(),
+      order: (this.entries.at(-1)?.order ?? 0) + 1,
+      state: "queued",
+      refusal: null,
+      notBefore: 0,
+      since: now,
+    };
+    this.entries = [...this.entries, entry];
+    this.#store(entry);
+    this.onChange();
+    this.#flush();
+    return entry.cid;
+  }
+
+  /** Whether there is a connection. When one comes, everything that waited for an answer is tried again at once.
+   * @param {boolean} ready */
+  setReady(ready) {
+    if (this.#ready === ready) return;
+    this.#ready = ready;
+    if (!ready) return;
+    this.entries = this.entries.map((entry) => (entry.refusal ? entry : { ...entry, notBefore: 0 }));
+    this.#flush();
+  }
+
+  /** Tries again, at once. @param {string} cid */
+  retry(cid) {
+    const entry = this.entries.find((one) => one.cid === cid);
+    if (!entry) return;
+    const state = entry.state === "sending" ? "sending" : "queued";
+    this.#change(cid, { state, refusal: null, notBefore: 0, since: this.now() });
+    this.#flush();
+  }
+
+  /** Forgets a message: it was discarded, or it has been seen among the stored ones. @param {string} cid */
+  remove(cid) {
+    if (!this.entries.some((entry) => entry.cid === cid)) return;
+    this.entries = this.entries.filter((entry) => entry.cid !== cid);
+    this.storage.removeItem(this.prefix + cid);
+    this.onChange();
+    this.#flush();
+  }
+
+  #flush() {
+    if (!this.#ready) return;
+    for (const entry of due(this.entries, this.now())) void this.#attempt(entry);
+  }
+
+  /** @param {Entry} entry */
+  async #attempt(entry) {
+    const { cid, to, text } = entry;
+    this.#change(cid, { state: "sending" });
+    const reply = await this.send({ type: "send", to, cid, text }).catch(() => null);
+    if (reply?.ok?.type === "sent") {
+      this.backoff.reset();
+      this.onSent(entry, reply.ok);
+      this.remove(cid);
+    } else if (reply?.refusal && !isPassing(reply.refusal)) {
+      this.#change(cid, { state: "failed", refusal: reply.refusal });
+    } else {
+      const wait = reply?.refusal?.retry_after_ms ?? this.backoff.next();
+      this.#change(cid, { state: "queued", refusal: reply?.refusal ?? null, notBefore: this.now() + wait });
+      this.later(() => this.#flush(), wait);
+    }
+    this.#flush();
+  }
+
+  /** @param {string} cid @param {Partial<Entry>} change */
+  #change(cid, change) {
+    this.entries = this.entries.map((entry) => (entry.cid === cid ? { ...entry, ...change } : entry));
+    const entry = this.entries.find((one) => one.cid === cid);
+    if (entry) this.#store(entry);
+    this.onChange();
+  }
+
+  /** @param {Entry} entry */
+  #store(entry) {
+    try {
+      this.storage.setItem(this.prefix + entry.cid, JSON.stringify(entry));
+    } catch {
+      // The storage is full: the message is still sent, it only would not survive a reload.
+    }
+  }
+
+  /** What an earlier page left behind. Whether its last attempt arrived is unknown, so it is made again.
+   * @returns {Entry[]} */
+  #stored() {
+    const keys = Array.from({ length: this.storage.length }, (_, index) => this.storage.key(index) ?? "");
+    return keys
+      .filter((key) => key.startsWith(this.prefix))
+      .map((key) => /** @type {Entry} */ (JSON.parse(this.storage.getItem(key) ?? "")))
+      .map((entry) => (entry.state === "sending" ? { ...entry, state: /** @type {const} */ ("queued") } : entry))
+      .map((entry) => ({ ...entry, notBefore: 0, since: this.now() }))
+      .sort((a, b) => a.order - b.order);
+  }
+}
+
+/** @param {Refusal} refusal */
+function isPassing(refusal) {
+  return typeof refusal.retry_after_ms === "number" || PASSING_REFUSALS.has(refusal.code);
+}

@@ -1,0 +1,74 @@
+/**
+ * One poll, and what becomes of its answer: what long and short polling share.
+ */
+
+import { problem } from "../api.js";
+import { LOST, TOO_MANY_CONNECTIONS, UNAUTHENTICATED, closing } from "../codes.js";
+
+/** @import { Closing, Event } from "../protocol.js" */
+/** @import { Observer } from "./all.js" */
+
+/** A poll has a status to refuse with; on a stream the same is a close code.
+ * @type {Record<string, number>} */
+const CODES = { unauthenticated: UNAUTHENTICATED, too_many_connections: TOO_MANY_CONNECTIONS };
+
+/** @typedef {{events: Event[], cursor: string, more: boolean, ended?: Closing}} Answer */
+
+/**
+ * Asks what came after the cursor; the server may wait `wait` seconds for something to come.
+ * @param {string} base the server's address
+ * @param {string} cursor
+ * @param {number} wait
+ * @param {AbortSignal} signal
+ * @returns {Promise<Answer>}
+ */
+export async function poll(base, cursor, wait, signal) {
+  const query = new URLSearchParams({ after: cursor, wait: String(wait) });
+  const nothing = { events: [], cursor, more: false };
+  try {
+    const response = await fetch(`${base}/poll?${query}`, { credentials: "include", cache: "no-store", signal });
+    if (response.ok) return await response.json();
+    const { code, status } = await problem(response);
+    if (code in CODES) return { ...nothing, ended: closing(CODES[code]) };
+    // A server in trouble is worth coming back to; a request that it cannot understand is not.
+    return { ...nothing, ended: { code: status, name: code, reconnect: status >= 500 || status === 429 } };
+  } catch {
+    return { ...nothing, ended: closing(LOST) };
+  }
+}
+
+/**
+ * Tells the observer what an answer holds.
+ * @param {Answer} answer
+ * @param {Observer} observer
+ * @param {AbortSignal} signal
+ * @returns {string | null} where to go on; null: nowhere, this connection is over
+ */
+export function deliver(answer, observer, signal) {
+  if (signal.aborted) return null;
+  if (answer.ended) {
+    observer.onClose(answer.ended);
+    return null;
+  }
+  observer.onOpen();
+  for (const event of answer.events) {
+    observer.onEvent(event);
+    if (signal.aborted) return null;
+  }
+  // The answer's cursor is what a tick is on a stream: where this client now stands.
+  observer.onEvent({ type: "tick", cursor: answer.cursor });
+  return signal.aborted ? null : answer.cursor;
+}
+
+/**
+ * Waits, or stops waiting at once when the connection ends.
+ * @param {number} ms
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+export function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

@@ -1,0 +1,213 @@
+/**
+ * One conversation: who is in it, what was said, and the place to say more.
+ */
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { live } from "../vendor/lit-html/directives/live.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { rows } from "../model.js";
+import { PATIENCE_MS } from "../outbox.js";
+import { presence } from "./sidebar.js";
+import { avatar, counted, dayOf, listed, nameOf, sentence, timeOf, titleOf } from "./words.js";
+
+/** @import { Conversation, Row, State } from "../model.js" */
+/** @import { Entry } from "../outbox.js" */
+/** @import { Person } from "../protocol.js" */
+
+/** Messages of one writer that follow each other within this time stand together under one name. */
+const TOGETHER_MS = 5 * 60_000;
+/** The composer grows with its text up to this many lines. */
+const MAX_LINES = 8;
+
+/**
+ * @typedef {object} ConversationView
+ * @property {State} state
+ * @property {Conversation | undefined} conversation
+ * @property {Person | undefined} person with whom a conversation may begin, where there is none yet
+ * @property {readonly Entry[]} entries what is on its way to this conversation
+ * @property {number} newAfter the last seq that had been read when the conversation was opened
+ * @property {number} below how many messages of others came while the reader was further up
+ * @property {string} draft
+ * @property {boolean} leaving whether the user has been asked if they really want to leave
+ * @property {number} now
+ */
+/**
+ * @typedef {object} Actions
+ * @property {(text: string) => void} say
+ * @property {(text: string) => void} draft
+ * @property {(cid: string) => void} retry
+ * @property {(cid: string) => void} discard
+ * @property {(ask: boolean) => void} askLeave
+ * @property {() => void} leave
+ * @property {() => void} join
+ * @property {() => void} toBottom
+ */
+
+/** What the pane shows before anything is chosen. @param {boolean} loaded whether it is known what there is to choose */
+export function nothingOpen(loaded) {
+  if (!loaded) return html`<p class="empty" aria-busy="true">One moment…</p>`;
+  return html`
+    <div class="empty">
+      <h2>Pick somebody to talk to</h2>
+      <p>Choose a person or a group on the left.</p>
+      <p>To see both ends of a conversation, open this page in a private window and create a second account there.
+        Then switch transports at the top of the page while you talk: the conversation goes on.</p>
+    </div>
+  `;
+}
+
+/** @param {ConversationView} view @param {Actions} actions */
+export function conversation(view, actions) {
+  const { state, conversation: known, person, entries, newAfter, now } = view;
+  const all = rows(state, known?.messages ?? [], entries);
+  return html`
+    ${head(view, actions)}
+    <div class="scroller" id="messages" tabindex="0" role="region" aria-label="Messages">
+      <div class="notice">${beginning(view, all.length)}</div>
+      <ol class="messages">
+        ${repeat(all, ({ key }) => key, (row, index) => message(state, row, all[index - 1], { newAfter, now, group: known?.kind === "group" }, actions))}
+      </ol>
+    </div>
+    <div class="foot">
+      ${view.below > 0 ? html`<button class="to-bottom" type="button" @click=${actions.toBottom}>↓ ${view.below} new</button>` : nothing}
+      <p class="typing">${typing(state, known, now)}</p>
+      ${known && !known.joined ? left(actions) : composer(view, person?.name ?? (known ? titleOf(state, known) : ""), actions)}
+    </div>
+  `;
+}
+
+/** @param {ConversationView} view @param {Actions} actions */
+function head({ state, conversation: known, person, leaving }, actions) {
+  const title = known ? titleOf(state, known) : (person?.name ?? "");
+  const group = known?.kind === "group";
+  const names = group ? [...known.members].map((member) => nameOf(state, member)).sort((a, b) => a.localeCompare(b)) : [];
+  return html`
+    <header class="head">
+      <a class="back" href="#/" aria-label="Back to groups and people">←</a>
+      ${avatar(known?.with ?? known?.id ?? person?.id ?? "", title, group ? "group" : "person")}
+      <div class="who">
+        <h2 class="name" dir="auto">${title}</h2>
+        ${group
+          ? html`<p class="sub">${known.joined ? html`${counted(names.length, "member")}: ${listed(names)}` : "You left this group"}</p>`
+          : presence(state.users.get(known?.with ?? person?.id ?? ""))}
+      </div>
+      ${!group || !known.joined
+        ? nothing
+        : leaving
+          ? html`
+            <div class="ask" role="group" aria-label="Leave ${title}?">
+              <button class="small danger" type="button" @click=${actions.leave}>Leave</button>
+              <button class="small" type="button" @click=${() => actions.askLeave(false)}>Stay</button>
+            </div>`
+          : html`<button class="small" type="button" @click=${() => actions.askLeave(true)} aria-label="Leave ${title}">Leave…</button>`}
+    </header>
+  `;
+}
+
+/** @param {ConversationView} view @param {number} count */
+function beginning({ state, conversation: known, person }, count) {
+  if (known && (known.history === "loading" || known.history === "unknown")) return "Reading older messages…";
+  if (known?.history === "more") return nothing;
+  if (known?.kind === "group") return count === 0 ? "Nothing has been said here yet." : "This is as far back as you can see.";
+  const name = person?.name ?? (known ? titleOf(state, known) : "");
+  return html`This is the beginning of your conversation with <bdi>${name}</bdi>.`;
+}
+
+/**
+ * @param {State} state
+ * @param {Row} row
+ * @param {Row | undefined} before
+ * @param {{newAfter: number, now: number, group: boolean}} context
+ * @param {Actions} actions
+ */
+function message(state, row, before, { newAfter, now, group }, actions) {
+  const own = row.from === state.me.id;
+  const name = nameOf(state, row.from);
+  const day = dayOf(row.at, now);
+  const newDay = !before || dayOf(before.at, now) !== day;
+  const isNew = (/** @type {Row | undefined} */ one) => one !== undefined && one.seq !== null && one.seq > newAfter && one.from !== state.me.id;
+  const firstNew = isNew(row) && !(before && before.seq !== null && before.seq > newAfter);
+  const together = before !== undefined && !newDay && !firstNew && before.from === row.from
+    && Date.parse(row.at) - Date.parse(before.at) < TOGETHER_MS;
+  return html`
+    <li class="message ${own ? "own" : "other"} ${together ? "together" : ""} ${row.entry ? "unsent" : ""}">
+      ${newDay ? html`<p class="day"><span>${day}</span></p>` : nothing}
+      ${firstNew ? html`<p class="divider"><span>New</span></p>` : nothing}
+      <div class="line">
+        ${own || !group ? nothing : avatar(row.from, name, "person")}
+        <div class="bubble">
+          <p class="from ${own || !group || together ? "visually-hidden" : ""}" dir="auto">${own ? "You" : name}</p>
+          <p class="text" dir="auto">${row.text}</p>
+          <p class="meta">${row.entry ? underWay(row.entry, now) : stored(row, own)}</p>
+        </div>
+      </div>
+      ${row.entry && needsDecision(row.entry, now) ? decision(row.entry, actions) : nothing}
+    </li>
+  `;
+}
+
+/** @param {Row} row @param {boolean} own */
+function stored(row, own) {
+  const time = html`<time datetime=${row.at}>${timeOf(row.at)}</time>`;
+  return own ? html`${time} <span title="The server has stored it"><span aria-hidden="true">✓</span><span class="visually-hidden">sent</span></span>` : time;
+}
+
+/** @param {Entry} entry @param {number} now */
+function underWay(entry, now) {
+  if (entry.state === "failed") return "failed";
+  return needsDecision(entry, now) ? "not sent yet" : "sending…";
+}
+
+/** @param {Entry} entry @param {number} now */
+const needsDecision = (entry, now) => entry.state === "failed" || now - entry.since >= PATIENCE_MS;
+
+/** @param {Entry} entry @param {Actions} actions */
+function decision(entry, actions) {
+  return html`
+    <div class="decision">
+      ${entry.state === "failed"
+        ? html`<span class="error">${sentence(entry.refusal?.message ?? "")}</span>`
+        : html`<span class="hint">It is sent as soon as the server answers.</span>`}
+      <button class="link" type="button" @click=${() => actions.retry(entry.cid)}>Retry</button>
+      <button class="link" type="button" @click=${() => actions.discard(entry.cid)}>Discard</button>
+    </div>
+  `;
+}
+
+/** @param {State} state @param {Conversation | undefined} conversation @param {number} now */
+function typing(state, conversation, now) {
+  const names = [...(conversation?.typing ?? [])].filter(([, until]) => until > now).map(([user]) => nameOf(state, user));
+  if (names.length === 0) return nothing;
+  return html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span><bdi>${listed(names)}</bdi> ${names.length === 1 ? "is" : "are"} typing…`;
+}
+
+/** @param {Actions} actions */
+function left(actions) {
+  return html`<div class="composer left"><p>You left this group: you can read what you saw of it, and not write.</p><button class="primary" type="button" @click=${actions.join}>Join again</button></div>`;
+}
+
+/** @param {ConversationView} view @param {string} title @param {Actions} actions */
+function composer({ draft }, title, actions) {
+  // The field is asked, since what was typed a moment ago may not have been drawn yet.
+  const submit = () => {
+    const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("composer")).value;
+    if (text.trim() !== "") actions.say(text);
+  };
+  /** @param {KeyboardEvent} event */
+  const onKey = (event) => {
+    // While an input method composes, Enter chooses a word. Key 229 is how older browsers say so.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    submit();
+  };
+  return html`
+    <form class="composer" @submit=${(/** @type {SubmitEvent} */ event) => (event.preventDefault(), submit())}>
+      <textarea
+        id="composer" name="text" dir="auto" aria-label="Message to ${title}" placeholder="Message to ${title}"
+        rows=${Math.min(MAX_LINES, draft.split("\n").length)} .value=${live(draft)} @keydown=${onKey}
+        @input=${(/** @type {InputEvent} */ event) => actions.draft(/** @type {HTMLTextAreaElement} */ (event.target).value)}
+      ></textarea>
+      <button class="primary" type="submit" ?disabled=${draft.trim() === ""}>Send</button>
+    </form>
+  `;
+}

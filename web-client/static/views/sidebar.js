@@ -1,0 +1,186 @@
+/**
+ * Groups and people: who is there, what can be joined, and what waits to be read.
+ */
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { unread } from "../model.js";
+import { avatar, counted, sentence } from "./words.js";
+
+/** @import { Group, Person } from "../protocol.js" */
+/** @import { Conversation, State } from "../model.js" */
+
+/** More rows than this are found by typing. */
+const MAX_ROWS = 100;
+
+/**
+ * @typedef {object} Sidebar
+ * @property {State} state
+ * @property {boolean} loaded whether it is known who is there
+ * @property {string | null} selected the conversation that is open, or the user whose conversation has not begun
+ * @property {string} filter
+ * @property {{open: boolean, busy: boolean, error: string}} newGroup
+ * @property {string | null} joining the group that is being joined
+ */
+/**
+ * @typedef {object} Actions
+ * @property {(text: string) => void} filter
+ * @property {(id: string) => void} join
+ * @property {(open: boolean) => void} openNewGroup
+ * @property {(name: string) => void} createGroup
+ */
+
+/** @param {Sidebar} sidebar @param {Actions} actions */
+export function sidebar({ state, loaded, selected, filter, newGroup, joining }, actions) {
+  const groups = groupRows(state, filter);
+  const people = personRows(state, filter);
+  return html`
+    <nav class="sidebar" aria-label="Groups and people">
+      <div class="find">
+        <input
+          id="find" type="search" placeholder="Find a group or a person" aria-label="Find a group or a person"
+          autocomplete="off" .value=${filter}
+          @keydown=${openFirst}
+          @input=${(/** @type {InputEvent} */ event) => actions.filter(/** @type {HTMLInputElement} */ (event.target).value)}
+        />
+      </div>
+      <div class="lists">
+        <section aria-labelledby="groups-title">
+          <header>
+            <h2 id="groups-title">Groups</h2>
+            <button class="quiet" type="button" aria-expanded=${newGroup.open} @click=${() => actions.openNewGroup(!newGroup.open)}>
+              ${newGroup.open ? "Cancel" : "New group"}
+            </button>
+          </header>
+          ${newGroup.open ? newGroupForm(newGroup, actions) : nothing}
+          <ul>
+            ${repeat(groups.slice(0, MAX_ROWS), (row) => row.group.conversation, (row) => groupRow(row, state, selected, joining, actions))}
+          </ul>
+          ${groups.length > 0 ? rest(groups.length) : hint(loaded, filter ? "No group has that name." : "No groups yet. Make the first one.")}
+        </section>
+        <section aria-labelledby="people-title">
+          <header><h2 id="people-title">People</h2></header>
+          <ul>
+            ${repeat(people.slice(0, MAX_ROWS), (row) => row.person.id, (row) => personRow(row, state, selected))}
+          </ul>
+          ${people.length > 0 ? rest(people.length) : hint(loaded, filter ? "Nobody has that name." : ALONE)}
+        </section>
+      </div>
+    </nav>
+  `;
+}
+
+const ALONE = "Nobody else is here yet. Open this page in a private window and create a second account there.";
+
+/** Why a list is empty. @param {boolean} loaded @param {string} text */
+const hint = (loaded, text) => (loaded ? html`<p class="hint">${text}</p>` : nothing);
+
+/** Enter opens what stands on top of what was found. @param {KeyboardEvent} event */
+function openFirst(event) {
+  if (event.key !== "Enter" || event.isComposing) return;
+  /** @type {HTMLElement | null} */ (event.target)?.blur();
+  /** @type {HTMLElement | null} */ (document.querySelector(".lists a.entry"))?.click();
+}
+
+/** @param {number} count */
+const rest = (count) =>
+  count > MAX_ROWS ? html`<p class="hint">…and ${count - MAX_ROWS} more: type above to find them.</p>` : nothing;
+
+/** @param {Sidebar["newGroup"]} newGroup @param {Actions} actions */
+function newGroupForm({ busy, error }, actions) {
+  /** @param {SubmitEvent} event */
+  const onSubmit = (event) => {
+    event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.target);
+    actions.createGroup(String(new FormData(form).get("group")));
+  };
+  return html`
+    <form class="new-group" @submit=${onSubmit} novalidate>
+      <label for="new-group">Name of the group</label>
+      <div class="row">
+        <input id="new-group" name="group" autocomplete="off" maxlength="32" aria-invalid=${error !== ""} aria-describedby="new-group-note" />
+        <button class="primary" type="submit" ?disabled=${busy}>Create</button>
+      </div>
+      <p id="new-group-note" class="error" role="alert">${sentence(error)}</p>
+    </form>
+  `;
+}
+
+/** @param {{group: Group, conversation: Conversation | undefined}} row
+ * @param {State} state @param {string | null} selected @param {string | null} joining @param {Actions} actions */
+function groupRow({ group, conversation }, state, selected, joining, actions) {
+  const id = group.conversation;
+  const label = html`
+    ${avatar(id, group.name, "group")}
+    <span class="who"><span class="name" dir="auto">${group.name}</span><span class="sub">${conversation?.joined ? counted(conversation.members.size, "member") : "anyone can join"}</span></span>
+    ${conversation?.joined ? badge(unread(state, conversation)) : nothing}
+  `;
+  return html`
+    <li class=${id === selected ? "selected" : ""}>
+      ${conversation
+        ? html`<a class="entry" href="#/${id}" aria-current=${id === selected ? "page" : nothing}>${label}</a>`
+        : html`<span class="entry">${label}</span>`}
+      ${group.joined
+        ? nothing
+        : html`<button class="small" type="button" ?disabled=${joining === id} @click=${() => actions.join(id)} aria-label="Join ${group.name}">Join</button>`}
+    </li>
+  `;
+}
+
+/** @param {{person: Person, conversation: Conversation | undefined}} row @param {State} state @param {string | null} selected */
+function personRow({ person, conversation }, state, selected) {
+  const id = conversation?.id ?? person.id;
+  const current = id === selected;
+  return html`
+    <li class=${current ? "selected" : ""}>
+      <a class="entry" href="#/${id}" aria-current=${current ? "page" : nothing}>
+        ${avatar(person.id, person.name, "person")}
+        <span class="who"><span class="name" dir="auto">${person.name}</span>${presence(person)}</span>
+        ${conversation ? badge(unread(state, conversation)) : nothing}
+      </a>
+    </li>
+  `;
+}
+
+/** A dot and the word. @param {Person | undefined} person */
+export function presence(person) {
+  const word = person?.online ? "online" : "away";
+  return html`<span class="sub presence ${word}">${word}</span>`;
+}
+
+/** @param {number} count */
+function badge(count) {
+  if (count === 0) return nothing;
+  return html`<span class="unread">${count > 99 ? "99+" : count}<span class="visually-hidden"> unread</span></span>`;
+}
+
+/** One's own groups first, the liveliest on top; then what can be joined, by name.
+ * @param {State} state @param {string} filter */
+function groupRows(state, filter) {
+  return [...state.groups.values()]
+    .filter((group) => matches(group.name, filter))
+    .map((group) => ({ group, conversation: state.conversations.get(group.conversation) }))
+    .sort((a, b) =>
+      Number(b.group.joined) - Number(a.group.joined)
+      || activity(b.conversation) - activity(a.conversation)
+      || a.group.name.localeCompare(b.group.name));
+}
+
+/** Those one talks with first, the liveliest on top; then who is online, by name.
+ * @param {State} state @param {string} filter */
+function personRows(state, filter) {
+  const directs = new Map([...state.conversations.values()].map((conversation) => [conversation.with, conversation]));
+  return [...state.users.values()]
+    .filter((person) => person.id !== state.me.id && matches(person.name, filter))
+    .map((person) => ({ person, conversation: directs.get(person.id) }))
+    .sort((a, b) =>
+      activity(b.conversation) - activity(a.conversation)
+      || Number(b.person.online) - Number(a.person.online)
+      || a.person.name.localeCompare(b.person.name));
+}
+
+/** @param {Conversation | undefined} conversation */
+const activity = (conversation) => (conversation ? conversation.activity + 1 : 0);
+
+/** @param {string} name @param {string} filter */
+const matches = (name, filter) => name.toLocaleLowerCase().includes(filter.trim().toLocaleLowerCase());

@@ -1,0 +1,199 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import * as model from "../../static/model.js";
+
+const ANN = { id: "u1", name: "Ann" };
+const NOW = 1_000;
+
+/** A state in which Ann is alone with what `more` adds. */
+function start(more = {}) {
+  return model.fromSnapshot({
+    cursor: "e.0", me: ANN, groups: [], conversations: [],
+    users: [{ ...ANN, online: true }, { id: "u2", name: "Bob", online: false }, { id: "u3", name: "Cid", online: false }],
+    ...more,
+  });
+}
+
+const direct = { id: "c9", kind: "direct", with: "u2", members: ["u1", "u2"], last_seq: 0, read_seq: 0, joined: true };
+const rust = { id: "c5", kind: "group", name: "rust", members: ["u1", "u2"], last_seq: 0, read_seq: 0, joined: true };
+const rustGroup = { conversation: "c5", name: "rust", members: 2, joined: true };
+
+const message = (seq, from, text = `text ${seq}`, conversation = "c9") => ({
+  type: "message", id: `e.${conversation}.${seq}`, conversation, seq, from, cid: `cid-${from}-${seq}`, text, at: "2026-01-01T10:00:00Z",
+});
+
+/** What the page shows of a conversation, besides times. */
+const shown = (state, id, entries = []) =>
+  model.rows(state, state.conversations.get(id).messages, entries).map(({ key, text, entry }) => [key, text, entry?.state ?? "stored"]);
+
+const applyAll = (state, ...events) => events.reduce((current, event) => model.apply(current, event, NOW), state);
+
+/** A state as plain values that can be compared. */
+const comparable = ({ users, groups, conversations }) => ({
+  users: [...users.values()],
+  groups: [...groups.values()].map(({ conversation, name, joined }) => [conversation, name, joined]),
+  conversations: [...conversations.values()].map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq }) =>
+    ({ id, kind, name, other, members: [...members].sort(), joined, lastSeq, readSeq })),
+});
+
+test("a snapshot with the events after it is the later snapshot", () => {
+  const earlier = start({ conversations: [rust], groups: [rustGroup] });
+  const later = start({
+    users: [...start().users.values(), { id: "u4", name: "Dee", online: false }],
+    conversations: [
+      { ...rust, members: ["u1", "u4"], last_seq: 1, read_seq: 1 },
+      { ...direct, last_seq: 2 },
+      { ...rust, id: "c6", name: "wires", members: ["u1"] },
+    ],
+    groups: [rustGroup, { conversation: "c6", name: "wires", members: 1, joined: true }],
+  });
+  const events = [
+    { type: "user_registered", id: "1", user: { id: "u4", name: "Dee" } },
+    { type: "member_joined", id: "2", conversation: "c5", user: "u4" },
+    { type: "direct_started", id: "3", conversation: "c9", members: ["u1", "u2"] },
+    message(1, "u2"),
+    message(1, "u2", "hello", "c5"),
+    { type: "read", id: "4", conversation: "c5", seq: 1 },
+    { type: "member_left", id: "5", conversation: "c5", user: "u2" },
+    { type: "group_created", id: "6", conversation: "c6", name: "wires", by: "u1" },
+    message(2, "u2"),
+  ];
+  assert.deepEqual(comparable(applyAll(earlier, ...events)), comparable(later));
+});
+
+test("an event that comes twice changes nothing the second time", () => {
+  const before = applyAll(start({ conversations: [rust], groups: [rustGroup] }), message(1, "u2", "hi", "c5"));
+  const joined = { type: "member_joined", id: "7", conversation: "c5", user: "u3" };
+  const left = { type: "member_left", id: "8", conversation: "c5", user: "u3" };
+  const after = applyAll(before, joined, left);
+  assert.equal(applyAll(after, joined), after);
+  assert.equal(applyAll(after, message(1, "u2", "hi", "c5")), after);
+});
+
+test("the state that an event is applied to stays as it was", () => {
+  const before = start({ conversations: [direct] });
+  const copy = structuredClone(comparable(before));
+  applyAll(before, message(1, "u2"), { type: "presence", online: ["u2"], offline: [] });
+  assert.deepEqual(comparable(before), copy);
+});
+
+test("messages stand in the order of their seq, whatever order they come in", () => {
+  const state = applyAll(start({ conversations: [direct] }), message(2, "u2"), message(1, "u2"), message(3, "u2"));
+  assert.deepEqual(state.conversations.get("c9").messages.map(({ seq }) => seq), [1, 2, 3]);
+});
+
+test("one's own message is one row before its echo, after it, and after its reply", () => {
+  const entry = { cid: "cid-u1-1", to: { user: "u2" }, text: "hi", at: "2026-01-01T10:00:00Z", state: "sending" };
+  const waiting = start({ conversations: [direct] });
+  assert.deepEqual(shown(waiting, "c9", [entry]), [["cid-u1-1", "hi", "sending"]]);
+
+  const echoed = applyAll(waiting, message(1, "u1", "hi"));
+  assert.deepEqual(shown(echoed, "c9", [entry]), [["cid-u1-1", "hi", "stored"]]);
+
+  const { type, id, ...stored } = message(1, "u1", "hi");
+  const acknowledged = model.withSent(waiting, stored);
+  assert.deepEqual(shown(acknowledged, "c9", [entry]), [["cid-u1-1", "hi", "stored"]]);
+  assert.deepEqual(shown(applyAll(acknowledged, message(1, "u1", "hi")), "c9"), [["cid-u1-1", "hi", "stored"]]);
+});
+
+test("another's message with one's own cid hides nothing", () => {
+  const entry = { cid: "same", to: { user: "u2" }, text: "mine", at: "", state: "sending" };
+  const state = applyAll(start({ conversations: [direct] }), { ...message(1, "u2", "theirs"), cid: "same" });
+  assert.deepEqual(shown(state, "c9", [entry]).map(([, text]) => text), ["theirs", "mine"]);
+});
+
+test("a reply about a message from long ago leaves no hole in the history", () => {
+  const state = start({ conversations: [{ ...direct, last_seq: 200, read_seq: 200 }] });
+  const { type, id, ...old } = message(10, "u1");
+  assert.deepEqual(model.withSent(state, old).conversations.get("c9").messages, []);
+});
+
+test("a page of history goes before what came live", () => {
+  const live = applyAll(start({ conversations: [{ ...direct, last_seq: 2, read_seq: 2 }] }), message(3, "u2"));
+  assert.equal(live.conversations.get("c9").history, "unknown");
+  const state = model.withPage(live, "c9", { messages: [message(1, "u1"), message(2, "u2"), message(3, "u2")], more: false });
+  assert.deepEqual(state.conversations.get("c9").messages.map(({ seq }) => seq), [1, 2, 3]);
+  assert.equal(state.conversations.get("c9").history, "complete");
+});
+
+test("the creator of a group is its first member, and others see that it can be joined", () => {
+  const created = (by) => applyAll(start(), { type: "group_created", id: "1", conversation: "c5", name: "rust", by });
+  const mine = created("u1");
+  assert.deepEqual([...mine.conversations.get("c5").members], ["u1"]);
+  assert.deepEqual(mine.groups.get("c5"), { conversation: "c5", name: "rust", members: 1, joined: true });
+  const theirs = created("u2");
+  assert.equal(theirs.conversations.has("c5"), false);
+  assert.deepEqual(theirs.groups.get("c5"), { conversation: "c5", name: "rust", members: 1, joined: false });
+});
+
+test("who joins sees the group from then on, with nothing unread from before", () => {
+  const joined = applyAll(
+    start({ groups: [{ ...rustGroup, joined: false }] }),
+    { type: "group_joined", id: "1", conversation: "c5", name: "rust", members: ["u2", "u3", "u1"] },
+    { type: "member_joined", id: "2", conversation: "c5", user: "u1" },
+  );
+  assert.equal(joined.groups.get("c5").joined, true);
+  assert.deepEqual([...joined.conversations.get("c5").members], ["u2", "u3", "u1"]);
+  const state = applyAll(joined, message(57, "u2", "welcome", "c5"));
+  assert.equal(model.unread(state, state.conversations.get("c5")), 1);
+});
+
+test("who joins again keeps what they saw before", () => {
+  const before = applyAll(start({ conversations: [rust], groups: [rustGroup] }), message(1, "u2", "hi", "c5"));
+  const state = applyAll(
+    before,
+    { type: "member_left", id: "2", conversation: "c5", user: "u1" },
+    { type: "group_joined", id: "3", conversation: "c5", name: "rust", members: ["u1", "u2"] },
+    { type: "member_joined", id: "4", conversation: "c5", user: "u1" },
+    message(9, "u2", "again", "c5"),
+  );
+  assert.equal(state.conversations.get("c5").joined, true);
+  assert.deepEqual(shown(state, "c5").map(([, text]) => text), ["hi", "again"]);
+  assert.equal(model.unread(state, state.conversations.get("c5")), 1);
+});
+
+test("who leaves keeps what they saw", () => {
+  const state = applyAll(
+    start({ conversations: [rust], groups: [rustGroup] }),
+    message(1, "u2", "hi", "c5"),
+    { type: "member_left", id: "2", conversation: "c5", user: "u1" },
+  );
+  assert.equal(state.conversations.get("c5").joined, false);
+  assert.equal(state.groups.get("c5").joined, false);
+  assert.deepEqual(shown(state, "c5").map(([, text]) => text), ["hi"]);
+});
+
+test("counts what others wrote since one read, at hand or not", () => {
+  const read = (state) => model.unread(state, state.conversations.get("c9"));
+  const far = start({ conversations: [{ ...direct, last_seq: 80, read_seq: 20 }] });
+  assert.equal(read(far), 60);
+  const near = applyAll(start({ conversations: [direct] }), message(1, "u2"), message(2, "u1"), message(3, "u2"));
+  assert.equal(read(near), 2);
+  assert.equal(read(applyAll(near, { type: "read", id: "r", conversation: "c9", seq: 3 })), 0);
+  assert.equal(read(applyAll(near, { type: "read", id: "r", conversation: "c9", seq: 3 }, { type: "read", id: "s", conversation: "c9", seq: 1 })), 0);
+});
+
+test("presence changes those it names", () => {
+  const state = applyAll(start(), { type: "presence", online: ["u2"], offline: ["u1", "unknown"] });
+  assert.deepEqual([...state.users.values()].map(({ online }) => online), [false, true, false]);
+  assert.equal(applyAll(state, { type: "presence", refetch: true }).users.get("u2").online, true);
+});
+
+test("a typing notice lasts five seconds, or until the message", () => {
+  const typing = applyAll(start({ conversations: [direct] }), { type: "typing", conversation: "c9", user: "u2" });
+  assert.deepEqual([...typing.conversations.get("c9").typing], [["u2", NOW + 5_000]]);
+  assert.equal(applyAll(typing, message(1, "u2")).conversations.get("c9").typing.size, 0);
+});
+
+test("a message of a conversation that nobody announced is shown all the same", () => {
+  const state = applyAll(start(), message(1, "u2", "hi", "c77"));
+  assert.deepEqual(shown(state, "c77").map(([, text]) => text), ["hi"]);
+});
+
+test("a direct conversation is addressed by its other member", () => {
+  const state = start({ conversations: [direct, rust] });
+  assert.deepEqual(model.addressOf(state.conversations.get("c9")), { user: "u2" });
+  assert.deepEqual(model.addressOf(state.conversations.get("c5")), { conversation: "c5" });
+  assert.equal(model.directWith(state, "u2").id, "c9");
+});

@@ -1,0 +1,90 @@
+//! The client's end of a WebSocket: requests up, replies and events down, on one connection.
+
+use bytes::Bytes;
+use chat_core::auth::Token;
+use chat_core::client::{Client, ClientError, Target};
+use chat_core::duplex::{DuplexEvents, DuplexSender, Sorter, duplex};
+use chat_core::ids::Cursor;
+use chat_core::protocol::Event;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Requests that may wait to be written.
+const WAITING_REQUESTS: usize = 64;
+
+/// One WebSocket client.
+pub struct WsClient;
+
+impl Client for WsClient {
+    type Sender = DuplexSender;
+    type Events = DuplexEvents;
+
+    async fn connect(
+        target: &Target,
+        token: &Token,
+        after: Option<Cursor>,
+    ) -> Result<(DuplexSender, DuplexEvents), ClientError> {
+        let base = target.base().replacen("http", "ws", 1);
+        let after_query = after.map(|cursor| format!("?after={cursor}")).unwrap_or_default();
+        let mut request = format!("{base}/ws{after_query}").into_client_request().map_err(gone)?;
+        let bearer = format!("Bearer {}", token.as_str()).parse().map_err(|_| invalid_token())?;
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+        let no_delay = true;
+        let (socket, _) = connect_async_with_config(request, None, no_delay).await.map_err(gone)?;
+
+        let (up, requests) = mpsc::channel(WAITING_REQUESTS);
+        let (sender, events, sorter) = duplex(up, after);
+        let (sink, stream) = socket.split();
+        tokio::spawn(write(requests, sink));
+        tokio::spawn(read(stream, sorter));
+        Ok((sender, events))
+    }
+}
+
+/// Writes requests until nobody asks any more, then closes.
+async fn write(mut requests: mpsc::Receiver<Bytes>, mut sink: SplitSink<Socket, Message>) {
+    while let Some(json) = requests.recv().await {
+        let text = Utf8Bytes::try_from(json).expect("JSON is UTF-8");
+        if sink.send(Message::Text(text)).await.is_err() {
+            return;
+        }
+    }
+    // The server may have gone first.
+    let _ = sink.close().await;
+}
+
+/// Reads until the server closes or nobody listens any more.
+async fn read(mut stream: SplitStream<Socket>, sorter: Sorter) {
+    while let Some(message) = stream.next().await {
+        let flow = match message {
+            Ok(Message::Text(text)) => sorter.sort(text.as_bytes()).await,
+            Ok(Message::Binary(json)) => sorter.sort(&json).await,
+            Ok(Message::Close(Some(frame))) => {
+                let code = u16::from(frame.code);
+                let reconnect = !(4_500..5_000).contains(&code);
+                sorter.tell(Ok(Event::Close { code, name: frame.reason.to_string(), reconnect })).await
+            }
+            Ok(_) => continue,
+            Err(error) => sorter.tell(Err(gone(error))).await,
+        };
+        if flow.is_break() {
+            return;
+        }
+    }
+}
+
+fn gone(error: Error) -> ClientError {
+    ClientError::Disconnected(error.to_string())
+}
+
+fn invalid_token() -> ClientError {
+    ClientError::Disconnected("the token has characters that no header may have".to_owned())
+}
