@@ -159,7 +159,11 @@ impl Auth {
     }
 
     /// Whether this is the account's password. Takes the same time when there is no account.
-    pub(crate) async fn verify(&self, account: Option<&Account>, password: Password) -> Result<bool, Refusal> {
+    pub(crate) async fn verify(
+        &self,
+        account: Option<&Account>,
+        password: Password,
+    ) -> Result<bool, Refusal> {
         let hasher = self.hasher.clone();
         let stored = account.map_or_else(|| self.nobody.clone(), |account| account.password.clone());
         self.in_turn(move || match PasswordHash::new(&stored) {
@@ -173,7 +177,10 @@ impl Auth {
     }
 
     /// Runs heavy work off the async threads, a few at a time.
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let busy = || {
             let wait = Duration::from_secs(1);
             Refusal::retry_after(Code::Busy, wait, "too many people are signing in at this moment; try again")

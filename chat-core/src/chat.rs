@@ -127,7 +127,10 @@ impl Chat {
         };
         let verified = self.0.auth.verify(account.as_ref(), password).await?;
         let Some(account) = account.filter(|_| verified) else {
-            return Err(Refusal::new(Code::WrongCredentials, "this name and this password do not belong together"));
+            return Err(Refusal::new(
+                Code::WrongCredentials,
+                "this name and this password do not belong together",
+            ));
         };
         let (token, expires) = self.new_token();
         let (user, hash) = (account.user.id, token.hash());
@@ -165,7 +168,7 @@ impl Chat {
                 row.map(|row| SignIn { user: row.user, token: hash, expires: row.expires })
             }
         };
-        let Some(sign_in) = known.filter(|sign_in| !self.has_expired(sign_in)) else {
+        let Some(sign_in) = known.filter(|sign_in| !self.time_left(sign_in).is_zero()) else {
             self.0.auth.forget(&hash);
             return Err(Refusal::unauthenticated());
         };
@@ -173,9 +176,10 @@ impl Chat {
         Ok(sign_in)
     }
 
-    /// Whether a sign-in has come to its end.
-    pub(crate) fn has_expired(&self, sign_in: &SignIn) -> bool {
-        i64::try_from(self.0.store.age().as_secs()).unwrap_or(i64::MAX) >= sign_in.expires
+    /// How long a sign-in still lasts.
+    pub(crate) fn time_left(&self, sign_in: &SignIn) -> Duration {
+        let expires = Duration::from_secs(u64::try_from(sign_in.expires).unwrap_or(0));
+        expires.saturating_sub(self.0.store.age())
     }
 
     /// Runs one request to its end.
@@ -229,6 +233,14 @@ impl Chat {
         snapshot.cursor.mark = Some(mark);
         snapshot.users.iter_mut().for_each(|person| person.online = online.contains(&person.id));
         Ok(snapshot)
+    }
+
+    /// Who a user is.
+    ///
+    /// # Errors
+    /// `storage_unavailable`.
+    pub async fn user(&self, user: UserId) -> Result<User, Refusal> {
+        self.read(self.0.store.user(user).await)
     }
 
     /// Everybody.
@@ -338,7 +350,11 @@ impl Chat {
             ReadError::Sqlite(_) => {
                 tracing::error!(%error, "a read failed");
                 let wait = Duration::from_secs(1);
-                Refusal::retry_after(Code::StorageUnavailable, wait, "the server cannot read its disk just now")
+                Refusal::retry_after(
+                    Code::StorageUnavailable,
+                    wait,
+                    "the server cannot read its disk just now",
+                )
             }
         })
     }
@@ -397,7 +413,9 @@ impl Answer {
     /// Why it was refused, if it was refused at once.
     pub(crate) fn refusal(&self) -> Option<Code> {
         match self {
-            Self::Ready(Reply { outcome: crate::protocol::Outcome::Refusal(refusal), .. }) => Some(refusal.code),
+            Self::Ready(Reply { outcome: crate::protocol::Outcome::Refusal(refusal), .. }) => {
+                Some(refusal.code)
+            }
             Self::Ready(_) | Self::Waiting(..) => None,
         }
     }

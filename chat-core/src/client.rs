@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub trait Server: Send + 'static {
     /// Its name in URLs, metrics, benchmarks and tables.
     const NAME: &'static str;
+    /// Where a client opens its wire; `None`: there is no wire.
+    const PATH: Option<&'static str>;
     /// The other end of its wire.
     type Client: Client;
 
@@ -49,6 +51,9 @@ pub trait Client: Sized + Send {
 
 /// The half of a client that asks.
 pub trait Sender: Clone + Send + Sync + 'static {
+    /// Whether requests keep their order without waiting for each other's replies.
+    const IN_ORDER: bool;
+
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
@@ -152,14 +157,20 @@ impl Target {
         self.credentials("/api/login", name, password).await
     }
 
-    async fn credentials(&self, path: &str, name: &str, password: &str) -> Result<(User, Token), ClientError> {
+    async fn credentials(
+        &self,
+        path: &str,
+        name: &str,
+        password: &str,
+    ) -> Result<(User, Token), ClientError> {
         #[derive(Deserialize)]
         struct SignedIn {
             user: User,
             token: Token,
         }
         let request = self.http.post(format!("{}{path}", self.base));
-        let answer = request.json(&json!({"name": name, "password": password})).timeout(PATIENCE).send().await?;
+        let answer =
+            request.json(&json!({"name": name, "password": password})).timeout(PATIENCE).send().await?;
         let SignedIn { user, token } = read(answer).await?;
         Ok((user, token))
     }
@@ -244,6 +255,9 @@ impl PostSender {
 }
 
 impl Sender for PostSender {
+    /// Two POSTs may overtake each other; an array of requests in one POST keeps its order.
+    const IN_ORDER: bool = false;
+
     async fn send(&self, request: Request) -> Result<Reply, ClientError> {
         let post = self.target.request(Method::POST, "/api/commands", &self.token);
         let body = post.json(&request).timeout(PATIENCE).send().await?.bytes().await?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::client::{ClientError, Events, Sender};
 use crate::ids::Cursor;
@@ -16,8 +16,8 @@ use crate::text::RequestId;
 /// Events that wait for the listener; beyond it the wire is no longer read.
 const WAITING_EVENTS: usize = 64;
 
-/// Requests whose reply has not come.
-type Asked = HashMap<String, oneshot::Sender<Reply>>;
+/// Requests whose reply has not come; `None` once none will come any more.
+type Asked = Option<HashMap<String, oneshot::Sender<Reply>>>;
 
 /// The half that asks.
 #[derive(Clone)]
@@ -25,12 +25,25 @@ pub struct DuplexSender {
     up: mpsc::Sender<Bytes>,
     asked: Arc<Mutex<Asked>>,
     numbers: Arc<AtomicU64>,
+    _in_use: Arc<watch::Sender<()>>,
 }
 
 /// The half that listens.
 pub struct DuplexEvents {
     events: mpsc::Receiver<Result<Event, ClientError>>,
     cursor: Option<Cursor>,
+    _in_use: Arc<watch::Sender<()>>,
+}
+
+/// Tells when neither half is in use any more.
+pub struct Abandoned(watch::Receiver<()>);
+
+impl Abandoned {
+    /// Waits until both halves are dropped. Cancel safe.
+    pub async fn wait(&mut self) {
+        // Nothing is ever sent; the error says that all senders are gone.
+        let _ = self.0.changed().await;
+    }
 }
 
 /// Sorts what comes down the wire. Whoever reads the wire feeds it; dropped, it ends both halves.
@@ -40,26 +53,36 @@ pub struct Sorter {
 }
 
 /// The halves of a client that writes requests to `up` and has got as far as `after`.
+///
+/// Either half may be dropped alone: the other one goes on.
 #[must_use]
-pub fn duplex(up: mpsc::Sender<Bytes>, after: Option<Cursor>) -> (DuplexSender, DuplexEvents, Sorter) {
+pub fn duplex(
+    up: mpsc::Sender<Bytes>,
+    after: Option<Cursor>,
+) -> (DuplexSender, DuplexEvents, Sorter, Abandoned) {
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
-    let asked = Arc::<Mutex<Asked>>::default();
+    let asked = Arc::new(Mutex::new(Some(HashMap::new())));
+    let (in_use, abandoned) = watch::channel(());
+    let in_use = Arc::new(in_use);
     (
-        DuplexSender { up, asked: Arc::clone(&asked), numbers: Arc::default() },
-        DuplexEvents { events, cursor: after },
+        DuplexSender { up, asked: Arc::clone(&asked), numbers: Arc::default(), _in_use: Arc::clone(&in_use) },
+        DuplexEvents { events, cursor: after, _in_use: in_use },
         Sorter { events: sender, asked },
+        Abandoned(abandoned),
     )
 }
 
 impl Sender for DuplexSender {
+    const IN_ORDER: bool = true;
+
     async fn send(&self, request: Request) -> Result<Reply, ClientError> {
         // Its own number, whatever the caller uses, so that two callers never take each other's reply.
         let number = format!("q{}", self.numbers.fetch_add(1, Ordering::Relaxed));
         let (answer, reply) = oneshot::channel();
-        lock(&self.asked).insert(number.clone(), answer);
+        let gone = || ClientError::Disconnected("before the reply came".to_owned());
+        lock(&self.asked).as_mut().ok_or_else(gone)?.insert(number.clone(), answer);
         let request_id = RequestId::try_from(number).ok();
         let json = serde_json::to_vec(&Request { request_id, command: request.command })?;
-        let gone = || ClientError::Disconnected("before the reply came".to_owned());
         self.up.send(json.into()).await.map_err(|_| gone())?;
         let reply = reply.await.map_err(|_| gone())?;
         Ok(Reply { request_id: request.request_id, ..reply })
@@ -89,8 +112,8 @@ pub fn reached(event: &Event) -> Option<Cursor> {
 }
 
 impl Sorter {
-    /// Takes one JSON value from the wire. `Break`: nobody listens any more. Waits while the listener is behind.
-    pub async fn sort(&self, json: &[u8]) -> std::ops::ControlFlow<()> {
+    /// Takes one JSON value from the wire. Waits while the listener is behind.
+    pub async fn sort(&self, json: &[u8]) {
         #[derive(Deserialize)]
         struct Kind<'a> {
             r#type: &'a str,
@@ -102,29 +125,27 @@ impl Sorter {
         match serde_json::from_slice::<Reply>(json) {
             Ok(reply) => {
                 let number = reply.request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
-                if let Some(asker) = lock(&self.asked).remove(number) {
+                let asker = lock(&self.asked).as_mut().and_then(|asked| asked.remove(number));
+                if let Some(asker) = asker {
                     // Whoever asked may have stopped waiting.
                     let _ = asker.send(reply);
                 }
-                std::ops::ControlFlow::Continue(())
             }
             Err(error) => self.tell(Err(error.into())).await,
         }
     }
 
-    /// Hands something to the listener.
-    pub async fn tell(&self, event: Result<Event, ClientError>) -> std::ops::ControlFlow<()> {
-        match self.events.send(event).await {
-            Ok(()) => std::ops::ControlFlow::Continue(()),
-            Err(_) => std::ops::ControlFlow::Break(()),
-        }
+    /// Hands something to the listener, if there is one.
+    pub async fn tell(&self, event: Result<Event, ClientError>) {
+        // A client that only asks has dropped its other half.
+        let _ = self.events.send(event).await;
     }
 }
 
 impl Drop for Sorter {
     fn drop(&mut self) {
-        // Dropping what waits tells every asker that no reply will come.
-        lock(&self.asked).clear();
+        // Dropping what waits tells every asker that no reply will come, and those who ask later too.
+        *lock(&self.asked) = None;
     }
 }
 

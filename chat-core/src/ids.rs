@@ -196,8 +196,17 @@ mod tests {
     #[test]
     fn a_malformed_cursor_is_refused() {
         for wrong in [
-            "", "0", "beef.1", "0000BEEF.1", "0000beef.", "0000beef.01", "0000beef.1.", "0000beef.1.x-1",
-            "0000beef.1.00000007-1.2", "0000beef.9223372036854775808", "0000beef.-1",
+            "",
+            "0",
+            "beef.1",
+            "0000BEEF.1",
+            "0000beef.",
+            "0000beef.01",
+            "0000beef.1.",
+            "0000beef.1.x-1",
+            "0000beef.1.00000007-1.2",
+            "0000beef.9223372036854775808",
+            "0000beef.-1",
         ] {
             assert!(wrong.parse::<Cursor>().is_err(), "{wrong:?} was taken for a cursor");
         }

@@ -132,7 +132,7 @@ pub(crate) type Waiting = Vec<(u64, Waker)>;
 pub struct Batch {
     /// The frames, in order; never none.
     pub frames: Vec<Arc<Frame>>,
-    /// Where the client is once it has them.
+    /// Where the client is once it has them, if it gets there.
     pub cursor: Option<Cursor>,
     /// Whether more is waiting already.
     pub more: bool,
@@ -187,8 +187,8 @@ impl Subscription {
         // In this order: what was published before the look at the inbox is in the inbox.
         let published = Position(self.published.load(Ordering::Acquire));
         let state = self.inbox.state();
-        let seen_all =
-            state.floor <= self.position && state.ring.back().and_then(|f| f.position()) <= Some(self.position);
+        let seen_all = state.floor <= self.position
+            && state.ring.back().and_then(|f| f.position()) <= Some(self.position);
         drop(state);
         if seen_all && self.reading.is_none() {
             self.position = self.position.max(published);
@@ -232,8 +232,8 @@ impl Subscription {
                 let new = |unlogged: &&Unlogged| unlogged.number > self.seen.number;
                 let now = Instant::now();
                 for unlogged in state.unlogged.iter().filter(new) {
-                    let stale = unlogged.subject != Subject::Presence
-                        && now.duration_since(unlogged.told) >= TYPING;
+                    let stale =
+                        unlogged.subject != Subject::Presence && now.duration_since(unlogged.told) >= TYPING;
                     if !stale {
                         batch.frames.push(Arc::clone(&unlogged.frame));
                     }

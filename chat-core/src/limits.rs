@@ -71,6 +71,9 @@ pub struct Limits {
     /// Time between the signs of life on an event stream
     #[arg(long, env = "CHAT_KEEP_ALIVE", default_value = "15s", value_parser = duration, value_name = "TIME")]
     pub keep_alive: Duration,
+    /// How long a poll is held that does not say how long to wait
+    #[arg(long, env = "CHAT_POLL_WAIT", default_value = "25s", value_parser = duration, value_name = "TIME")]
+    pub poll_wait: Duration,
     /// How long connections may take to end at shutdown
     #[arg(long, env = "CHAT_SHUTDOWN_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
     pub shutdown_timeout: Duration,
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract() {
         let limits = Limits::default();
-        assert_eq!(limits.retention, Duration::from_hours(7 * 24));
+        assert_eq!(limits.retention, Duration::from_secs(7 * 24 * 3_600));
         assert_eq!((limits.messages_per_second, limits.message_burst), (10, 50));
         assert_eq!(limits.connections_per_user, 20);
         assert_eq!(limits.ping_after + limits.pong_timeout, Duration::from_secs(30));

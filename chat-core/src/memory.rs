@@ -26,6 +26,7 @@ pub struct MemoryServer;
 
 impl Server for MemoryServer {
     const NAME: &'static str = "memory";
+    const PATH: Option<&'static str> = None;
     type Client = MemoryClient;
 
     fn routes() -> Router<Chat> {
@@ -104,7 +105,7 @@ impl Client for MemoryClient {
 
         let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
         let (up, requests) = mpsc::channel(1);
-        let (sender, events, sorter) = duplex(up, after);
+        let (sender, events, sorter, mut abandoned) = duplex(up.clone(), after);
         let limits = chat.limits().clone();
         tokio::spawn(async move {
             let mut transport = MemoryTransport { down, up: requests, wire, limits };
@@ -112,11 +113,16 @@ impl Client for MemoryClient {
             let _ = session.serve(&mut transport).await;
         });
         tokio::spawn(async move {
-            while let Some(frames) = frames.recv().await {
+            // The client has left once it uses neither half, not before.
+            let _open = up;
+            loop {
+                let frames = tokio::select! {
+                    frames = frames.recv() => frames,
+                    () = abandoned.wait() => return,
+                };
+                let Some(frames) = frames else { return };
                 for frame in frames {
-                    if sorter.sort(frame.json()).await.is_break() {
-                        return;
-                    }
+                    sorter.sort(frame.json()).await;
                 }
             }
         });

@@ -47,7 +47,8 @@ impl Metrics {
     /// The counts of the transport with this name.
     pub(crate) fn wire(&self, transport: &'static str) -> Arc<WireMetrics> {
         let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        let wire = wires.entry(transport).or_insert_with(|| Arc::new(WireMetrics::new(&self.recorder, transport)));
+        let wire =
+            wires.entry(transport).or_insert_with(|| Arc::new(WireMetrics::new(&self.recorder, transport)));
         Arc::clone(wire)
     }
 

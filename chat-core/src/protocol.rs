@@ -339,9 +339,11 @@ impl Event {
             | Self::MemberJoined { id, .. }
             | Self::MemberLeft { id, .. }
             | Self::Read { id, .. } => Some(*id),
-            Self::Presence { .. } | Self::Typing { .. } | Self::Tick { .. } | Self::Reset { .. } | Self::Close { .. } => {
-                None
-            }
+            Self::Presence { .. }
+            | Self::Typing { .. }
+            | Self::Tick { .. }
+            | Self::Reset { .. }
+            | Self::Close { .. } => None,
         }
     }
 
@@ -356,7 +358,11 @@ impl Event {
             | Self::MemberJoined { id, .. }
             | Self::MemberLeft { id, .. }
             | Self::Read { id, .. } => id.epoch = epoch,
-            Self::Presence { .. } | Self::Typing { .. } | Self::Tick { .. } | Self::Reset { .. } | Self::Close { .. } => {}
+            Self::Presence { .. }
+            | Self::Typing { .. }
+            | Self::Tick { .. }
+            | Self::Reset { .. }
+            | Self::Close { .. } => {}
         }
         self
     }
@@ -486,11 +492,17 @@ mod tests {
     #[test]
     fn a_bad_request_keeps_its_id() {
         for (json, code) in [
-            (r#"{"request_id": "r1", "command": {"type": "typing", "conversation": "c5", "x": 1}}"#, Code::BadRequest),
+            (
+                r#"{"request_id": "r1", "command": {"type": "typing", "conversation": "c5", "x": 1}}"#,
+                Code::BadRequest,
+            ),
             (r#"{"request_id": "r1", "command": {"type": "typing", "conversation": 5}}"#, Code::BadRequest),
             (r#"{"request_id": "r1", "command": {"type": "dance"}}"#, Code::BadRequest),
             (r#"{"request_id": "r1", "command": {"type": "typing"}}"#, Code::BadRequest),
-            (r#"{"request_id": "r1", "extra": 1, "command": {"type": "typing", "conversation": "c5"}}"#, Code::BadRequest),
+            (
+                r#"{"request_id": "r1", "extra": 1, "command": {"type": "typing", "conversation": "c5"}}"#,
+                Code::BadRequest,
+            ),
             (
                 r#"{"request_id": "r1", "command": {"type": "send", "to": {"user": "u2"}, "cid": "9f", "text": ""}}"#,
                 Code::InvalidText,
@@ -512,7 +524,10 @@ mod tests {
             r#"{"type":"reply","request_id":"r1","refusal":{"code":"not_a_member","message":"no","retry_after_ms":null}}"#
         );
         let event = Event::Presence { online: Some(vec![UserId(2)]), offline: Some(vec![]), refetch: false };
-        assert_eq!(serde_json::to_string(&event).unwrap(), r#"{"type":"presence","online":["u2"],"offline":[]}"#);
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"type":"presence","online":["u2"],"offline":[]}"#
+        );
         let event = Event::Presence { online: None, offline: None, refetch: true };
         assert_eq!(serde_json::to_string(&event).unwrap(), r#"{"type":"presence","refetch":true}"#);
         assert_eq!(

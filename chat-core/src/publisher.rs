@@ -140,12 +140,7 @@ impl Publisher {
     }
 
     /// Gives a session its place: the inbox and where to start reading it.
-    pub(crate) fn enter(
-        &self,
-        user: UserId,
-        after: Option<Cursor>,
-        handle: Handle,
-    ) -> Result<Seat, Refusal> {
+    pub(crate) fn enter(&self, user: UserId, after: Option<Cursor>, handle: Handle) -> Result<Seat, Refusal> {
         let mut state = self.state();
         if let Some(why) = state.closing {
             handle.ending.give(why);
@@ -204,7 +199,8 @@ impl Publisher {
     pub(crate) fn tell_presence(&self) -> Option<Instant> {
         let mut state = self.state();
         let now = Instant::now();
-        while let Some((_, user)) = state.leaving.pop_front_if(|(until, _)| *until <= now) {
+        while let Some(&(_, user)) = state.leaving.front().filter(|(until, _)| *until <= now) {
+            state.leaving.pop_front();
             let gone = state.places.get(&user).is_some_and(|p| p.left.is_some_and(|until| until <= now));
             if gone {
                 state.places.remove(&user);

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::TextError;
 
+/// The longest message about JSON: it quotes what a stranger sent, and a reply has to fit a frame.
+const MESSAGE_CHARS: usize = 300;
+
 /// Declares the refusals once: the code that programs read and the HTTP status that goes with it.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal;)*) => {
@@ -147,7 +150,7 @@ impl Refusal {
 
     /// JSON that is not what it should be; a broken rule for text keeps its own code.
     pub(crate) fn of_json(error: &serde_json::Error) -> Self {
-        let message = error.to_string();
+        let message: String = error.to_string().chars().take(MESSAGE_CHARS).collect();
         let code = Code::ALL
             .iter()
             .copied()

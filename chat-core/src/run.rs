@@ -64,8 +64,8 @@ impl Program {
         let command = Options::command()
             .name(self.name)
             .about(self.about)
-            .mut_arg("listen", |arg| arg.default_value(self.listen))
-            .mut_arg("database", |arg| arg.default_value(self.database));
+            .mut_arg("listen", |arg| arg.default_value(self.listen).required(false))
+            .mut_arg("database", |arg| arg.default_value(self.database).required(false));
         let options = match Options::from_arg_matches(&command.get_matches()) {
             Ok(options) => options,
             Err(error) => error.exit(),
@@ -78,10 +78,8 @@ impl Program {
         let address = listener.local_addr()?;
         let chat = Chat::open(&options.chat.database, options.chat.limits)?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
-        let site = Site {
-            origins: Origins::new([address], options.chat.origins),
-            transports: listings.collect(),
-        };
+        let site =
+            Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
         println!("{} listens on http://{address}. Ctrl-C stops it.", self.name);
         stopped().await?;
@@ -103,7 +101,8 @@ pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = runtime.context("the async runtime cannot start").and_then(|runtime| runtime.block_on(program));
+    let ended =
+        runtime.context("the async runtime cannot start").and_then(|runtime| runtime.block_on(program));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -57,7 +57,12 @@ pub struct Running {
 ///
 /// # Errors
 /// The listener has no address any more.
-pub fn start<S: Server>(listener: TcpListener, chat: &Chat, site: Site, pages: Router<Chat>) -> io::Result<Running> {
+pub fn start<S: Server>(
+    listener: TcpListener,
+    chat: &Chat,
+    site: Site,
+    pages: Router<Chat>,
+) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let wire = chat.metrics().wire(S::NAME);
     let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
@@ -65,8 +70,7 @@ pub fn start<S: Server>(listener: TcpListener, chat: &Chat, site: Site, pages: R
     let connections = Arc::new(Connections { wire, open: Mutex::default(), all_closed: Notify::new() });
     let limits = Arc::new(chat.limits().clone());
     let patience = limits.shutdown_timeout;
-    let accepting =
-        tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
+    let accepting = tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
     Ok(Running { address, stopping, accepting, connections, patience })
 }
 
@@ -178,13 +182,8 @@ async fn accept(
             tracing::debug!(%error, "a connection ended before it began");
             continue;
         }
-        let socket = Socket {
-            stream,
-            write_timeout: limits.write_timeout,
-            stall: None,
-            cut: Arc::clone(&cut),
-            open,
-        };
+        let socket =
+            Socket { stream, write_timeout: limits.write_timeout, stall: None, cut: Arc::clone(&cut), open };
         let origination = Arc::new(Origination { address: peer.ip(), cut });
         tokio::spawn(serve(socket, router.clone(), Arc::clone(&limits), origination, stopping.clone()));
     }
@@ -288,7 +287,11 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.poll_cut(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, into)
     }

@@ -31,10 +31,8 @@ pub trait Transport: Send {
     fn patience(&self) -> Duration;
 
     /// Puts the frames on the wire, in order, in one write. `Break`: this connection has carried all it can.
-    fn deliver(
-        &mut self,
-        batch: &Batch,
-    ) -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
+    fn deliver(&mut self, batch: &Batch)
+    -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
 
     /// Says that the server is there and that the client is at `cursor`. `Break`: it was the last word.
     fn keep_alive(
@@ -50,7 +48,11 @@ pub trait Transport: Send {
     }
 
     /// Ends the connection from the server's side, where the wire has a way to say so.
-    fn close(&mut self, _why: Close, _cursor: Option<&Cursor>) -> impl Future<Output = Result<(), Self::Error>> + Send {
+    fn close(
+        &mut self,
+        _why: Close,
+        _cursor: Option<&Cursor>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         let done: Ready<Result<(), Self::Error>> = ready(Ok(()));
         done
     }
@@ -93,17 +95,7 @@ impl Session {
         lost: Option<ResetReason>,
     ) -> Self {
         wire.sessions.increment(1);
-        Self {
-            chat,
-            sign_in,
-            number,
-            subscription,
-            wire,
-            ending,
-            lost,
-            answers: VecDeque::new(),
-            hasty: 0,
-        }
+        Self { chat, sign_in, number, subscription, wire, ending, lost, answers: VecDeque::new(), hasty: 0 }
     }
 
     /// Serves one client until the connection has carried all it can, the client leaves, or the chat ends it.
@@ -118,7 +110,7 @@ impl Session {
         }
         // One timer for the whole life, moved on when it fires. A short poll has no use for it.
         let asks_once = transport.patience().is_zero();
-        let mut silence = pin!(tokio::time::sleep(transport.patience()));
+        let mut silence = pin!(tokio::time::sleep(self.patience(transport)));
         loop {
             let flow = match self.next(transport, silence.as_mut(), asks_once).await? {
                 Turn::Deliver(batch) => {
@@ -132,13 +124,13 @@ impl Session {
                 Turn::Left => return Ok(()),
                 Turn::Reset(reason) => return self.reset(reason, transport).await,
                 Turn::Close(why) => return self.close(why, transport).await,
-                Turn::KeepAlive if self.chat.has_expired(&self.sign_in) => {
+                Turn::KeepAlive if self.chat.time_left(&self.sign_in).is_zero() => {
                     return self.close(Close::Unauthenticated, transport).await;
                 }
                 Turn::KeepAlive => {
                     let cursor = self.subscription.catch_up();
                     let flow = transport.keep_alive(&cursor).await?;
-                    silence.as_mut().reset(Instant::now() + transport.patience());
+                    silence.as_mut().reset(Instant::now() + self.patience(transport));
                     flow
                 }
             };
@@ -146,6 +138,11 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// The transport's patience, but not beyond the end of the sign-in.
+    fn patience<T: Transport>(&self, transport: &T) -> Duration {
+        transport.patience().min(self.chat.time_left(&self.sign_in))
     }
 
     /// Waits for what comes first: the end, the client, something to deliver, silence.
@@ -223,7 +220,8 @@ impl Session {
     /// Tells the client to start again from a snapshot, and ends.
     async fn reset<T: Transport>(&mut self, reason: ResetReason, transport: &mut T) -> Result<(), T::Error> {
         let frames = vec![Frame::of_event(&Event::Reset { reason })];
-        let batch = Batch { frames, cursor: Some(self.subscription.cursor()), more: false };
+        // No cursor: one that could be used would let a client skip silently what it never saw.
+        let batch = Batch { frames, cursor: None, more: false };
         self.count(&batch);
         match transport.deliver(&batch).await? {
             ControlFlow::Continue(()) => self.close(reason.close(), transport).await,

@@ -42,7 +42,8 @@ Examples:
   cargo run --release -- --listen 127.0.0.1:5000         the page on another port";
 
 fn main() -> ExitCode {
-    let command = Options::command().mut_arg("database", |arg| arg.default_value("switchboard.db"));
+    let command =
+        Options::command().mut_arg("database", |arg| arg.default_value("switchboard.db").required(false));
     match Options::from_arg_matches(&command.get_matches()) {
         Ok(options) => execute(launch(options)),
         Err(error) => error.exit(),
@@ -54,6 +55,7 @@ struct PageServer;
 
 impl Server for PageServer {
     const NAME: &'static str = "page";
+    const PATH: Option<&'static str> = None;
     type Client = MemoryClient;
 
     fn routes() -> Router<Chat> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chat_core::auth::Token;
 use chat_core::client::{Client, ClientError, Events, PostSender, Target, read};
+use chat_core::duplex::reached;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use reqwest::Method;
@@ -15,8 +16,8 @@ use tokio::time::sleep;
 
 /// How a client polls.
 pub trait Pace: Send + 'static {
-    /// What it lets the server wait, in seconds.
-    const WAIT: u64;
+    /// What it lets the server wait, in seconds; `None`: as long as the server thinks fit.
+    const WAIT: Option<u64>;
     /// What it waits itself after an answer without events.
     const PAUSE: Duration;
 }
@@ -25,7 +26,7 @@ pub trait Pace: Send + 'static {
 pub struct Long;
 
 impl Pace for Long {
-    const WAIT: u64 = 25;
+    const WAIT: Option<u64> = None;
     const PAUSE: Duration = Duration::ZERO;
 }
 
@@ -33,7 +34,7 @@ impl Pace for Long {
 pub struct Short;
 
 impl Pace for Short {
-    const WAIT: u64 = 0;
+    const WAIT: Option<u64> = Some(0);
     /// Short for people, who would not wait two seconds in a test either.
     const PAUSE: Duration = Duration::from_millis(100);
 }
@@ -59,12 +60,16 @@ impl<P: Pace> Client for PollClient<P> {
         let (target, token) = (target.clone(), token.clone());
         let sender = PostSender::new(&target, &token);
         // "From now on" begins with an answer that says where now is.
-        let first =
-            if after.is_none() { Some(poll(target.clone(), token.clone(), None, 0).await?) } else { None };
+        let first = if after.is_none() {
+            Some(poll(target.clone(), token.clone(), None, Some(0)).await?)
+        } else {
+            None
+        };
         let mut events = PollEvents {
             target,
             token,
             ready: VecDeque::new(),
+            polled: after,
             cursor: after,
             asking: None,
             pace: PhantomData,
@@ -90,6 +95,9 @@ pub struct PollEvents<P> {
     target: Target,
     token: Token,
     ready: VecDeque<Event>,
+    /// Where the next poll reads on.
+    polled: Option<Cursor>,
+    /// How far the events go that were handed on: behind `polled` while some are ready.
     cursor: Option<Cursor>,
     /// The poll that is under way; kept here so that nothing is lost when `next` is dropped.
     asking: Option<Asking>,
@@ -99,13 +107,16 @@ pub struct PollEvents<P> {
 impl<P: Pace> PollEvents<P> {
     fn take(&mut self, answer: Answer) -> bool {
         let idle = answer.events.is_empty();
-        self.cursor = answer.cursor.or(self.cursor);
+        self.polled = answer.cursor.or(self.polled);
+        if idle {
+            self.cursor = self.polled;
+        }
         self.ready.extend(answer.events);
         idle
     }
 
     fn ask(&self, pause: Duration) -> Asking {
-        let (target, token, cursor) = (self.target.clone(), self.token.clone(), self.cursor);
+        let (target, token, cursor) = (self.target.clone(), self.token.clone(), self.polled);
         Box::pin(async move {
             sleep(pause).await;
             poll(target, token, cursor, P::WAIT).await
@@ -117,6 +128,10 @@ impl<P: Pace> Events for PollEvents<P> {
     async fn next(&mut self) -> Result<Event, ClientError> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.cursor = match self.ready.is_empty() {
+                    true => self.polled,
+                    false => reached(&event).or(self.cursor),
+                };
                 return Ok(event);
             }
             if self.asking.is_none() {
@@ -138,6 +153,7 @@ impl<P: Pace> Events for PollEvents<P> {
 
 async fn poll(target: Target, token: Token, after: Option<Cursor>, wait: u64) -> Result<Answer, ClientError> {
     let after = after.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
-    let request = target.request(Method::GET, &format!("/poll?wait={wait}{after}"), &token);
+    let wait = wait.map(|seconds| format!("&wait={seconds}")).unwrap_or_default();
+    let request = target.request(Method::GET, &format!("/poll?{wait}{after}").replace("?&", "?"), &token);
     read(request.send().await?).await
 }

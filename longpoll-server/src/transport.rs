@@ -25,17 +25,15 @@ use serde::Deserialize;
 
 use crate::{LongPollClient, ShortPollClient};
 
-/// How long a poll waits unless it says otherwise, in seconds: below the 30 to 60 s at which proxies give up.
-const WAIT: u64 = 25;
-
-/// The longest wait that a poll may ask for, in seconds.
-const MAX_WAIT: u64 = 60;
+/// The longest wait that a poll may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// The chat over long polling.
 pub struct LongPollServer;
 
 impl Server for LongPollServer {
     const NAME: &'static str = "longpoll";
+    const PATH: Option<&'static str> = Some("/poll");
     type Client = LongPollClient;
 
     fn routes() -> Router<Chat> {
@@ -48,6 +46,7 @@ pub struct ShortPollServer;
 
 impl Server for ShortPollServer {
     const NAME: &'static str = "shortpoll";
+    const PATH: Option<&'static str> = Some("/poll?wait=0");
     type Client = ShortPollClient;
 
     fn routes() -> Router<Chat> {
@@ -65,15 +64,17 @@ async fn connect(
     admission: Admission,
 ) -> Result<Response, Problem> {
     let Query(Wait { wait }) = wait.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
-    let wait = wait.unwrap_or(WAIT);
+    let wait = wait.map_or(admission.limits().poll_wait, Duration::from_secs);
     if wait > MAX_WAIT {
-        return Err(
-            Refusal::new(Code::BadRequest, format!("wait must be between 0 and {MAX_WAIT} seconds")).into()
-        );
+        return Err(Refusal::new(
+            Code::BadRequest,
+            format!("wait must be between 0 and {} seconds", MAX_WAIT.as_secs()),
+        )
+        .into());
     }
-    let name = if wait == 0 { ShortPollServer::NAME } else { LongPollServer::NAME };
+    let name = if wait.is_zero() { ShortPollServer::NAME } else { LongPollServer::NAME };
     let session = admission.enter(name).await.session()?;
-    let mut transport = PollTransport { wait: Duration::from_secs(wait), answer: Bytes::new() };
+    let mut transport = PollTransport { wait, answer: Bytes::new() };
     let Ok(()) = session.serve(&mut transport).await;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),

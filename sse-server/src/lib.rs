@@ -5,4 +5,4 @@ mod client;
 mod transport;
 
 pub use client::SseClient;
-pub use transport::SseServer;
+pub use transport::{EventStream, SseServer};

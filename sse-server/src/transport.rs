@@ -35,6 +35,7 @@ pub struct SseServer;
 
 impl Server for SseServer {
     const NAME: &'static str = "sse";
+    const PATH: Option<&'static str> = Some("/events");
     type Client = SseClient;
 
     fn routes() -> Router<Chat> {
@@ -127,7 +128,7 @@ impl Transport for SseTransport {
 /// JSON as we write it has no line break, so one `data` field always holds it.
 ///
 /// [the event stream format]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-struct EventStream;
+pub struct EventStream;
 
 impl Encoding for EventStream {
     fn encode(frame: &Frame) -> Bytes {

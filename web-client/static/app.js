@@ -25,7 +25,7 @@ import { nameOf, sentence, titleOf } from "./views/words.js";
 /** @import { LoggedEvent, PassingEvent, ServerAddress, TransportName, User } from "./protocol.js" */
 /** @import { SignIn } from "./views/sign-in.js" */
 
-/** What this browser remembers: who signed in (the sign-in itself is a cookie that no script can read), and the transport. */
+/** What this browser remembers: who signed in (the sign-in itself is a cookie out of a script's reach), and over what. */
 const ME = "switchboard.me";
 const TRANSPORT = "switchboard.transport";
 /** How long "Back online" stands. */
@@ -115,7 +115,12 @@ function enter(me) {
   localStorage.setItem(ME, JSON.stringify({ id: me.id, name: me.name }));
   ui = freshUi();
   form = { purpose: "login", busy: false, error: null };
-  chat = new Chat(me, servers, preferred(), { onChange, onEvent, onSnapshot, onOtherUser: (other) => (leave(), enter(other)) });
+  chat = new Chat(me, servers, preferred(), {
+    onChange,
+    onEvent,
+    onSnapshot,
+    onOtherUser: (other) => (leave(), enter(other)),
+  });
   chat.start();
   draw();
 }
@@ -300,14 +305,24 @@ function page(current, now) {
       announcement: ui.announcement,
       alert: ui.alert,
       transport: transport({ status, servers }, { choose }),
-      banner: banner({ status, servers, caughtUp: ui.caughtUp, problem: ui.problem, now }, {
-        tryNow: () => connection.retryNow(),
-        signInAgain: () => leave("Your session has expired. What you wrote is kept and sent when you are back."),
-        choose,
-        dismiss: () => ((ui.problem = ""), draw()),
-      }),
+      banner: banner(
+        { status, servers, caughtUp: ui.caughtUp, problem: ui.problem, now },
+        {
+          tryNow: () => connection.retryNow(),
+          signInAgain: () => leave("Your session has expired. What you wrote is kept and sent when you are back."),
+          choose,
+          dismiss: () => ((ui.problem = ""), draw()),
+        },
+      ),
       sidebar: sidebar(
-        { state, loaded: current.loaded, selected: open?.id ?? person?.id ?? null, filter: ui.filter, newGroup: ui.newGroup, joining: ui.joining },
+        {
+          state,
+          loaded: current.loaded,
+          selected: open?.id ?? person?.id ?? null,
+          filter: ui.filter,
+          newGroup: ui.newGroup,
+          joining: ui.joining,
+        },
         {
           filter: (text) => ((ui.filter = text), draw()),
           join,
@@ -319,38 +334,45 @@ function page(current, now) {
           createGroup,
         },
       ),
-      conversation: to === null ? nothingOpen(current.loaded) : conversation(
-        {
-          state, conversation: open, person, now,
-          entries: outbox.entries.filter((entry) => addressKey(entry.to) === key),
-          newAfter: ui.newAfter,
-          below: ui.below,
-          draft: ui.drafts.get(key) ?? "",
-          leaving: ui.leaving,
-        },
-        {
-          say: (text) => {
-            ui.drafts.delete(key);
-            ui.newAfter = Infinity;
-            scroll.sticking = true;
-            current.say(to, text);
-          },
-          draft: (text) => {
-            ui.drafts.set(key, text);
-            if (open && text !== "") current.typing(open.id);
-            draw();
-          },
-          retry: (cid) => outbox.retry(cid),
-          discard: (cid) => outbox.remove(cid),
-          askLeave: (ask) => ((ui.leaving = ask), draw()),
-          leave: () => attempt(async () => {
-            ui.leaving = false;
-            await current.leaveGroup(open?.id ?? "");
-          }),
-          join: () => join(open?.id ?? ""),
-          toBottom: () => ((ui.below = 0), scroll.toBottom(), draw()),
-        },
-      ),
+      conversation:
+        to === null
+          ? nothingOpen(current.loaded)
+          : conversation(
+              {
+                state,
+                conversation: open,
+                person,
+                now,
+                entries: outbox.entries.filter((entry) => addressKey(entry.to) === key),
+                newAfter: ui.newAfter,
+                below: ui.below,
+                draft: ui.drafts.get(key) ?? "",
+                leaving: ui.leaving,
+              },
+              {
+                say: (text) => {
+                  ui.drafts.delete(key);
+                  ui.newAfter = Infinity;
+                  scroll.sticking = true;
+                  current.say(to, text);
+                },
+                draft: (text) => {
+                  ui.drafts.set(key, text);
+                  if (open && text !== "") current.typing(open.id);
+                  draw();
+                },
+                retry: (cid) => outbox.retry(cid),
+                discard: (cid) => outbox.remove(cid),
+                askLeave: (ask) => ((ui.leaving = ask), draw()),
+                leave: () =>
+                  attempt(async () => {
+                    ui.leaving = false;
+                    await current.leaveGroup(open?.id ?? "");
+                  }),
+                join: () => join(open?.id ?? ""),
+                toBottom: () => ((ui.below = 0), scroll.toBottom(), draw()),
+              },
+            ),
     },
     { signOut },
   );

@@ -11,7 +11,8 @@ import { Outbox } from "./outbox.js";
 import { newCid } from "./protocol.js";
 
 /** @import { Status } from "./connection.js" */
-/** @import { Command, LoggedEvent, Ok, PassingEvent, ServerAddress, Snapshot, To, TransportName, User } from "./protocol.js" */
+/** @import { Command, LoggedEvent, Ok, PassingEvent, ServerAddress } from "./protocol.js" */
+/** @import { Snapshot, To, TransportName, User } from "./protocol.js" */
 
 /** How many messages of history are read at once. */
 const PAGE = 50;

@@ -9,7 +9,8 @@ import { CURSOR_EXPIRED, CURSOR_UNKNOWN, LOST, UNAUTHENTICATED, closing } from "
 import { TRANSPORTS } from "./transports/all.js";
 import { Unanswered } from "./transports/commands.js";
 
-/** @import { Closing, Command, Event, LoggedEvent, PassingEvent, Reply, ServerAddress, Snapshot, TransportName } from "./protocol.js" */
+/** @import { Closing, Command, Event, LoggedEvent, PassingEvent } from "./protocol.js" */
+/** @import { Reply, ServerAddress, Snapshot, TransportName } from "./protocol.js" */
 /** @import { Transport } from "./transports/all.js" */
 
 /** The longest silence on an open connection: a tick comes at least every 30 s, and a little time on the way. */

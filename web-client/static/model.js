@@ -5,7 +5,8 @@
  * An event may come twice (a switch of transport, an answer that was lost on the way): the second time changes nothing.
  */
 
-/** @import { ConversationSummary, Group, LoggedEvent, Message, Page, PassingEvent, Person, Snapshot, To, User } from "./protocol.js" */
+/** @import { ConversationSummary, Group, LoggedEvent, Message, Page } from "./protocol.js" */
+/** @import { PassingEvent, Person, Snapshot, To, User } from "./protocol.js" */
 /** @import { Entry } from "./outbox.js" */
 
 /** How long a typing notice is shown. */
@@ -46,7 +47,9 @@ export function empty(me) {
 
 /** The state at a snapshot. @param {Snapshot} snapshot @returns {State} */
 export function fromSnapshot(snapshot) {
-  const conversations = snapshot.conversations.map((summary, index) => /** @type {const} */ ([summary.id, fromSummary(summary, index)]));
+  const conversations = snapshot.conversations.map(
+    (summary, index) => /** @type {const} */ ([summary.id, fromSummary(summary, index)]),
+  );
   return {
     ...empty(snapshot.me),
     users: new Map(snapshot.users.map((user) => [user.id, user])),
@@ -80,7 +83,14 @@ function logged(state, event) {
     case "direct_started": {
       if (state.conversations.has(event.conversation)) return state;
       const other = event.members.find((member) => member !== state.me.id) ?? state.me.id;
-      const summary = { id: event.conversation, with: other, members: event.members, last_seq: 0, read_seq: 0, joined: true };
+      const summary = {
+        id: event.conversation,
+        with: other,
+        members: event.members,
+        last_seq: 0,
+        read_seq: 0,
+        joined: true,
+      };
       return withConversation(state, fromSummary({ ...summary, kind: "direct" }, state.activity + 1));
     }
     case "group_created": {
@@ -88,13 +98,27 @@ function logged(state, event) {
       const group = { conversation: event.conversation, name: event.name, members: 1, joined };
       const listed = { ...state, groups: put(state.groups, event.conversation, group) };
       if (!joined || state.conversations.has(event.conversation)) return listed;
-      const summary = { id: event.conversation, name: event.name, members: [event.by], last_seq: 0, read_seq: 0, joined };
+      const summary = {
+        id: event.conversation,
+        name: event.name,
+        members: [event.by],
+        last_seq: 0,
+        read_seq: 0,
+        joined,
+      };
       return withConversation(listed, fromSummary({ ...summary, kind: "group" }, state.activity + 1));
     }
     case "group_joined": {
       const known = state.conversations.get(event.conversation);
       if (known) return withConversation(state, { ...known, members: new Set(event.members) });
-      const summary = { id: event.conversation, name: event.name, members: event.members, last_seq: 0, read_seq: 0, joined: true };
+      const summary = {
+        id: event.conversation,
+        name: event.name,
+        members: event.members,
+        last_seq: 0,
+        read_seq: 0,
+        joined: true,
+      };
       return withConversation(state, fromSummary({ ...summary, kind: "group" }, state.activity + 1));
     }
     case "member_joined":
@@ -114,7 +138,10 @@ function passing(state, event, now) {
     return withConversation(state, { ...conversation, typing: put(conversation.typing, event.user, now + TYPING_MS) });
   }
   const users = new Map(state.users);
-  for (const [ids, online] of /** @type {const} */ ([[event.online ?? [], true], [event.offline ?? [], false]])) {
+  for (const [ids, online] of /** @type {const} */ ([
+    [event.online ?? [], true],
+    [event.offline ?? [], false],
+  ])) {
     for (const id of ids) {
       const user = users.get(id);
       if (user) users.set(id, { ...user, online });
@@ -131,9 +158,20 @@ function withMessage(state, message) {
   const { id, conversation: conversationId, ...rest } = /** @type {Message & {id?: string}} */ (message);
   const known = state.conversations.get(conversationId);
   // A conversation always comes before its first message; a message of an unknown one is shown rather than lost.
-  const conversation = known ?? fromSummary({
-    id: conversationId, kind: "group", name: conversationId, members: [], last_seq: 0, read_seq: 0, joined: true,
-  }, 0);
+  const conversation =
+    known ??
+    fromSummary(
+      {
+        id: conversationId,
+        kind: "group",
+        name: conversationId,
+        members: [],
+        last_seq: 0,
+        read_seq: 0,
+        joined: true,
+      },
+      0,
+    );
   const messages = insert(conversation.messages, [{ conversation: conversationId, ...rest }]);
   if (messages === conversation.messages) return state;
   const typing = new Map(conversation.typing);
@@ -230,12 +268,23 @@ export function rows(state, messages, entries) {
   const { id: me } = state.me;
   const stored = messages.map((message) => ({
     key: message.from === me ? message.cid : String(message.seq),
-    from: message.from, text: message.text, at: message.at, seq: message.seq, entry: null,
+    from: message.from,
+    text: message.text,
+    at: message.at,
+    seq: message.seq,
+    entry: null,
   }));
   const keys = new Set(stored.map(({ key }) => key));
-  const waiting = entries.filter(({ cid }) => !keys.has(cid)).map((entry) => ({
-    key: entry.cid, from: me, text: entry.text, at: entry.at, seq: null, entry,
-  }));
+  const waiting = entries
+    .filter(({ cid }) => !keys.has(cid))
+    .map((entry) => ({
+      key: entry.cid,
+      from: me,
+      text: entry.text,
+      at: entry.at,
+      seq: null,
+      entry,
+    }));
   return [...stored, ...waiting];
 }
 
@@ -265,7 +314,14 @@ function withMember(state, conversationId, user, joined) {
     const own = mine ? { joined, fresh: joined } : {};
     next = withConversation(next, { ...known, ...own, members });
   } else if (mine && joined) {
-    const summary = { id: conversationId, name: group?.name ?? conversationId, members: [user], last_seq: 0, read_seq: 0, joined };
+    const summary = {
+      id: conversationId,
+      name: group?.name ?? conversationId,
+      members: [user],
+      last_seq: 0,
+      read_seq: 0,
+      joined,
+    };
     next = withConversation(next, { ...fromSummary({ ...summary, kind: "group" }, state.activity + 1), fresh: true });
   }
   return mine && group ? { ...next, groups: put(state.groups, conversationId, { ...group, joined }) } : next;
@@ -295,7 +351,12 @@ function withConversation(state, conversation) {
   return { ...state, conversations: put(state.conversations, conversation.id, conversation) };
 }
 
-/** @param {State} state @param {string} id @param {(conversation: Conversation) => Partial<Conversation>} how @returns {State} */
+/**
+ * @param {State} state
+ * @param {string} id
+ * @param {(conversation: Conversation) => Partial<Conversation>} how
+ * @returns {State}
+ */
 function change(state, id, how) {
   const conversation = state.conversations.get(id);
   return conversation ? withConversation(state, { ...conversation, ...how(conversation) }) : state;

@@ -14,7 +14,14 @@ import { newCid } from "./protocol.js";
 /** A message that is not acknowledged after this long is offered for another attempt or for discarding. */
 export const PATIENCE_MS = 10_000;
 /** Refusals that speak of the moment and not of the message. */
-const PASSING_REFUSALS = new Set(["busy", "internal", "rate_limited", "shutting_down", "storage_unavailable", "unauthenticated"]);
+const PASSING_REFUSALS = new Set([
+  "busy",
+  "internal",
+  "rate_limited",
+  "shutting_down",
+  "storage_unavailable",
+  "unauthenticated",
+]);
 
 /**
  * @typedef {object} Entry
@@ -67,7 +74,16 @@ export class Outbox {
   #ready = false;
 
   /** @param {Surroundings} surroundings */
-  constructor({ storage, user, send, onSent, onChange, now = Date.now, later = setTimeout, backoff = new Backoff() }) {
+  constructor({
+    storage,
+    user,
+    send,
+    onSent,
+    onChange,
+    now = Date.now,
+    later = (run, ms) => void setTimeout(run, ms),
+    backoff = new Backoff(),
+  }) {
     this.storage = storage;
     this.prefix = `switchboard.outbox.${user}.`;
     this.send = send;

@@ -63,7 +63,7 @@
  * )} Control
  */
 /** @typedef {LoggedEvent | PassingEvent | Control} Event */
-/** @typedef {{code: number, name: string, reconnect: boolean}} Closing how a connection ended, and whether to come back */
+/** @typedef {{code: number, name: string, reconnect: boolean}} Closing how it ended, and whether to come back */
 
 /** @typedef {User & {online: boolean}} Person */
 /** @typedef {{conversation: string, name: string, members: number, joined: boolean}} Group */

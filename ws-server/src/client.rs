@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chat_core::auth::Token;
 use chat_core::client::{Client, ClientError, Target};
-use chat_core::duplex::{DuplexEvents, DuplexSender, Sorter, duplex};
+use chat_core::duplex::{Abandoned, DuplexEvents, DuplexSender, Sorter, duplex};
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -41,42 +41,44 @@ impl Client for WsClient {
         let (socket, _) = connect_async_with_config(request, None, no_delay).await.map_err(gone)?;
 
         let (up, requests) = mpsc::channel(WAITING_REQUESTS);
-        let (sender, events, sorter) = duplex(up, after);
+        let (sender, events, sorter, abandoned) = duplex(up, after);
         let (sink, stream) = socket.split();
-        tokio::spawn(write(requests, sink));
+        tokio::spawn(write(requests, sink, abandoned));
         tokio::spawn(read(stream, sorter));
         Ok((sender, events))
     }
 }
 
-/// Writes requests until nobody asks any more, then closes.
-async fn write(mut requests: mpsc::Receiver<Bytes>, mut sink: SplitSink<Socket, Message>) {
+/// Writes requests, and closes once nobody asks or listens any more.
+async fn write(
+    mut requests: mpsc::Receiver<Bytes>,
+    mut sink: SplitSink<Socket, Message>,
+    mut abandoned: Abandoned,
+) {
     while let Some(json) = requests.recv().await {
         let text = Utf8Bytes::try_from(json).expect("JSON is UTF-8");
         if sink.send(Message::Text(text)).await.is_err() {
             return;
         }
     }
+    abandoned.wait().await;
     // The server may have gone first.
     let _ = sink.close().await;
 }
 
-/// Reads until the server closes or nobody listens any more.
+/// Reads until the connection is closed.
 async fn read(mut stream: SplitStream<Socket>, sorter: Sorter) {
     while let Some(message) = stream.next().await {
-        let flow = match message {
+        match message {
             Ok(Message::Text(text)) => sorter.sort(text.as_bytes()).await,
             Ok(Message::Binary(json)) => sorter.sort(&json).await,
             Ok(Message::Close(Some(frame))) => {
                 let code = u16::from(frame.code);
                 let reconnect = !(4_500..5_000).contains(&code);
-                sorter.tell(Ok(Event::Close { code, name: frame.reason.to_string(), reconnect })).await
+                sorter.tell(Ok(Event::Close { code, name: frame.reason.to_string(), reconnect })).await;
             }
-            Ok(_) => continue,
+            Ok(_) => {}
             Err(error) => sorter.tell(Err(gone(error))).await,
-        };
-        if flow.is_break() {
-            return;
         }
     }
 }

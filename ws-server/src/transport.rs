@@ -40,6 +40,7 @@ pub struct WsServer;
 
 impl Server for WsServer {
     const NAME: &'static str = "websocket";
+    const PATH: Option<&'static str> = Some("/ws");
     type Client = WsClient;
 
     fn routes() -> Router<Chat> {

@@ -49,7 +49,8 @@ impl FromRequestParts<Chat> for Admission {
         let Query(After { after }) = query(parts)?;
         // What a browser remembers of a broken stream is newer than the address it was opened with:
         // https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header
-        let last = parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+        let last =
+            parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
         let after = last.or(after.as_deref()).map(str::parse).transpose();
         let after = after.map_err(|error: IdError| Refusal::new(Code::BadRequest, error.to_string()))?;
         let sign_in = sign_in(&parts.headers, chat).await;

@@ -151,8 +151,17 @@ async fn finish(mut answer: Answer) -> Reply {
     poll_fn(|cx| answer.poll(cx)).await
 }
 
-pub(super) async fn transports(Extension(site): Extension<Arc<Site>>) -> Response {
-    no_store(json!({"transports": site.transports}))
+/// Where the transports are, and whether this browser is signed in: what a page asks first.
+pub(super) async fn transports(
+    State(chat): State<Chat>,
+    Extension(site): Extension<Arc<Site>>,
+    caller: Result<Caller, Problem>,
+) -> Result<Response, Problem> {
+    let me = match caller {
+        Ok(Caller(caller)) => Some(chat.user(caller.user).await?),
+        Err(_) => None,
+    };
+    Ok(no_store(json!({"transports": site.transports, "me": me})))
 }
 
 pub(super) async fn healthz() -> Response {

@@ -44,7 +44,9 @@ impl FromRequest<Chat> for JsonBytes {
             Ok(Ok(Some(bytes))) => Ok(Self(bytes.into())),
             Ok(Ok(None)) => Err(too_large()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(error)) => Err(Refusal::new(Code::BadRequest, format!("the body broke off: {error}")).into()),
+            Ok(Err(error)) => {
+                Err(Refusal::new(Code::BadRequest, format!("the body broke off: {error}")).into())
+            }
             Err(_) => Err(Refusal::new(Code::BadRequest, "the body did not arrive in time").into()),
         }
     }

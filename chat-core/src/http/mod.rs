@@ -62,20 +62,25 @@ pub(crate) fn router(
         .route("/api/commands", post(api::commands))
         .route("/api/transports", get(api::transports))
         .merge(transport)
+        // Inside the layers: a page's preflight (OPTIONS) must come to the CORS layer, not end here.
+        .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(chat.clone(), origin::guard))
         .layer(cors(Arc::clone(&site)));
-    Router::new()
+    let others = Router::new()
         .route("/healthz", get(api::healthz))
         .route("/metrics", get(api::metrics))
-        .merge(api)
         .merge(pages)
+        .method_not_allowed_fallback(no_such_method);
+    others
+        .merge(api)
         .fallback(async || Problem(Refusal::new(Code::NotFound, "there is nothing at this path")))
-        .method_not_allowed_fallback(async || {
-            Problem(Refusal::new(Code::MethodNotAllowed, "this path answers to another method"))
-        })
         .layer(Extension(wire))
         .layer(Extension(site))
         .with_state(chat.clone())
+}
+
+async fn no_such_method() -> Problem {
+    Problem(Refusal::new(Code::MethodNotAllowed, "this path answers to another method"))
 }
 
 /// Lets the pages of this launch read from each other's ports ([the CORS protocol]); nobody else's.
@@ -87,7 +92,11 @@ fn cors(site: Arc<Site>) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(listed))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("last-event-id")])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+        ])
         .expose_headers([header::RETRY_AFTER])
-        .max_age(Duration::from_hours(1))
+        .max_age(Duration::from_secs(3_600))
 }

@@ -6,11 +6,11 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::Extension;
 use std::sync::Arc;
 
 use super::admission::cookie;
@@ -26,7 +26,10 @@ pub struct Origins(HashSet<String>);
 
 impl Origins {
     /// The origins of pages that servers at these addresses serve themselves, and others by name.
-    pub fn new(addresses: impl IntoIterator<Item = SocketAddr>, others: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(
+        addresses: impl IntoIterator<Item = SocketAddr>,
+        others: impl IntoIterator<Item = String>,
+    ) -> Self {
         let mut origins: HashSet<String> = others.into_iter().collect();
         for address in addresses {
             origins.insert(format!("http://{address}"));

@@ -75,15 +75,7 @@ impl Append<'_> {
                 "INSERT INTO messages (position, conversation, seq, sender, cid, text, at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute((
-                position.to_sql(),
-                conversation.0,
-                seq,
-                by.0,
-                cid.as_str(),
-                text.as_str(),
-                at.0,
-            ))?;
+            .execute((position.to_sql(), conversation.0, seq, by.0, cid.as_str(), text.as_str(), at.0))?;
         self.log(Audience::Conversation(conversation), |id| {
             Event::Message(Message { id, conversation, seq, from: by, cid, text, at })
         })?;
@@ -102,7 +94,9 @@ impl Append<'_> {
         }
         let position = self.next_position();
         self.conn
-            .prepare_cached("INSERT INTO conversations (created, name, creator, cid) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached(
+                "INSERT INTO conversations (created, name, creator, cid) VALUES (?1, ?2, ?3, ?4)",
+            )?
             .execute((position.to_sql(), name.as_str(), by.0, cid.as_str()))?;
         let conversation = ConversationId(self.conn.last_insert_rowid());
         self.log(Audience::Everyone, |id| Event::GroupCreated { id, conversation, name, by })?;
@@ -125,8 +119,13 @@ impl Append<'_> {
             .query_row([conversation.0], |row| row.get(0))?;
         let name = Name::try_from(name).map_err(Refusal::from)?;
         self.log(Audience::User(by), |id| Event::GroupJoined { id, conversation, name, members })?;
-        let position = self
-            .log(Audience::Conversation(conversation), |id| Event::MemberJoined { id, conversation, user: by })?;
+        // What was written before is not for them, so it does not count as unread either.
+        self.move_read_mark(by, conversation, place.last_seq)?;
+        let position = self.log(Audience::Conversation(conversation), |id| Event::MemberJoined {
+            id,
+            conversation,
+            user: by,
+        })?;
         self.add_member(by, conversation, position, place.last_seq)?;
         Ok(Done::Joined { conversation, id: self.cursor(position) })
     }
@@ -139,8 +138,11 @@ impl Append<'_> {
                 _ => Err(not_a_member()),
             };
         }
-        let position = self
-            .log(Audience::Conversation(conversation), |id| Event::MemberLeft { id, conversation, user: by })?;
+        let position = self.log(Audience::Conversation(conversation), |id| Event::MemberLeft {
+            id,
+            conversation,
+            user: by,
+        })?;
         self.conn
             .prepare_cached(
                 "UPDATE memberships SET ended = ?3, ended_seq = ?4
@@ -156,8 +158,22 @@ impl Append<'_> {
             return Err(not_a_member());
         }
         if seq > place.last_seq {
-            return Err(refused(Code::BadRequest, "there is no such message yet: seq is beyond the last one"));
+            return Err(refused(
+                Code::BadRequest,
+                "there is no such message yet: seq is beyond the last one",
+            ));
         }
+        self.move_read_mark(by, conversation, seq)?;
+        Ok(Done::Read)
+    }
+
+    /// Moves a read mark on, never back, and tells the user's sessions.
+    fn move_read_mark(
+        &mut self,
+        by: UserId,
+        conversation: ConversationId,
+        seq: u64,
+    ) -> Result<(), rusqlite::Error> {
         let moved = self
             .conn
             .prepare_cached(
@@ -168,7 +184,7 @@ impl Append<'_> {
         if moved > 0 && seq > 0 {
             self.log(Audience::User(by), |id| Event::Read { id, conversation, seq })?;
         }
-        Ok(Done::Read)
+        Ok(())
     }
 
     /// Adds a user who is signed in at once.
@@ -266,11 +282,7 @@ impl Append<'_> {
                  FROM conversations WHERE id = ?2",
             )?
             .query_row((user.0, conversation.0), |row| {
-                Ok(Place {
-                    is_group: row.get(0)?,
-                    last_seq: row.get(1)?,
-                    is_member: row.get(2)?,
-                })
+                Ok(Place { is_group: row.get(0)?, last_seq: row.get(1)?, is_member: row.get(2)? })
             })
             .optional()?;
         match place {

@@ -26,8 +26,8 @@ use crate::refusal::{Code, Refusal};
 
 pub(crate) use commands::TokenHash;
 pub(crate) use reads::{Account, Page};
-use writer::{Job, Task, Writer};
 pub(crate) use writer::{Append, WriteError};
+use writer::{Job, Task, Writer};
 
 /// Commands that may wait for the writer: some batches, so that it never idles and nobody waits long.
 const QUEUE: usize = 1_024;
@@ -361,11 +361,7 @@ fn be_durable(conn: &Connection) -> Result<(), OpenError> {
 }
 
 /// One of the things there is one of, made when it is first asked for.
-fn meta_or(
-    conn: &Connection,
-    name: &str,
-    make: impl FnOnce() -> String,
-) -> Result<String, rusqlite::Error> {
+fn meta_or(conn: &Connection, name: &str, make: impl FnOnce() -> String) -> Result<String, rusqlite::Error> {
     let known: Option<String> =
         conn.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
     match known {
@@ -379,8 +375,10 @@ fn meta_or(
 }
 
 fn set_meta(conn: &Connection, name: &str, value: &str) -> Result<(), rusqlite::Error> {
-    conn.prepare_cached("INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2")?
-        .execute((name, value))?;
+    conn.prepare_cached(
+        "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = ?2",
+    )?
+    .execute((name, value))?;
     Ok(())
 }
 

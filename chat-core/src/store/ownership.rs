@@ -27,12 +27,8 @@ impl Ownership {
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
         let lock_path = beside(database, "lock");
         let unwritable = |source| OpenError::Unwritable { path: lock_path.clone(), source };
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(unwritable)?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(unwritable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { _lock: lock, watermark: beside(database, "watermark"), noted: None }),
             Err(TryLockError::WouldBlock) => {

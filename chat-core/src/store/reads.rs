@@ -95,6 +95,11 @@ impl super::Store {
         .await
     }
 
+    /// Who a user is.
+    pub(crate) async fn user(&self, user: UserId) -> Result<User, super::ReadError> {
+        self.read(move |conn| self::user(conn, user)).await
+    }
+
     /// Everybody, by id; who is online is not the store's to know.
     pub(crate) async fn users(&self) -> Result<Vec<Person>, super::ReadError> {
         self.read(users).await
@@ -113,11 +118,7 @@ impl super::Store {
             let view = conn.unchecked_transaction()?;
             Ok(Snapshot {
                 cursor: Cursor::of_event(epoch, head(&view)?),
-                me: view
-                    .prepare_cached("SELECT id, name FROM users WHERE id = ?1")?
-                    .query_row([user.0], |row| {
-                        Ok(User { id: UserId(row.get(0)?), name: checked(row, 1, Name::try_from)? })
-                    })?,
+                me: self::user(&view, user)?,
                 users: users(&view)?,
                 groups: groups(&view, user)?,
                 conversations: conversations(&view, user)?,
@@ -227,6 +228,12 @@ fn visible(
     frames.collect()
 }
 
+fn user(conn: &Connection, user: UserId) -> Read<User> {
+    conn.prepare_cached("SELECT id, name FROM users WHERE id = ?1")?.query_row([user.0], |row| {
+        Ok(User { id: UserId(row.get(0)?), name: checked(row, 1, Name::try_from)? })
+    })
+}
+
 fn users(conn: &Connection) -> Read<Vec<Person>> {
     conn.prepare_cached("SELECT id, name FROM users ORDER BY id")?
         .query_map([], |row| {
@@ -310,7 +317,9 @@ fn may_not_read(conn: &Connection, user: UserId, conversation: ConversationId) -
         .optional()?;
     Ok(match found {
         Some((_, true)) => None,
-        Some((true, false)) => Some(Refusal::new(Code::NotAMember, "only members may read here; join the group first")),
+        Some((true, false)) => {
+            Some(Refusal::new(Code::NotAMember, "only members may read here; join the group first"))
+        }
         Some((false, false)) | None => {
             Some(Refusal::new(Code::UnknownConversation, format!("there is no conversation {conversation}")))
         }

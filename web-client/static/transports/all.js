@@ -27,10 +27,15 @@ import { WebSocketTransport } from "./websocket.js";
  */
 
 /**
- * @type {Record<TransportName, {
- *   label: string, name: string, server: string, how: string, Transport: new (base: string, observer: Observer) => Transport
- * }>}
+ * @typedef {object} Kind
+ * @property {string} label what it is called where there is little room
+ * @property {string} name
+ * @property {string} server which server speaks it
+ * @property {string} how what it does, in a few words
+ * @property {new (base: string, observer: Observer) => Transport} Transport
  */
+
+/** @type {Record<TransportName, Kind>} */
 export const TRANSPORTS = {
   websocket: {
     label: "WebSocket",

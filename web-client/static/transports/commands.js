@@ -1,5 +1,6 @@
 /**
- * How requests go up where the wire only comes down: each is a POST of its own, with the JSON that a socket would carry.
+ * How requests go up where the wire only comes down:
+ * each is a POST of its own, with the JSON that a socket would carry.
  */
 
 import { problem } from "../api.js";

@@ -12,6 +12,7 @@ import { counted, sentence } from "./words.js";
 
 /** A connection that is back within this time was never missed. */
 export const UNNOTICED_MS = 1_000;
+const START_AGAIN = "Start it again with the command that started this page.";
 /** After this many attempts in vain another transport is suggested. */
 const ATTEMPTS = 3;
 
@@ -40,23 +41,37 @@ export function banner(view, actions) {
 function connection({ status, servers, caughtUp, now }, actions) {
   if (status.state === "live") {
     if (!caughtUp) return nothing;
-    const news = caughtUp.messages > 0 ? `Caught up on ${counted(caughtUp.messages, "message")}.` : "Nothing was missed.";
+    const news =
+      caughtUp.messages > 0 ? `Caught up on ${counted(caughtUp.messages, "message")}.` : "Nothing was missed.";
     return line("good", html`Back online. ${news}`);
   }
   if (status.state === "ended") {
     if (needsSignIn(status.closing)) {
-      return line("bad", inWords(/** @type {NonNullable<typeof status.closing>} */ (status.closing)), button("Sign in again", actions.signInAgain));
+      return line(
+        "bad",
+        inWords(/** @type {NonNullable<typeof status.closing>} */ (status.closing)),
+        button("Sign in again", actions.signInAgain),
+      );
     }
-    return line("bad", status.closing ? inWords(status.closing) : "The connection has ended.", button("Try again", actions.tryNow));
+    return line(
+      "bad",
+      status.closing ? inWords(status.closing) : "The connection has ended.",
+      button("Try again", actions.tryNow),
+    );
   }
   if (status.lostAt !== null && now - status.lostAt < UNNOTICED_MS) return nothing;
   const wait = Math.max(1, Math.ceil(((status.retryAt ?? now) - now) / 1000));
   const again = status.retryAt === null ? "Trying now…" : `Trying again in ${wait} s.`;
   if (status.state === "offline") {
-    return line("warn", html`You are offline. What you write is kept and sent later. ${again}`, button("Try now", actions.tryNow));
+    return line(
+      "warn",
+      html`You are offline. What you write is kept and sent later. ${again}`,
+      button("Try now", actions.tryNow),
+    );
   }
   if (status.closing === null) return line("warn", "Connecting…");
-  const others = status.failures < ATTEMPTS || status.starting ? [] : servers.filter(({ name }) => name !== status.transport);
+  const others =
+    status.failures < ATTEMPTS || status.starting ? [] : servers.filter(({ name }) => name !== status.transport);
   return line(
     "warn",
     html`${reason(status, servers)} ${again}`,
@@ -67,11 +82,10 @@ function connection({ status, servers, caughtUp, now }, actions) {
 
 /** @param {Status} status @param {ServerAddress[]} servers */
 function reason({ closing, failures, transport, starting }, servers) {
-  if (failures >= ATTEMPTS && starting) return `Nothing answers at ${location.host}. Start it again with the command that started this page.`;
+  if (failures >= ATTEMPTS && starting) return `Nothing answers at ${location.host}. ${START_AGAIN}`;
   if (failures < ATTEMPTS) return closing && closing.code !== LOST ? inWords(closing) : "Connection lost.";
   const port = servers.find(({ name }) => name === transport)?.port;
-  const server = TRANSPORTS[transport].server;
-  return `Nothing answers at ${server} (${location.hostname}:${port}). Start it again with the command that started this page.`;
+  return `Nothing answers at ${TRANSPORTS[transport].server} (${location.hostname}:${port}). ${START_AGAIN}`;
 }
 
 /** @param {Banner} view @param {Actions} actions */

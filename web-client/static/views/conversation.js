@@ -43,7 +43,8 @@ const MAX_LINES = 8;
  * @property {() => void} toBottom
  */
 
-/** What the pane shows before anything is chosen. @param {boolean} loaded whether it is known what there is to choose */
+/** What the pane shows before anything is chosen.
+ * @param {boolean} loaded whether it is known what there is to choose */
 export function nothingOpen(loaded) {
   if (!loaded) return html`<p class="empty" aria-busy="true">One moment…</p>`;
   return html`
@@ -60,18 +61,24 @@ export function nothingOpen(loaded) {
 export function conversation(view, actions) {
   const { state, conversation: known, person, entries, newAfter, now } = view;
   const all = rows(state, known?.messages ?? [], entries);
+  const name = known ? titleOf(state, known) : (person?.name ?? "");
   return html`
     ${head(view, actions)}
     <div class="scroller" id="messages" tabindex="0" role="region" aria-label="Messages">
       <div class="notice">${beginning(view, all.length)}</div>
       <ol class="messages">
-        ${repeat(all, ({ key }) => key, (row, index) => message(state, row, all[index - 1], { newAfter, now, group: known?.kind === "group" }, actions))}
+        ${repeat(
+          all,
+          ({ key }) => key,
+          (row, index) =>
+            message(state, row, all[index - 1], { newAfter, now, group: known?.kind === "group" }, actions),
+        )}
       </ol>
     </div>
     <div class="foot">
-      ${view.below > 0 ? html`<button class="to-bottom" type="button" @click=${actions.toBottom}>↓ ${view.below} new</button>` : nothing}
+      ${toBottom(view, actions)}
       <p class="typing">${typing(state, known, now)}</p>
-      ${known && !known.joined ? left(actions) : composer(view, person?.name ?? (known ? titleOf(state, known) : ""), actions)}
+      ${known && !known.joined ? left(actions) : composer(view, name, actions)}
     </div>
   `;
 }
@@ -80,35 +87,51 @@ export function conversation(view, actions) {
 function head({ state, conversation: known, person, leaving }, actions) {
   const title = known ? titleOf(state, known) : (person?.name ?? "");
   const group = known?.kind === "group";
-  const names = group ? [...known.members].map((member) => nameOf(state, member)).sort((a, b) => a.localeCompare(b)) : [];
+  const names = group
+    ? [...known.members].map((member) => nameOf(state, member)).sort((a, b) => a.localeCompare(b))
+    : [];
+  const who = known?.joined ? `${counted(names.length, "member")}: ${listed(names)}` : "You left this group";
   return html`
     <header class="head">
       <a class="back" href="#/" aria-label="Back to groups and people">←</a>
       ${avatar(known?.with ?? known?.id ?? person?.id ?? "", title, group ? "group" : "person")}
       <div class="who">
         <h2 class="name" dir="auto">${title}</h2>
-        ${group
-          ? html`<p class="sub">${known.joined ? html`${counted(names.length, "member")}: ${listed(names)}` : "You left this group"}</p>`
-          : presence(state.users.get(known?.with ?? person?.id ?? ""))}
+        ${group ? html`<p class="sub">${who}</p>` : presence(state.users.get(known?.with ?? person?.id ?? ""))}
       </div>
-      ${!group || !known.joined
-        ? nothing
-        : leaving
-          ? html`
-            <div class="ask" role="group" aria-label="Leave ${title}?">
-              <button class="small danger" type="button" @click=${actions.leave}>Leave</button>
-              <button class="small" type="button" @click=${() => actions.askLeave(false)}>Stay</button>
-            </div>`
-          : html`<button class="small" type="button" @click=${() => actions.askLeave(true)} aria-label="Leave ${title}">Leave…</button>`}
+      ${group && known.joined ? leave(title, leaving, actions) : nothing}
     </header>
   `;
+}
+
+/** Leaving asks once. @param {string} title @param {boolean} asked @param {Actions} actions */
+function leave(title, asked, actions) {
+  const ask = (/** @type {boolean} */ wanted) => () => actions.askLeave(wanted);
+  if (!asked) {
+    return html`
+      <button class="small" type="button" aria-label="Leave ${title}" @click=${ask(true)}>Leave…</button>
+    `;
+  }
+  return html`
+    <div class="ask" role="group" aria-label="Leave ${title}?">
+      <button class="small danger" type="button" @click=${actions.leave}>Leave</button>
+      <button class="small" type="button" @click=${ask(false)}>Stay</button>
+    </div>
+  `;
+}
+
+/** @param {ConversationView} view @param {Actions} actions */
+function toBottom({ below }, actions) {
+  if (below === 0) return nothing;
+  return html`<button class="to-bottom" type="button" @click=${actions.toBottom}>↓ ${below} new</button>`;
 }
 
 /** @param {ConversationView} view @param {number} count */
 function beginning({ state, conversation: known, person }, count) {
   if (known && (known.history === "loading" || known.history === "unknown")) return "Reading older messages…";
   if (known?.history === "more") return nothing;
-  if (known?.kind === "group") return count === 0 ? "Nothing has been said here yet." : "This is as far back as you can see.";
+  if (known?.kind === "group")
+    return count === 0 ? "Nothing has been said here yet." : "This is as far back as you can see.";
   const name = person?.name ?? (known ? titleOf(state, known) : "");
   return html`This is the beginning of your conversation with <bdi>${name}</bdi>.`;
 }
@@ -125,10 +148,15 @@ function message(state, row, before, { newAfter, now, group }, actions) {
   const name = nameOf(state, row.from);
   const day = dayOf(row.at, now);
   const newDay = !before || dayOf(before.at, now) !== day;
-  const isNew = (/** @type {Row | undefined} */ one) => one !== undefined && one.seq !== null && one.seq > newAfter && one.from !== state.me.id;
+  const isNew = (/** @type {Row | undefined} */ one) =>
+    one !== undefined && one.seq !== null && one.seq > newAfter && one.from !== state.me.id;
   const firstNew = isNew(row) && !(before && before.seq !== null && before.seq > newAfter);
-  const together = before !== undefined && !newDay && !firstNew && before.from === row.from
-    && Date.parse(row.at) - Date.parse(before.at) < TOGETHER_MS;
+  const together =
+    before !== undefined &&
+    !newDay &&
+    !firstNew &&
+    before.from === row.from &&
+    Date.parse(row.at) - Date.parse(before.at) < TOGETHER_MS;
   return html`
     <li class="message ${own ? "own" : "other"} ${together ? "together" : ""} ${row.entry ? "unsent" : ""}">
       ${newDay ? html`<p class="day"><span>${day}</span></p>` : nothing}
@@ -149,7 +177,9 @@ function message(state, row, before, { newAfter, now, group }, actions) {
 /** @param {Row} row @param {boolean} own */
 function stored(row, own) {
   const time = html`<time datetime=${row.at}>${timeOf(row.at)}</time>`;
-  return own ? html`${time} <span title="The server has stored it"><span aria-hidden="true">✓</span><span class="visually-hidden">sent</span></span>` : time;
+  if (!own) return time;
+  return html`${time} <span aria-hidden="true" title="The server has stored it">✓</span>
+    <span class="visually-hidden">sent</span>`;
 }
 
 /** @param {Entry} entry @param {number} now */
@@ -165,9 +195,11 @@ const needsDecision = (entry, now) => entry.state === "failed" || now - entry.si
 function decision(entry, actions) {
   return html`
     <div class="decision">
-      ${entry.state === "failed"
-        ? html`<span class="error">${sentence(entry.refusal?.message ?? "")}</span>`
-        : html`<span class="hint">It is sent as soon as the server answers.</span>`}
+      ${
+        entry.state === "failed"
+          ? html`<span class="error">${sentence(entry.refusal?.message ?? "")}</span>`
+          : html`<span class="hint">It is sent as soon as the server answers.</span>`
+      }
       <button class="link" type="button" @click=${() => actions.retry(entry.cid)}>Retry</button>
       <button class="link" type="button" @click=${() => actions.discard(entry.cid)}>Discard</button>
     </div>
@@ -176,14 +208,24 @@ function decision(entry, actions) {
 
 /** @param {State} state @param {Conversation | undefined} conversation @param {number} now */
 function typing(state, conversation, now) {
-  const names = [...(conversation?.typing ?? [])].filter(([, until]) => until > now).map(([user]) => nameOf(state, user));
+  const names = [...(conversation?.typing ?? [])]
+    .filter(([, until]) => until > now)
+    .map(([user]) => nameOf(state, user));
   if (names.length === 0) return nothing;
-  return html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span><bdi>${listed(names)}</bdi> ${names.length === 1 ? "is" : "are"} typing…`;
+  return html`
+    <span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>
+    <bdi>${listed(names)}</bdi> ${names.length === 1 ? "is" : "are"} typing…
+  `;
 }
 
 /** @param {Actions} actions */
 function left(actions) {
-  return html`<div class="composer left"><p>You left this group: you can read what you saw of it, and not write.</p><button class="primary" type="button" @click=${actions.join}>Join again</button></div>`;
+  return html`
+    <div class="composer left">
+      <p>You left this group: you can read what you saw of it, and not write.</p>
+      <button class="primary" type="button" @click=${actions.join}>Join again</button>
+    </div>
+  `;
 }
 
 /** @param {ConversationView} view @param {string} title @param {Actions} actions */
@@ -200,12 +242,16 @@ function composer({ draft }, title, actions) {
     event.preventDefault();
     submit();
   };
+  /** @param {InputEvent} event */
+  const onInput = (event) => actions.draft(/** @type {HTMLTextAreaElement} */ (event.target).value);
+  /** @param {SubmitEvent} event */
+  const onSubmit = (event) => (event.preventDefault(), submit());
   return html`
-    <form class="composer" @submit=${(/** @type {SubmitEvent} */ event) => (event.preventDefault(), submit())}>
+    <form class="composer" @submit=${onSubmit}>
       <textarea
         id="composer" name="text" dir="auto" aria-label="Message to ${title}" placeholder="Message to ${title}"
         rows=${Math.min(MAX_LINES, draft.split("\n").length)} .value=${live(draft)} @keydown=${onKey}
-        @input=${(/** @type {InputEvent} */ event) => actions.draft(/** @type {HTMLTextAreaElement} */ (event.target).value)}
+        @input=${onInput}
       ></textarea>
       <button class="primary" type="submit" ?disabled=${draft.trim() === ""}>Send</button>
     </form>

@@ -34,6 +34,11 @@ const MAX_ROWS = 100;
 export function sidebar({ state, loaded, selected, filter, newGroup, joining }, actions) {
   const groups = groupRows(state, filter);
   const people = personRows(state, filter);
+  /** @param {InputEvent} event */
+  const onFilter = (event) => actions.filter(/** @type {HTMLInputElement} */ (event.target).value);
+  const onNewGroup = () => actions.openNewGroup(!newGroup.open);
+  const noGroups = filter ? "No group has that name." : "No groups yet. Make the first one.";
+  const nobody = filter ? "Nobody has that name." : ALONE;
   return html`
     <nav class="sidebar" aria-label="Groups and people">
       <div class="find">
@@ -41,29 +46,37 @@ export function sidebar({ state, loaded, selected, filter, newGroup, joining }, 
           id="find" type="search" placeholder="Find a group or a person" aria-label="Find a group or a person"
           autocomplete="off" .value=${filter}
           @keydown=${openFirst}
-          @input=${(/** @type {InputEvent} */ event) => actions.filter(/** @type {HTMLInputElement} */ (event.target).value)}
+          @input=${onFilter}
         />
       </div>
       <div class="lists">
         <section aria-labelledby="groups-title">
           <header>
             <h2 id="groups-title">Groups</h2>
-            <button class="quiet" type="button" aria-expanded=${newGroup.open} @click=${() => actions.openNewGroup(!newGroup.open)}>
+            <button class="quiet" type="button" aria-expanded=${newGroup.open} @click=${onNewGroup}>
               ${newGroup.open ? "Cancel" : "New group"}
             </button>
           </header>
           ${newGroup.open ? newGroupForm(newGroup, actions) : nothing}
           <ul>
-            ${repeat(groups.slice(0, MAX_ROWS), (row) => row.group.conversation, (row) => groupRow(row, state, selected, joining, actions))}
+            ${repeat(
+              groups.slice(0, MAX_ROWS),
+              (row) => row.group.conversation,
+              (row) => groupRow(row, state, selected, joining, actions),
+            )}
           </ul>
-          ${groups.length > 0 ? rest(groups.length) : hint(loaded, filter ? "No group has that name." : "No groups yet. Make the first one.")}
+          ${groups.length > 0 ? rest(groups.length) : hint(loaded, noGroups)}
         </section>
         <section aria-labelledby="people-title">
           <header><h2 id="people-title">People</h2></header>
           <ul>
-            ${repeat(people.slice(0, MAX_ROWS), (row) => row.person.id, (row) => personRow(row, state, selected))}
+            ${repeat(
+              people.slice(0, MAX_ROWS),
+              (row) => row.person.id,
+              (row) => personRow(row, state, selected),
+            )}
           </ul>
-          ${people.length > 0 ? rest(people.length) : hint(loaded, filter ? "Nobody has that name." : ALONE)}
+          ${people.length > 0 ? rest(people.length) : hint(loaded, nobody)}
         </section>
       </div>
     </nav>
@@ -98,7 +111,10 @@ function newGroupForm({ busy, error }, actions) {
     <form class="new-group" @submit=${onSubmit} novalidate>
       <label for="new-group">Name of the group</label>
       <div class="row">
-        <input id="new-group" name="group" autocomplete="off" maxlength="32" aria-invalid=${error !== ""} aria-describedby="new-group-note" />
+        <input
+          id="new-group" name="group" autocomplete="off" maxlength="32"
+          aria-invalid=${error !== ""} aria-describedby="new-group-note"
+        />
         <button class="primary" type="submit" ?disabled=${busy}>Create</button>
       </div>
       <p id="new-group-note" class="error" role="alert">${sentence(error)}</p>
@@ -112,34 +128,43 @@ function groupRow({ group, conversation }, state, selected, joining, actions) {
   const id = group.conversation;
   const label = html`
     ${avatar(id, group.name, "group")}
-    <span class="who"><span class="name" dir="auto">${group.name}</span><span class="sub">${conversation?.joined ? counted(conversation.members.size, "member") : "anyone can join"}</span></span>
+    <span class="who">
+      <span class="name" dir="auto">${group.name}</span>
+      <span class="sub">${conversation?.joined ? counted(conversation.members.size, "member") : "anyone can join"}</span>
+    </span>
     ${conversation?.joined ? badge(unread(state, conversation)) : nothing}
   `;
   return html`
     <li class=${id === selected ? "selected" : ""}>
-      ${conversation
-        ? html`<a class="entry" href="#/${id}" aria-current=${id === selected ? "page" : nothing}>${label}</a>`
-        : html`<span class="entry">${label}</span>`}
-      ${group.joined
-        ? nothing
-        : html`<button class="small" type="button" ?disabled=${joining === id} @click=${() => actions.join(id)} aria-label="Join ${group.name}">Join</button>`}
+      ${conversation ? link(id, id === selected, label) : html`<span class="entry">${label}</span>`}
+      ${group.joined ? nothing : joinButton(group, joining === id, actions)}
     </li>
   `;
 }
 
-/** @param {{person: Person, conversation: Conversation | undefined}} row @param {State} state @param {string | null} selected */
+/** @param {{person: Person, conversation: Conversation | undefined}} row
+ * @param {State} state @param {string | null} selected */
 function personRow({ person, conversation }, state, selected) {
   const id = conversation?.id ?? person.id;
-  const current = id === selected;
-  return html`
-    <li class=${current ? "selected" : ""}>
-      <a class="entry" href="#/${id}" aria-current=${current ? "page" : nothing}>
-        ${avatar(person.id, person.name, "person")}
-        <span class="who"><span class="name" dir="auto">${person.name}</span>${presence(person)}</span>
-        ${conversation ? badge(unread(state, conversation)) : nothing}
-      </a>
-    </li>
+  const label = html`
+    ${avatar(person.id, person.name, "person")}
+    <span class="who"><span class="name" dir="auto">${person.name}</span>${presence(person)}</span>
+    ${conversation ? badge(unread(state, conversation)) : nothing}
   `;
+  return html`<li class=${id === selected ? "selected" : ""}>${link(id, id === selected, label)}</li>`;
+}
+
+/** @param {string} id @param {boolean} current @param {unknown} label */
+function link(id, current, label) {
+  return html`<a class="entry" href="#/${id}" aria-current=${current ? "page" : nothing}>${label}</a>`;
+}
+
+/** @param {Group} group @param {boolean} busy @param {Actions} actions */
+function joinButton({ conversation, name }, busy, actions) {
+  const join = () => actions.join(conversation);
+  return html`<button class="small" type="button" ?disabled=${busy} aria-label="Join ${name}" @click=${join}>
+    Join
+  </button>`;
 }
 
 /** A dot and the word. @param {Person | undefined} person */
@@ -160,10 +185,12 @@ function groupRows(state, filter) {
   return [...state.groups.values()]
     .filter((group) => matches(group.name, filter))
     .map((group) => ({ group, conversation: state.conversations.get(group.conversation) }))
-    .sort((a, b) =>
-      Number(b.group.joined) - Number(a.group.joined)
-      || activity(b.conversation) - activity(a.conversation)
-      || a.group.name.localeCompare(b.group.name));
+    .sort(
+      (a, b) =>
+        Number(b.group.joined) - Number(a.group.joined) ||
+        activity(b.conversation) - activity(a.conversation) ||
+        a.group.name.localeCompare(b.group.name),
+    );
 }
 
 /** Those one talks with first, the liveliest on top; then who is online, by name.
@@ -173,10 +200,12 @@ function personRows(state, filter) {
   return [...state.users.values()]
     .filter((person) => person.id !== state.me.id && matches(person.name, filter))
     .map((person) => ({ person, conversation: directs.get(person.id) }))
-    .sort((a, b) =>
-      activity(b.conversation) - activity(a.conversation)
-      || Number(b.person.online) - Number(a.person.online)
-      || a.person.name.localeCompare(b.person.name));
+    .sort(
+      (a, b) =>
+        activity(b.conversation) - activity(a.conversation) ||
+        Number(b.person.online) - Number(a.person.online) ||
+        a.person.name.localeCompare(b.person.name),
+    );
 }
 
 /** @param {Conversation | undefined} conversation */

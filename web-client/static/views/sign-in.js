@@ -44,14 +44,19 @@ export function signIn({ purpose, busy, error, reason }, { submit, choose }) {
         <form @submit=${onSubmit} novalidate>
           ${field({ name: "name", label: "Name", type: "text", autocomplete: "username", error, hint: "" })}
           ${field({
-            name: "password", label: "Password", type: "password", error,
+            name: "password",
+            label: "Password",
+            type: "password",
+            error,
             autocomplete: purpose === "login" ? "current-password" : "new-password",
             hint: purpose === "register" ? "At least 8 characters." : "",
           })}
           <p class="error" role="alert">${error?.field === "form" ? sentence(error.message) : nothing}</p>
           <button class="primary wide" type="submit" ?disabled=${busy}>${busy ? "One moment…" : words.submit}</button>
         </form>
-        <p class="switch">${words.ask} <button class="link" type="button" @click=${() => choose(other)}>${words.other}</button></p>
+        <p class="switch">
+          ${words.ask} <button class="link" type="button" @click=${() => choose(other)}>${words.other}</button>
+        </p>
       </div>
     </main>
   `;
@@ -62,10 +67,13 @@ export function wordmark() {
 }
 
 /**
- * @param {{name: "name" | "password", label: string, type: string, autocomplete: string, hint: string, error: SignIn["error"]}} field
+ * @param {{
+ *   name: "name" | "password", label: string, type: string, autocomplete: string, hint: string, error: SignIn["error"]
+ * }} field
  */
 function field({ name, label, type, autocomplete, hint, error }) {
   const wrong = error?.field === name;
+  const note = wrong ? sentence(error?.message ?? "") : hint;
   return html`
     <div class="field">
       <label for="sign-in-${name}">${label}</label>
@@ -73,7 +81,7 @@ function field({ name, label, type, autocomplete, hint, error }) {
         id="sign-in-${name}" name=${name} type=${type} autocomplete=${autocomplete} required
         autocapitalize="none" spellcheck="false" aria-invalid=${wrong} aria-describedby="sign-in-${name}-note"
       />
-      <p id="sign-in-${name}-note" class=${wrong ? "error" : "hint"}>${wrong ? sentence(error?.message ?? "") : hint}</p>
+      <p id="sign-in-${name}-note" class=${wrong ? "error" : "hint"}>${note}</p>
     </div>
   `;
 }

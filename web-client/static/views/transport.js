@@ -9,33 +9,50 @@ import { TRANSPORTS } from "../transports/all.js";
 /** @import { Status } from "../connection.js" */
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
 
-/** @type {Record<Status["state"], string>} */
-const WORDS = { connecting: "connecting", live: "live", waiting: "waiting", offline: "offline", ended: "ended" };
-
 /**
  * @param {{status: Status, servers: ServerAddress[]}} view
  * @param {{choose: (transport: TransportName) => void}} actions
  */
 export function transport({ status, servers }, { choose }) {
-  const { label } = TRANSPORTS[status.transport];
-  const trip = status.state === "live" && status.roundTripMs !== null ? ` · ${Math.max(1, Math.round(status.roundTripMs))} ms` : "";
+  const { state, roundTripMs } = status;
+  const trip = state === "live" && roundTripMs !== null ? ` · ${Math.max(1, Math.round(roundTripMs))} ms` : "";
   return html`
-    <button class="badge ${status.state}" type="button" popovertarget="transports" title="How messages travel between this page and the server">
+    <button class="badge ${state}" type="button" popovertarget="transports" title="How messages travel">
       <span class="dot" aria-hidden="true"></span>
-      <span class="label">${label}</span><span class="detail">· ${WORDS[status.state]}${trip}</span>
+      <span class="label">${TRANSPORTS[status.transport].label}</span>
+      <span class="detail">· ${state}${trip}</span>
       <span class="caret" aria-hidden="true"></span>
     </button>
     <div id="transports" class="transports" popover>
       <fieldset>
         <legend>How messages travel</legend>
-        ${repeat(servers, ({ name }) => name, ({ name, port }) => html`
-          <label class="option">
-            <input type="radio" name="transport" value=${name} .checked=${name === status.transport} @change=${() => choose(name)} />
-            <span><b>${TRANSPORTS[name].name}</b> <span class="port">${TRANSPORTS[name].server} · port ${port}</span><br />${TRANSPORTS[name].how}</span>
-          </label>
-        `)}
+        ${repeat(
+          servers,
+          ({ name }) => name,
+          (server) => option(server, server.name === status.transport, choose),
+        )}
       </fieldset>
-      ${servers.length > 1 ? html`<p class="hint">You can change it in mid-conversation: the next one goes on where the last one stopped.</p>` : nothing}
+      ${servers.length > 1 ? html`<p class="hint">${FREELY}</p>` : nothing}
     </div>
+  `;
+}
+
+const FREELY = "You can change it in mid-conversation: the next one goes on where the last one stopped.";
+
+/**
+ * @param {ServerAddress} address
+ * @param {boolean} chosen
+ * @param {(transport: TransportName) => void} choose
+ */
+function option({ name: transport, port }, chosen, choose) {
+  const { name, server, how } = TRANSPORTS[transport];
+  return html`
+    <label class="option">
+      <input
+        type="radio" name="transport" value=${transport}
+        .checked=${chosen} @change=${() => choose(transport)}
+      />
+      <span><b>${name}</b> <span class="port">${server} · port ${port}</span><br />${how}</span>
+    </label>
   `;
 }

@@ -39,7 +39,10 @@ export const titleOf = (state, conversation) =>
 
 /** What a server says to people, as a sentence: they write it without a capital and a full stop.
  * @param {string} text */
-export const sentence = (text) => text && `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
+export function sentence(text) {
+  const end = text === "" || /[.!?…]$/.test(text) ? "" : ".";
+  return text.slice(0, 1).toUpperCase() + text.slice(1) + end;
+}
 
 /** "Ann", "Ann and Bob", "Ann, Bob and 3 others".
  * @param {string[]} names */

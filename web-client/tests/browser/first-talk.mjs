@@ -164,7 +164,10 @@ test("a transport can be exchanged in mid-conversation, and nothing is lost or d
   await open(bob, ann.name);
   const said = [];
   for (const label of [...TRANSPORTS, TRANSPORTS[0]]) {
-    for (const [one, who] of [[ann, "Ann"], [bob, "Bob"]]) {
+    for (const [one, who] of [
+      [ann, "Ann"],
+      [bob, "Bob"],
+    ]) {
       for (let turn = 0; turn < 3; turn += 1) {
         const text = `${who} ${said.length}`;
         said.push(text);
@@ -178,7 +181,11 @@ test("a transport can be exchanged in mid-conversation, and nothing is lost or d
   assert.deepEqual(await texts(ann), await texts(bob));
   for (const who of ["Ann", "Bob"]) {
     const own = (await texts(bob)).filter((text) => said.includes(text) && text.startsWith(who));
-    assert.deepEqual(own, said.filter((text) => text.startsWith(who)), `${who}'s messages are in the order of writing`);
+    assert.deepEqual(
+      own,
+      said.filter((text) => text.startsWith(who)),
+      `${who}'s messages are in the order of writing`,
+    );
   }
 });
 

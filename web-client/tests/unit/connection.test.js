@@ -46,7 +46,10 @@ Object.defineProperty(globalThis, "navigator", { value: { onLine: true } });
 mock.method(performance, "now", () => now);
 mock.method(Math, "random", () => 1);
 
-const SERVERS = [{ name: "websocket", port: 4001 }, { name: "sse", port: 4002 }];
+const SERVERS = [
+  { name: "websocket", port: 4001 },
+  { name: "sse", port: 4002 },
+];
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 const lastUrl = () => sockets.at(-1).url;
 
@@ -98,7 +101,10 @@ test("comes back after the last event, without a snapshot", async () => {
   await pass(1);
   assert.equal(lastUrl(), "ws://localhost:4001/ws?after=e.11");
   assert.equal(told.snapshots, 1);
-  assert.deepEqual(told.events.map(({ type }) => type), ["message", "presence"]);
+  assert.deepEqual(
+    told.events.map(({ type }) => type),
+    ["message", "presence"],
+  );
 });
 
 test("a tick moves the cursor of a quiet connection on", async () => {
@@ -207,7 +213,10 @@ test("another transport goes on from the same cursor, and the old one is heard n
   await settled();
   old.tell({ type: "message", id: "e.99" });
   assert.deepEqual(urls, ["http://localhost:4002/events?after=e.11"]);
-  assert.deepEqual(told.events.map(({ id }) => id), ["e.11"]);
+  assert.deepEqual(
+    told.events.map(({ id }) => id),
+    ["e.11"],
+  );
 });
 
 test("a request finds its reply by its id, whatever comes between", async () => {
@@ -222,7 +231,7 @@ test("a request finds its reply by its id, whatever comes between", async () => 
   assert.equal((await first).ok.type, "typing");
 });
 
-test("a request is unanswered when its connection ends, when no reply comes, and where there is no connection", async () => {
+test("a request is unanswered when its connection ends, when no reply comes, and without one", async () => {
   const { connection } = await start();
   await assert.rejects(connection.send({ type: "typing", conversation: "c1" }), /did not answer/);
   sockets[0].accept();

@@ -9,8 +9,15 @@ const NOW = 1_000;
 /** A state in which Ann is alone with what `more` adds. */
 function start(more = {}) {
   return model.fromSnapshot({
-    cursor: "e.0", me: ANN, groups: [], conversations: [],
-    users: [{ ...ANN, online: true }, { id: "u2", name: "Bob", online: false }, { id: "u3", name: "Cid", online: false }],
+    cursor: "e.0",
+    me: ANN,
+    groups: [],
+    conversations: [],
+    users: [
+      { ...ANN, online: true },
+      { id: "u2", name: "Bob", online: false },
+      { id: "u3", name: "Cid", online: false },
+    ],
     ...more,
   });
 }
@@ -20,12 +27,21 @@ const rust = { id: "c5", kind: "group", name: "rust", members: ["u1", "u2"], las
 const rustGroup = { conversation: "c5", name: "rust", members: 2, joined: true };
 
 const message = (seq, from, text = `text ${seq}`, conversation = "c9") => ({
-  type: "message", id: `e.${conversation}.${seq}`, conversation, seq, from, cid: `cid-${from}-${seq}`, text, at: "2026-01-01T10:00:00Z",
+  type: "message",
+  id: `e.${conversation}.${seq}`,
+  conversation,
+  seq,
+  from,
+  cid: `cid-${from}-${seq}`,
+  text,
+  at: "2026-01-01T10:00:00Z",
 });
 
 /** What the page shows of a conversation, besides times. */
 const shown = (state, id, entries = []) =>
-  model.rows(state, state.conversations.get(id).messages, entries).map(({ key, text, entry }) => [key, text, entry?.state ?? "stored"]);
+  model
+    .rows(state, state.conversations.get(id).messages, entries)
+    .map(({ key, text, entry }) => [key, text, entry?.state ?? "stored"]);
 
 const applyAll = (state, ...events) => events.reduce((current, event) => model.apply(current, event, NOW), state);
 
@@ -33,8 +49,18 @@ const applyAll = (state, ...events) => events.reduce((current, event) => model.a
 const comparable = ({ users, groups, conversations }) => ({
   users: [...users.values()],
   groups: [...groups.values()].map(({ conversation, name, joined }) => [conversation, name, joined]),
-  conversations: [...conversations.values()].map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq }) =>
-    ({ id, kind, name, other, members: [...members].sort(), joined, lastSeq, readSeq })),
+  conversations: [...conversations.values()].map(
+    ({ id, kind, name, with: other, members, joined, lastSeq, readSeq }) => ({
+      id,
+      kind,
+      name,
+      other,
+      members: [...members].sort(),
+      joined,
+      lastSeq,
+      readSeq,
+    }),
+  ),
 });
 
 test("a snapshot with the events after it is the later snapshot", () => {
@@ -80,7 +106,10 @@ test("the state that an event is applied to stays as it was", () => {
 
 test("messages stand in the order of their seq, whatever order they come in", () => {
   const state = applyAll(start({ conversations: [direct] }), message(2, "u2"), message(1, "u2"), message(3, "u2"));
-  assert.deepEqual(state.conversations.get("c9").messages.map(({ seq }) => seq), [1, 2, 3]);
+  assert.deepEqual(
+    state.conversations.get("c9").messages.map(({ seq }) => seq),
+    [1, 2, 3],
+  );
 });
 
 test("one's own message is one row before its echo, after it, and after its reply", () => {
@@ -100,7 +129,10 @@ test("one's own message is one row before its echo, after it, and after its repl
 test("another's message with one's own cid hides nothing", () => {
   const entry = { cid: "same", to: { user: "u2" }, text: "mine", at: "", state: "sending" };
   const state = applyAll(start({ conversations: [direct] }), { ...message(1, "u2", "theirs"), cid: "same" });
-  assert.deepEqual(shown(state, "c9", [entry]).map(([, text]) => text), ["theirs", "mine"]);
+  assert.deepEqual(
+    shown(state, "c9", [entry]).map(([, text]) => text),
+    ["theirs", "mine"],
+  );
 });
 
 test("a reply about a message from long ago leaves no hole in the history", () => {
@@ -112,8 +144,14 @@ test("a reply about a message from long ago leaves no hole in the history", () =
 test("a page of history goes before what came live", () => {
   const live = applyAll(start({ conversations: [{ ...direct, last_seq: 2, read_seq: 2 }] }), message(3, "u2"));
   assert.equal(live.conversations.get("c9").history, "unknown");
-  const state = model.withPage(live, "c9", { messages: [message(1, "u1"), message(2, "u2"), message(3, "u2")], more: false });
-  assert.deepEqual(state.conversations.get("c9").messages.map(({ seq }) => seq), [1, 2, 3]);
+  const state = model.withPage(live, "c9", {
+    messages: [message(1, "u1"), message(2, "u2"), message(3, "u2")],
+    more: false,
+  });
+  assert.deepEqual(
+    state.conversations.get("c9").messages.map(({ seq }) => seq),
+    [1, 2, 3],
+  );
   assert.equal(state.conversations.get("c9").history, "complete");
 });
 
@@ -149,19 +187,26 @@ test("who joins again keeps what they saw before", () => {
     message(9, "u2", "again", "c5"),
   );
   assert.equal(state.conversations.get("c5").joined, true);
-  assert.deepEqual(shown(state, "c5").map(([, text]) => text), ["hi", "again"]);
+  assert.deepEqual(
+    shown(state, "c5").map(([, text]) => text),
+    ["hi", "again"],
+  );
   assert.equal(model.unread(state, state.conversations.get("c5")), 1);
 });
 
 test("who leaves keeps what they saw", () => {
-  const state = applyAll(
-    start({ conversations: [rust], groups: [rustGroup] }),
-    message(1, "u2", "hi", "c5"),
-    { type: "member_left", id: "2", conversation: "c5", user: "u1" },
-  );
+  const state = applyAll(start({ conversations: [rust], groups: [rustGroup] }), message(1, "u2", "hi", "c5"), {
+    type: "member_left",
+    id: "2",
+    conversation: "c5",
+    user: "u1",
+  });
   assert.equal(state.conversations.get("c5").joined, false);
   assert.equal(state.groups.get("c5").joined, false);
-  assert.deepEqual(shown(state, "c5").map(([, text]) => text), ["hi"]);
+  assert.deepEqual(
+    shown(state, "c5").map(([, text]) => text),
+    ["hi"],
+  );
 });
 
 test("counts what others wrote since one read, at hand or not", () => {
@@ -171,12 +216,24 @@ test("counts what others wrote since one read, at hand or not", () => {
   const near = applyAll(start({ conversations: [direct] }), message(1, "u2"), message(2, "u1"), message(3, "u2"));
   assert.equal(read(near), 2);
   assert.equal(read(applyAll(near, { type: "read", id: "r", conversation: "c9", seq: 3 })), 0);
-  assert.equal(read(applyAll(near, { type: "read", id: "r", conversation: "c9", seq: 3 }, { type: "read", id: "s", conversation: "c9", seq: 1 })), 0);
+  assert.equal(
+    read(
+      applyAll(
+        near,
+        { type: "read", id: "r", conversation: "c9", seq: 3 },
+        { type: "read", id: "s", conversation: "c9", seq: 1 },
+      ),
+    ),
+    0,
+  );
 });
 
 test("presence changes those it names", () => {
   const state = applyAll(start(), { type: "presence", online: ["u2"], offline: ["u1", "unknown"] });
-  assert.deepEqual([...state.users.values()].map(({ online }) => online), [false, true, false]);
+  assert.deepEqual(
+    [...state.users.values()].map(({ online }) => online),
+    [false, true, false],
+  );
   assert.equal(applyAll(state, { type: "presence", refetch: true }).users.get("u2").online, true);
 });
 
@@ -188,7 +245,10 @@ test("a typing notice lasts five seconds, or until the message", () => {
 
 test("a message of a conversation that nobody announced is shown all the same", () => {
   const state = applyAll(start(), message(1, "u2", "hi", "c77"));
-  assert.deepEqual(shown(state, "c77").map(([, text]) => text), ["hi"]);
+  assert.deepEqual(
+    shown(state, "c77").map(([, text]) => text),
+    ["hi"],
+  );
 });
 
 test("a direct conversation is addressed by its other member", () => {

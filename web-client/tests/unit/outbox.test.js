@@ -34,7 +34,8 @@ function bench({ storage = new Shelf(), user = "u1" } = {}) {
   const timers = [];
   let now = 1_000;
   const outbox = new Outbox({
-    storage, user,
+    storage,
+    user,
     now: () => now,
     later: (run, ms) => timers.push({ run, at: now + ms }),
     backoff: new Backoff(() => 1),
@@ -43,11 +44,17 @@ function bench({ storage = new Shelf(), user = "u1" } = {}) {
     onChange: () => {},
   });
   return {
-    outbox, attempts, sent, storage,
+    outbox,
+    attempts,
+    sent,
+    storage,
     texts: () => attempts.map(({ text }) => text),
     states: () => outbox.entries.map(({ text, state }) => `${text} ${state}`),
     async ok(index) {
-      attempts[index].resolve({ type: "reply", ok: { type: "sent", conversation: "c9", seq: index + 1, id: "x", at: "", duplicate: false } });
+      attempts[index].resolve({
+        type: "reply",
+        ok: { type: "sent", conversation: "c9", seq: index + 1, id: "x", at: "", duplicate: false },
+      });
       await settled();
     },
     async refuse(index, code, retry_after_ms = null) {
@@ -208,8 +215,22 @@ test("the echo settles a message whose reply is missing", async () => {
 });
 
 test("nothing is due while the first of its conversation must wait", () => {
-  const entry = (text, change) => ({ cid: text, to: BOB, text, at: "", order: 1, state: "queued", refusal: null, notBefore: 0, since: 0, ...change });
+  const entry = (text, change) => ({
+    cid: text,
+    to: BOB,
+    text,
+    at: "",
+    order: 1,
+    state: "queued",
+    refusal: null,
+    notBefore: 0,
+    since: 0,
+    ...change,
+  });
   assert.deepEqual(due([entry("a", { notBefore: 10 }), entry("b", {})], 5), []);
-  assert.deepEqual(due([entry("a", { state: "failed" }), entry("b", {})], 5).map(({ text }) => text), ["b"]);
+  assert.deepEqual(
+    due([entry("a", { state: "failed" }), entry("b", {})], 5).map(({ text }) => text),
+    ["b"],
+  );
   assert.deepEqual(due([entry("a", { state: "sending" }), entry("b", {})], 5), []);
 });

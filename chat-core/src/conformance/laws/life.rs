@@ -1,0 +1,120 @@
+//! How a connection lives and ends.
+
+use std::time::Duration;
+
+use crate::client::{Events, Server};
+use crate::conformance::house::{polls, texts};
+use crate::conformance::{House, Line};
+use crate::limits::Limits;
+use crate::protocol::{Event, To};
+use crate::refusal::Close;
+use tokio::time::timeout;
+
+pub async fn survives_silence<S: Server>() {
+    let house = House::<S>::open_with(|limits| {
+        limits.keep_alive = Duration::from_millis(50);
+        limits.ping_after = Duration::from_millis(50);
+        limits.poll_wait = Duration::from_millis(50);
+        limits.presence_interval = Duration::from_millis(10);
+    })
+    .await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut at_ann = ann.connect().await;
+    // What is not for Ann moves her cursor on all the same: by ticks on a stream, by empty answers to polls.
+    let cid = house.user("Cid").await;
+    bob.connect().await.send(To::User(cid.id()), "not for Ann").await;
+    let head = bob.cursor().await.position;
+    let position = |line: &Line<S>| line.events.cursor().map(|cursor| cursor.position);
+    let mut ticks = 0;
+    while position(&at_ann) < Some(head) || (!polls::<S>() && ticks < 3) {
+        // Polls bring no event in silence, so there is only the cursor to look at.
+        match timeout(Duration::from_millis(100), at_ann.events.next()).await {
+            Ok(Ok(Event::Tick { cursor })) => {
+                assert_eq!(at_ann.events.cursor(), Some(cursor));
+                ticks += 1;
+            }
+            Ok(Ok(_)) | Err(_) => {}
+            Ok(Err(error)) => panic!("the connection ended: {error}"),
+        }
+    }
+    bob.connect().await.send(To::User(ann.id()), "at last").await;
+    at_ann.until_text("at last").await;
+}
+
+pub async fn ends_properly_at_shutdown<S: Server>() {
+    let mut house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
+    at_ann.send(To::User(bob.id()), "before").await;
+    at_bob.until_text("before").await;
+    house.chat.end_sessions();
+    for line in [&mut at_ann, &mut at_bob] {
+        loop {
+            if let Event::Close { code, name, reconnect } = line.next().await {
+                assert_eq!((code, name.as_str(), reconnect), (Close::Shutdown.code(), "shutdown", true));
+                break;
+            }
+        }
+    }
+    drop((at_ann, at_bob));
+    house.stop().await;
+    // Nobody is there, or whoever is there says goodbye at once.
+    if let Ok(mut line) = bob.try_resume(None).await {
+        assert_eq!(line.end().await, Close::Shutdown.code());
+    }
+}
+
+pub async fn keeps_what_it_acknowledged_over_a_restart<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let start = bob.cursor().await;
+    let at_ann = ann.connect().await;
+    for number in 0..20 {
+        at_ann.send(To::User(bob.id()), &number.to_string()).await;
+    }
+    let bob_user = bob.user.clone();
+    drop((ann, bob, at_ann));
+    let house = house.restart_after(drop).await;
+    let bob = house.sign_in(&bob_user).await;
+    let expected: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&bob.resume(Some(start)).await.until_text("19").await), expected);
+}
+
+/// What is no request is answered with a code on every wire; here over the one that all servers share. What
+/// each wire of its own says is in its `tests/wire.rs`.
+pub async fn refuses_what_is_not_a_request<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let post = |body: String, kind: &'static str| {
+        let request = ann.target.request(reqwest::Method::POST, "/api/commands", &ann.token);
+        async move {
+            let answer = request.header("content-type", kind).body(body).send().await.expect("an answer");
+            let status = answer.status().as_u16();
+            let body: serde_json::Value = answer.json().await.expect("a JSON answer");
+            let code =
+                body["code"].as_str().or(body["refusal"]["code"].as_str()).unwrap_or_default().to_owned();
+            (status, code)
+        }
+    };
+    let json = "application/json";
+    let long = format!("{{\"x\":\"{}\"}}", "y".repeat(Limits::FRAME_BYTES));
+    let typing = |extra: &str| format!(r#"{{"command":{{"type":"typing","conversation":"c1"{extra}}}}}"#);
+    for (body, kind, status, code) in [
+        ("{".to_owned(), json, 400, "bad_request"),
+        (String::new(), json, 400, "bad_request"),
+        ("7".to_owned(), json, 400, "bad_request"),
+        (typing(r#","mood":"good""#), json, 400, "bad_request"),
+        (typing(r#","conversation":"c1""#), json, 400, "bad_request"),
+        (r#"{"command":{"type":"typing","conversation":1}}"#.to_owned(), json, 400, "bad_request"),
+        (r#"{"command":{"type":"fly"}}"#.to_owned(), json, 400, "bad_request"),
+        (typing(""), "text/plain", 415, "unsupported_media_type"),
+        (long, json, 413, "too_large"),
+    ] {
+        let shown: String = body.chars().take(80).collect();
+        assert_eq!(post(body, kind).await, (status, code.to_owned()), "{shown}");
+    }
+    // Nothing of it came about, and everything goes on.
+    let mut at_bob = bob.connect().await;
+    ann.connect().await.send(To::User(bob.id()), "well formed").await;
+    assert_eq!(texts(&at_bob.until_text("well formed").await), ["well formed"]);
+}

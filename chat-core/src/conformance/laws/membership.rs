@@ -1,0 +1,181 @@
+//! A member sees what lies between joining and leaving, and nothing else.
+
+use crate::client::Server;
+use crate::conformance::House;
+use crate::conformance::house::{message, texts};
+use crate::protocol::{Command, Done, Event, To};
+use crate::refusal::Code;
+
+pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
+    let start = bob.cursor().await;
+    let group = at_ann.create_group("rust").await;
+    at_ann.send(To::Conversation(group), "before").await;
+    let joined = at_bob.ask(Command::JoinGroup { conversation: group }).await.expect("joined");
+    at_ann.send(To::Conversation(group), "after").await;
+
+    // The same live and from the log.
+    let mut resumed = bob.resume(Some(start)).await;
+    for line in [&mut at_bob, &mut resumed] {
+        let events = line.until_text("after").await;
+        assert_eq!(texts(&events), ["after"]);
+        let place = |wanted: fn(&Event) -> bool| events.iter().position(wanted).expect("announced");
+        let (told, entered) = (
+            place(|event| matches!(event, Event::GroupJoined { .. })),
+            place(|event| matches!(event, Event::MemberJoined { .. })),
+        );
+        assert!(told < entered, "the group is introduced before its first event");
+        let Event::GroupJoined { members, .. } = &events[told] else { panic!("not a group") };
+        assert_eq!(*members, [ann.id(), bob.id()]);
+        assert_eq!(events[entered].id(), Some(id_of(&joined)));
+    }
+    let history = bob.target.history(&bob.token, group, None, 50).await.expect("a history");
+    assert_eq!(history.messages.len(), 1);
+    assert_eq!((history.messages[0].text.as_str(), history.messages[0].seq), ("after", 2));
+}
+
+fn id_of(done: &Done) -> crate::ids::Cursor {
+    match done {
+        Done::Sent { id, .. }
+        | Done::GroupCreated { id, .. }
+        | Done::Joined { id, .. }
+        | Done::Left { id, .. } => *id,
+        Done::Read | Done::Typing => panic!("{done:?} has no place in the log"),
+    }
+}
+
+pub async fn gives_a_leaver_member_left_last<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
+    let start = bob.cursor().await;
+    let group = at_ann.create_group("rust").await;
+    at_bob.ask(Command::JoinGroup { conversation: group }).await.expect("joined");
+    let left = at_bob.ask(Command::LeaveGroup { conversation: group }).await.expect("left");
+    at_ann.send(To::Conversation(group), "without Bob").await;
+    at_ann.send(To::User(bob.id()), "to Bob").await;
+
+    let mut resumed = bob.resume(Some(start)).await;
+    for line in [&mut at_bob, &mut resumed] {
+        let events = line.until_text("to Bob").await;
+        assert_eq!(texts(&events), ["to Bob"]);
+        let last = events.iter().rposition(|event| match event {
+            Event::Message(message) => message.conversation == group,
+            Event::MemberJoined { conversation, .. } | Event::MemberLeft { conversation, .. } => {
+                *conversation == group
+            }
+            _ => false,
+        });
+        let last = &events[last.expect("something of the group")];
+        assert!(matches!(last, Event::MemberLeft { user, .. } if *user == bob.id()), "{last:?}");
+        assert_eq!(last.id(), Some(id_of(&left)));
+    }
+    let told = at_ann.until_text("to Bob").await;
+    assert!(told.iter().any(|event| matches!(event, Event::MemberLeft { user, .. } if *user == bob.id())));
+}
+
+pub async fn refuses_a_leavers_message<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (mut at_ann, at_bob) = (ann.connect().await, bob.connect().await);
+    let group = at_ann.create_group("rust").await;
+    let stranger = at_bob.ask(message(To::Conversation(group), "not in yet")).await.expect_err("a refusal");
+    at_bob.ask(Command::JoinGroup { conversation: group }).await.expect("joined");
+    at_bob.send(To::Conversation(group), "in").await;
+    at_bob.ask(Command::LeaveGroup { conversation: group }).await.expect("left");
+    let leaver = at_bob.ask(message(To::Conversation(group), "one more thing")).await.expect_err("a refusal");
+    assert_eq!([stranger.code, leaver.code], [Code::NotAMember; 2]);
+    at_ann.send(To::Conversation(group), "end").await;
+    assert_eq!(texts(&at_ann.until_text("end").await), ["in", "end"]);
+}
+
+pub async fn leaves_out_what_lay_between_leaving_and_rejoining<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
+    let start = bob.cursor().await;
+    let group = at_ann.create_group("rust").await;
+    for (text, command) in [
+        ("while in", Command::LeaveGroup { conversation: group }),
+        ("while out", Command::JoinGroup { conversation: group }),
+    ] {
+        if text == "while in" {
+            at_bob.ask(Command::JoinGroup { conversation: group }).await.expect("joined");
+        }
+        at_ann.send(To::Conversation(group), text).await;
+        at_bob.ask(command).await.expect("moved");
+    }
+    at_ann.send(To::Conversation(group), "back").await;
+    let mut resumed = bob.resume(Some(start)).await;
+    for line in [&mut at_bob, &mut resumed] {
+        assert_eq!(texts(&line.until_text("back").await), ["while in", "back"]);
+    }
+    let history = bob.target.history(&bob.token, group, None, 50).await.expect("a history");
+    assert!(history.messages.iter().map(|message| message.seq).eq([1, 3]));
+}
+
+pub async fn joins_leaves_and_reads_once<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (mut at_ann, at_bob) = (ann.connect().await, bob.connect().await);
+    let group = at_ann.create_group("rust").await;
+    at_ann.send(To::Conversation(group), "one").await;
+    for command in [
+        Command::JoinGroup { conversation: group },
+        Command::MarkRead { conversation: group, seq: 1 },
+        Command::LeaveGroup { conversation: group },
+    ] {
+        let first = at_bob.ask(command.clone()).await.expect("done");
+        assert_eq!(at_bob.ask(command).await.expect("done again"), first);
+    }
+    at_ann.send(To::Conversation(group), "end").await;
+    let moves = at_ann.until_text("end").await;
+    let moves = moves.iter().filter(|e| matches!(e, Event::MemberJoined { .. } | Event::MemberLeft { .. }));
+    assert_eq!(moves.count(), 2, "each of them happened once");
+
+    let beyond = at_ann.ask(Command::MarkRead { conversation: group, seq: 9 }).await.expect_err("a refusal");
+    assert_eq!(beyond.code, Code::BadRequest);
+    at_ann.ask(Command::MarkRead { conversation: group, seq: 2 }).await.expect("read");
+    // A mark never moves back.
+    at_ann.ask(Command::MarkRead { conversation: group, seq: 1 }).await.expect("read");
+    let snapshot = ann.target.snapshot(&ann.token).await.expect("a snapshot");
+    assert_eq!(snapshot.conversations[0].read_seq, 2);
+}
+
+pub async fn hides_the_conversations_of_others<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let (at_ann, at_cid) = (ann.connect().await, cid.connect().await);
+    let Done::Sent { conversation, .. } = at_ann.send(To::User(bob.id()), "between us").await else {
+        panic!("not sent")
+    };
+    for command in [
+        message(To::Conversation(conversation), "me too"),
+        Command::MarkRead { conversation, seq: 1 },
+        Command::Typing { conversation },
+        Command::JoinGroup { conversation },
+        Command::LeaveGroup { conversation },
+    ] {
+        assert_eq!(
+            at_cid.ask(command.clone()).await.expect_err("a refusal").code,
+            Code::UnknownConversation,
+            "{command:?}"
+        );
+    }
+    let refusal = cid.target.history(&cid.token, conversation, None, 50).await.expect_err("a refusal");
+    let crate::client::ClientError::Refused(refusal) = refusal else { panic!("{refusal}") };
+    assert_eq!(refusal.code, Code::UnknownConversation);
+    let snapshot = cid.target.snapshot(&cid.token).await.expect("a snapshot");
+    assert!(snapshot.conversations.is_empty());
+    assert_eq!(
+        at_ann.ask(message(To::User(ann.id()), "me")).await.expect_err("a refusal").code,
+        Code::InvalidRecipient
+    );
+    let nobody = crate::ids::UserId(99);
+    assert_eq!(
+        at_ann.ask(message(To::User(nobody), "?")).await.expect_err("a refusal").code,
+        Code::UnknownUser
+    );
+}

@@ -1,0 +1,84 @@
+//! The laws: what every transport promises, run unchanged on each.
+//!
+//! They are the numbered requirements of `docs/protocol.md`. A transport's own test is two lines:
+//!
+//! ```text
+//! //! The laws, on this wire.
+//! chat_core::conformance_tests!(ws_server::WsServer);
+//! ```
+//!
+//! A new law is a function here and a line in [`conformance_tests`]; no transport can forget it.
+
+mod house;
+pub mod laws;
+mod raw;
+
+pub use house::{Ask, House, Line, Member, PATIENCE};
+pub use raw::Raw;
+
+/// Makes one test of each law for a [`Server`](crate::client::Server).
+#[macro_export]
+macro_rules! conformance_tests {
+    ($server:ty) => {
+        $crate::conformance_tests! { $server;
+            delivery: delivers_a_direct_message_to_both_ends;
+            delivery: delivers_a_group_message_to_every_member_and_to_nobody_else;
+            delivery: gives_the_sender_their_own_message_with_its_cid;
+            delivery: keeps_one_order_for_many_senders_at_once;
+            delivery: keeps_the_order_in_which_one_client_asked;
+            delivery: carries_any_text_unchanged;
+            delivery: serves_several_sessions_of_one_user;
+            delivery: tells_only_the_sender_of_a_refusal;
+            cursor: resumes_after_the_cursor;
+            cursor: delivers_from_memory_what_came_while_away;
+            cursor: delivers_from_disk_what_came_while_away;
+            cursor: loses_nothing_between_replay_and_live;
+            cursor: resets_an_expired_cursor;
+            cursor: resets_a_foreign_cursor;
+            cursor: resets_a_cursor_ahead_of_the_log;
+            cursor: refuses_a_malformed_cursor;
+            cursor: continues_with_a_cursor_of_another_transport;
+            cursor: shows_an_acknowledged_event_to_every_older_cursor;
+            cursor: makes_the_later_snapshot_of_snapshot_and_events;
+            cursor: resets_after_the_log_lost_something;
+            identity: makes_one_message_of_one_cid;
+            identity: makes_one_message_of_one_cid_sent_many_times_at_once;
+            identity: makes_one_group_of_one_cid;
+            identity: refuses_other_content_under_the_same_cid;
+            membership: shows_a_new_member_what_comes_after_joining;
+            membership: gives_a_leaver_member_left_last;
+            membership: refuses_a_leavers_message;
+            membership: leaves_out_what_lay_between_leaving_and_rejoining;
+            membership: joins_leaves_and_reads_once;
+            membership: hides_the_conversations_of_others;
+            sign_in: refuses_an_unknown_token;
+            sign_in: refuses_an_expired_token;
+            sign_in: refuses_a_revoked_token;
+            sign_in: ends_a_revoked_sign_ins_streams_within_a_second;
+            sign_in: ends_a_revoked_sign_ins_streams_though_the_client_does_not_read;
+            sign_in: ends_a_stream_whose_sign_in_expires;
+            pace: is_not_delayed_by_a_client_that_does_not_read;
+            pace: ends_a_client_that_does_not_read;
+            pace: refuses_haste_and_says_when_to_come_back;
+            pace: limits_the_connections_of_one_user;
+            pace: catches_up_beyond_what_memory_holds;
+            presence: tells_presence_once;
+            presence: tells_typing_to_members_only;
+            presence: does_not_repeat_what_is_not_logged;
+            presence: tells_presence_after_a_restart_once;
+            presence: notices_a_client_that_vanished;
+            life: survives_silence;
+            life: ends_properly_at_shutdown;
+            life: keeps_what_it_acknowledged_over_a_restart;
+            life: refuses_what_is_not_a_request;
+        }
+    };
+    ($server:ty; $($group:ident: $law:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                $crate::conformance::laws::$group::$law::<$server>().await;
+            }
+        )*
+    };
+}

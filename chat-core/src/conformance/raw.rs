@@ -1,0 +1,109 @@
+//! A connection without a client: for what no well-behaved client does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+
+use super::house::{Line, Member, PATIENCE};
+use crate::client::Server;
+use crate::ids::Cursor;
+
+/// What the system keeps for a reader: little, so that one who does not read is noticed soon.
+const RECEIVE_BYTES: u32 = 4_096;
+
+/// Polls sent ahead by a client that reads none of the answers: more than any buffer between holds.
+const POLLS_AHEAD: usize = 2_000;
+
+/// A client that has opened the transport's wire and then does nothing more.
+pub enum Raw<S: Server> {
+    /// Its socket.
+    Socket(TcpStream),
+    /// There is no wire: a client that is simply not asked.
+    Memory(Line<S>),
+}
+
+impl<S: Server> Raw<S> {
+    /// Opens the wire as `member`, and reads nothing.
+    pub async fn open(member: &Member<S>, after: Option<Cursor>) -> Self {
+        let Some(path) = S::PATH else { return Self::Memory(member.resume(after).await) };
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a smaller buffer");
+        let mut stream = socket.connect(address(member)).await.expect("a connection");
+        stream.write_all(request(path, member, after).as_bytes()).await.expect("a request");
+        Self::Socket(stream)
+    }
+
+    /// Opens the wire as `member` after a cursor that much comes after, and reads no more than the first head.
+    ///
+    /// Where each answer ends by itself, more are asked for ahead, so that this client too can fall behind.
+    pub async fn fall_behind(member: &Member<S>, after: Cursor) -> Self {
+        let mut raw = Self::open(member, Some(after)).await;
+        if let (Self::Socket(stream), Some(path)) = (&mut raw, S::PATH) {
+            let head = read_head(stream).await;
+            if head.starts_with("HTTP/1.1 200") && !head.contains("text/event-stream") {
+                let request = request(path, member, Some(after));
+                for _ in 0..POLLS_AHEAD {
+                    // Once the server no longer reads, there is nothing more to fill.
+                    let writing = stream.write_all(request.as_bytes());
+                    if !matches!(timeout(Duration::from_millis(200), writing).await, Ok(Ok(()))) {
+                        break;
+                    }
+                }
+            }
+        }
+        raw
+    }
+
+    /// Waits until the server has ended the connection, throwing away what comes before.
+    pub async fn ended(self) {
+        let drain = async {
+            match self {
+                Self::Socket(mut stream) => {
+                    let mut into = vec![0; 65_536];
+                    while stream.read(&mut into).await.is_ok_and(|read| read > 0) {}
+                }
+                Self::Memory(mut line) => while line.try_next().await.is_ok() {},
+            }
+        };
+        timeout(PATIENCE, drain).await.expect("the server should have ended the connection by now");
+    }
+
+    /// Vanishes without a word, as a process that is killed does.
+    pub fn vanish(self) {
+        if let Self::Socket(stream) = &self {
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("a live socket");
+        }
+    }
+}
+
+fn address<S: Server>(member: &Member<S>) -> SocketAddr {
+    member.target.base().trim_start_matches("http://").parse().expect("an address")
+}
+
+/// What opens any wire: a wire that is not upgraded takes no notice of the headers for it.
+fn request<S: Server>(path: &str, member: &Member<S>, after: Option<Cursor>) -> String {
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let after = after.map(|cursor| format!("{joint}after={cursor}")).unwrap_or_default();
+    format!(
+        "GET {path}{after} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        address(member),
+        member.token.as_str()
+    )
+}
+
+/// Reads the head of an answer, byte by byte so that nothing of what follows is taken.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let read = async {
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.expect("the head of an answer"));
+        }
+    };
+    timeout(PATIENCE, read).await.expect("an answer should have come by now");
+    String::from_utf8(head).expect("a head is ASCII")
+}
