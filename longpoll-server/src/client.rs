@@ -151,9 +151,15 @@ impl<P: Pace> Events for PollEvents<P> {
     }
 }
 
-async fn poll(target: Target, token: Token, after: Option<Cursor>, wait: u64) -> Result<Answer, ClientError> {
-    let after = after.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
-    let wait = wait.map(|seconds| format!("&wait={seconds}")).unwrap_or_default();
-    let request = target.request(Method::GET, &format!("/poll?{wait}{after}").replace("?&", "?"), &token);
+async fn poll(
+    target: Target,
+    token: Token,
+    after: Option<Cursor>,
+    wait: Option<u64>,
+) -> Result<Answer, ClientError> {
+    let after = after.map(|cursor| format!("after={cursor}"));
+    let wait = wait.map(|seconds| format!("wait={seconds}"));
+    let query: Vec<String> = after.into_iter().chain(wait).collect();
+    let request = target.request(Method::GET, &format!("/poll?{}", query.join("&")), &token);
     read(request.send().await?).await
 }
