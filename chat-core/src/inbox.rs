@@ -149,11 +149,23 @@ pub(crate) enum Lost {
 
 type Reading = Pin<Box<dyn Future<Output = Result<Page, ReadError>> + Send>>;
 
+/// Where a new subscription starts.
+pub(crate) struct Seat {
+    /// Tells this reader from the user's others.
+    pub(crate) number: u64,
+    pub(crate) inbox: Arc<Inbox>,
+    /// What all inboxes have been given, set after they were.
+    pub(crate) published: Arc<AtomicU64>,
+    /// What the client has seen: of the log, and of what is not logged.
+    pub(crate) start: (Position, Mark),
+    /// The presence of the moment, if the client's mark is of no use.
+    pub(crate) presence: Option<Arc<Frame>>,
+}
+
 /// One reader of an inbox, with a place of its own.
 pub(crate) struct Subscription {
     inbox: Arc<Inbox>,
     store: Store,
-    /// What all inboxes have been given, set after they were.
     published: Arc<AtomicU64>,
     /// Tells this reader's waker from the others'.
     number: u64,
@@ -166,15 +178,9 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn new(
-        inbox: Arc<Inbox>,
-        store: Store,
-        published: Arc<AtomicU64>,
-        number: u64,
-        (position, seen): (Position, Mark),
-        first: Option<Arc<Frame>>,
-    ) -> Self {
-        Self { inbox, store, published, number, position, seen, first, reading: None }
+    pub(crate) fn new(seat: Seat, store: Store) -> Self {
+        let Seat { number, inbox, published, start: (position, seen), presence } = seat;
+        Self { inbox, store, published, number, position, seen, first: presence, reading: None }
     }
 
     /// Where the client is.

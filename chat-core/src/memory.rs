@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::metrics::WireMetrics;
 use crate::protocol::Frame;
 use crate::refusal::Close;
-use crate::transport::Transport;
+use crate::transport::{Session, Transport};
 
 /// A server without a wire. Its routes are only the shared ones.
 pub struct MemoryServer;
@@ -101,7 +101,7 @@ impl Client for MemoryClient {
         let chat = target.chat().ok_or_else(elsewhere)?;
         let wire = chat.metrics().wire(MemoryServer::NAME);
         let sign_in = chat.authenticate(token).await?;
-        let session = chat.session(sign_in, after, Arc::clone(&wire), None).await?;
+        let session = Session::open(chat, sign_in, after, Arc::clone(&wire), None).await?;
 
         let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
         let (up, requests) = mpsc::channel(1);

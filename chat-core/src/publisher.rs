@@ -12,7 +12,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
-use crate::inbox::{Inbox, Subject, Waiting};
+use crate::inbox::{Inbox, Seat, Subject, Waiting};
 use crate::limits::Limits;
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Close, Code, Refusal};
@@ -81,16 +81,6 @@ struct State {
     /// Whom the others believe to be here.
     told_online: HashSet<UserId>,
     closing: Option<Close>,
-}
-
-/// What a new session starts from.
-pub(crate) struct Seat {
-    pub(crate) number: u64,
-    pub(crate) inbox: Arc<Inbox>,
-    pub(crate) published: Arc<AtomicU64>,
-    pub(crate) start: (Position, Mark),
-    /// The presence of the moment, if the client's mark is of no use.
-    pub(crate) presence: Option<Arc<Frame>>,
 }
 
 impl Publisher {

@@ -11,14 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
-use crate::chat::{Answer, Chat, SignIn};
+use crate::chat::{Answer, Chat, Place, SignIn};
 use crate::ids::Cursor;
-use crate::inbox::{Batch, Lost, Subscription};
+use crate::inbox::{Batch, Lost};
 use crate::limits::Limits;
 use crate::metrics::WireMetrics;
 use crate::protocol::{Event, Frame, ResetReason};
-use crate::refusal::{Close, Code};
-use crate::signal::Signal;
+use crate::publisher::Cut;
+use crate::refusal::{Close, Code, Refusal};
 
 /// One client's connection, as its kind of wire sees it.
 ///
@@ -62,12 +62,8 @@ pub trait Transport: Send {
 pub struct Session {
     chat: Chat,
     sign_in: SignIn,
-    number: u64,
-    subscription: Subscription,
+    place: Place,
     wire: Arc<WireMetrics>,
-    ending: Arc<Signal<Close>>,
-    /// The cursor it came with is of no use.
-    lost: Option<ResetReason>,
     /// Replies that are not on the wire yet, in the order of their requests.
     answers: VecDeque<Answer>,
     /// Refusals for haste, one after the other.
@@ -86,16 +82,17 @@ enum Turn {
 }
 
 impl Session {
-    pub(crate) fn new(
-        chat: Chat,
+    /// Gives a client its place in the chat: after `after`, or at the end of the log.
+    pub(crate) async fn open(
+        chat: &Chat,
         sign_in: SignIn,
-        (number, subscription): (u64, Subscription),
+        after: Option<Cursor>,
         wire: Arc<WireMetrics>,
-        ending: Arc<Signal<Close>>,
-        lost: Option<ResetReason>,
-    ) -> Self {
+        cut: Option<Cut>,
+    ) -> Result<Self, Refusal> {
+        let place = chat.enter(&sign_in, after, cut).await?;
         wire.sessions.increment(1);
-        Self { chat, sign_in, number, subscription, wire, ending, lost, answers: VecDeque::new(), hasty: 0 }
+        Ok(Self { chat: chat.clone(), sign_in, place, wire, answers: VecDeque::new(), hasty: 0 })
     }
 
     /// Serves one client until the connection has carried all it can, the client leaves, or the chat ends it.
@@ -105,7 +102,7 @@ impl Session {
     /// # Errors
     /// What went wrong on the wire. Nothing is lost with it: the client resumes after its cursor.
     pub async fn serve<T: Transport>(mut self, transport: &mut T) -> Result<(), T::Error> {
-        if let Some(reason) = self.lost {
+        if let Some(reason) = self.place.lost {
             return self.reset(reason, transport).await;
         }
         // One timer for the whole life, moved on when it fires. A short poll has no use for it.
@@ -128,7 +125,7 @@ impl Session {
                     return self.close(Close::Unauthenticated, transport).await;
                 }
                 Turn::KeepAlive => {
-                    let cursor = self.subscription.catch_up();
+                    let cursor = self.place.subscription.catch_up();
                     let flow = transport.keep_alive(&cursor).await?;
                     silence.as_mut().reset(Instant::now() + self.patience(transport));
                     flow
@@ -157,7 +154,7 @@ impl Session {
     ) -> Result<Turn, T::Error> {
         let mut receive = pin!(transport.receive());
         poll_fn(|cx| {
-            if let Poll::Ready(why) = self.ending.poll(cx) {
+            if let Poll::Ready(why) = self.place.ending.poll(cx) {
                 return Poll::Ready(Ok(Turn::Close(why)));
             }
             if self.answers.len() < Limits::REQUESTS_IN_FLIGHT
@@ -170,7 +167,7 @@ impl Session {
                 self.answers.pop_front();
                 batch.frames.push(Frame::of_reply(&reply));
             }
-            match self.subscription.poll_batch(cx) {
+            match self.place.subscription.poll_batch(cx) {
                 Poll::Ready(Ok(events)) => {
                     batch.frames.extend(events.frames);
                     (batch.cursor, batch.more) = (events.cursor, events.more);
@@ -183,7 +180,7 @@ impl Session {
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
             // Silence counts only once it is known that there is nothing to say.
-            if !self.subscription.is_reading() && (asks_once || silence.as_mut().poll(cx).is_ready()) {
+            if !self.place.subscription.is_reading() && (asks_once || silence.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(Ok(Turn::KeepAlive));
             }
             Poll::Pending
@@ -213,7 +210,7 @@ impl Session {
 
     async fn close<T: Transport>(&mut self, why: Close, transport: &mut T) -> Result<(), T::Error> {
         self.wire.closed(why);
-        let cursor = self.subscription.cursor();
+        let cursor = self.place.subscription.cursor();
         transport.close(why, Some(&cursor)).await
     }
 
@@ -236,6 +233,6 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.wire.sessions.decrement(1);
-        self.chat.leave(self.sign_in.user, self.number);
+        self.chat.leave(self.sign_in.user, self.place.number);
     }
 }

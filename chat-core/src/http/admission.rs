@@ -73,7 +73,7 @@ impl Admission {
     pub async fn enter(self, transport: &'static str) -> Admitted {
         let wire = self.chat.metrics().wire(transport);
         let session = match self.sign_in {
-            Ok(sign_in) => self.chat.session(sign_in, self.after, Arc::clone(&wire), self.cut).await,
+            Ok(sign_in) => Session::open(&self.chat, sign_in, self.after, Arc::clone(&wire), self.cut).await,
             Err(refusal) => Err(refusal),
         };
         Admitted(session.inspect_err(|refusal| wire.closed(Close::of_refusal(refusal))))

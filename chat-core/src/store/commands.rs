@@ -1,18 +1,13 @@
 //! What each command does inside the transaction: authorise, number, append.
 
-use std::time::Duration;
-
 use rusqlite::OptionalExtension;
 
 use super::{Append, Audience, WriteError};
 use crate::ids::{ConversationId, Position, UserId};
-use crate::model::{Message, Timestamp, User};
+use crate::model::{Message, Timestamp};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::{Code, Refusal};
 use crate::text::{Cid, Name, Text};
-
-/// The SHA-256 of a token: what is stored of it.
-pub(crate) type TokenHash = [u8; 32];
 
 /// What membership decides about: one conversation as one user finds it.
 struct Place {
@@ -187,48 +182,6 @@ impl Append<'_> {
         Ok(())
     }
 
-    /// Adds a user who is signed in at once.
-    pub(crate) fn register(
-        &mut self,
-        name: Name,
-        password: &str,
-        token: TokenHash,
-        expires: Duration,
-    ) -> Result<User, WriteError> {
-        let added = self
-            .conn
-            .prepare_cached(
-                "INSERT INTO users (name, name_key, password) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            )?
-            .execute((name.as_str(), name.key(), password))?;
-        if added == 0 {
-            return Err(refused(Code::NameTaken, "somebody has this name already; choose another one"));
-        }
-        let user = User { id: UserId(self.conn.last_insert_rowid()), name };
-        self.log(Audience::Everyone, |id| Event::UserRegistered { id, user: user.clone() })?;
-        self.sign_in(user.id, token, expires)?;
-        Ok(user)
-    }
-
-    /// Remembers a token; `expires` is in the age of the database.
-    pub(crate) fn sign_in(
-        &mut self,
-        user: UserId,
-        token: TokenHash,
-        expires: Duration,
-    ) -> Result<(), WriteError> {
-        self.conn
-            .prepare_cached("INSERT INTO sign_ins (token_hash, user, expires) VALUES (?1, ?2, ?3)")?
-            .execute((token, user.0, expires.as_secs()))?;
-        Ok(())
-    }
-
-    /// Forgets a token.
-    pub(crate) fn sign_out(&mut self, token: TokenHash) -> Result<(), WriteError> {
-        self.conn.prepare_cached("DELETE FROM sign_ins WHERE token_hash = ?1")?.execute([token])?;
-        Ok(())
-    }
-
     /// The direct conversation with another user, begun if need be, and its last seq.
     fn direct(&mut self, by: UserId, with: UserId) -> Result<(ConversationId, u64), WriteError> {
         if by == with {
@@ -375,7 +328,7 @@ struct Earlier {
     at: Timestamp,
 }
 
-fn refused(code: Code, message: impl Into<std::borrow::Cow<'static, str>>) -> WriteError {
+pub(super) fn refused(code: Code, message: impl Into<std::borrow::Cow<'static, str>>) -> WriteError {
     WriteError::Refused(Refusal::new(code, message))
 }
 

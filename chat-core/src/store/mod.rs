@@ -1,18 +1,21 @@
 //! The durable log and everything derived from it, in one SQLite file: one writer, a few readers.
 //!
+//! * `location.rs`: where the database is, and why it cannot be served
 //! * `schema.rs`: the tables
 //! * `ownership.rs`: one process owns a database; a watermark finds out when it lost something
 //! * `writer.rs`: the thread that writes, many commands to a commit
-//! * `commands.rs`: what each command does inside the transaction
+//! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
 //! * `reads.rs`: what clients read
 
+mod accounts;
 mod commands;
+mod location;
 mod ownership;
 mod reads;
 mod schema;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,7 +27,8 @@ use crate::ids::{ConversationId, Cursor, Epoch, Position, UserId};
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
-pub(crate) use commands::TokenHash;
+pub(crate) use accounts::TokenHash;
+pub use location::{Location, OpenError};
 pub(crate) use reads::{Account, Page};
 pub(crate) use writer::{Append, WriteError};
 use writer::{Job, Task, Writer};
@@ -38,58 +42,6 @@ const READERS: usize = 4;
 /// How long a busy database is waited for; only a backup tool's short locks are expected.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Why a database cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process serves it.
-    #[error(
-        "another process is using the database {database}: it holds the lock {lock}.\n\
-         Stop that process, or give this one a database of its own with --database PATH."
-    )]
-    Owned {
-        /// The database.
-        database: PathBuf,
-        /// The file that is locked.
-        lock: PathBuf,
-    },
-    /// It cannot be created or opened.
-    #[error(
-        "cannot use {path} beside the database: {source}.\n\
-         The directory must exist and be writable; choose another file with --database PATH."
-    )]
-    Unwritable {
-        /// The file that could not be made.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is a database, but of another program.
-    #[error("the file is an SQLite database of another program. Choose another file with --database PATH.")]
-    Foreign,
-    /// A newer Switchboard wrote it.
-    #[error("the database has version {found}, and this program knows up to {known}. Use a newer program.")]
-    Newer {
-        /// The version found.
-        found: usize,
-        /// The newest version that this program reads.
-        known: usize,
-    },
-    /// The disk does not promise what acknowledgements rest on.
-    #[error("the database runs with journal mode {journal} and synchronous {synchronous}, not WAL and FULL")]
-    NotDurable {
-        /// What SQLite reports.
-        journal: String,
-        /// What SQLite reports.
-        synchronous: i64,
-    },
-    /// SQLite refuses it.
-    #[error(
-        "SQLite cannot open the database: {0}.\n\
-         If the file is damaged, restore a copy or move it away; choose another file with --database PATH."
-    )]
-    Sqlite(#[from] rusqlite::Error),
-}
-
 /// Reading failed; the message is for the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
@@ -97,23 +49,6 @@ pub(crate) enum ReadError {
     Sqlite(#[from] rusqlite::Error),
     #[error("the reader was stopped")]
     Stopped,
-}
-
-/// Where the database is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Location {
-    /// A file that stays.
-    File(PathBuf),
-    /// A file in a temporary directory, gone when the process ends.
-    Temporary,
-}
-
-impl std::str::FromStr for Location {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == ":memory:" { Self::Temporary } else { Self::File(text.into()) })
-    }
 }
 
 /// Who may see an event.

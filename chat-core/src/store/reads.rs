@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::commands::TokenHash;
+use super::accounts::TokenHash;
 use crate::ids::{ConversationId, Cursor, Epoch, Position, UserId};
 use crate::model::{Conversation, Group, History, Kind, Message, Person, Snapshot, Timestamp, User};
 use crate::protocol::{Event, Frame};

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::protocol::{Command, Event, Request, To};
 use crate::refusal::{Close, Code};
 use crate::text::Text;
+use crate::transport::Session;
 
 /// Sends more than all buffers between a server and a client that does not read can hold.
 pub(super) async fn fill<S: Server>(from: &Member<S>, to: UserId) {
@@ -107,12 +108,12 @@ async fn one_more<S: Server>(ann: &Member<S>) -> Result<Event, ClientError> {
 }
 
 /// Connections that stay. A poll that asks once is over at once, so its place is held without a wire.
-async fn hold<S: Server>(house: &House<S>, ann: &Member<S>, number: u64) -> Vec<crate::transport::Session> {
+async fn hold<S: Server>(house: &House<S>, ann: &Member<S>, number: u64) -> Vec<Session> {
     let sign_in = house.chat.authenticate(&ann.token).await.expect("signed in");
     let mut held = Vec::new();
     for _ in 0..number {
         let wire = house.chat.metrics().wire(S::NAME);
-        held.push(house.chat.session(sign_in, None, wire, None).await.expect("a place"));
+        held.push(Session::open(&house.chat, sign_in, None, wire, None).await.expect("a place"));
     }
     held
 }

@@ -3,12 +3,13 @@
 //! `axum::serve` would do for a page, but it lets a client take for ever over the head of a request. Here every
 //! wait has a limit, and the limit for writing lives in the accepted socket, under every kind of response.
 
-use std::collections::HashMap;
+mod connections;
+mod socket;
+
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,19 +18,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Sleep, timeout};
+use tokio::time::timeout;
 use tower::ServiceExt;
 
+use self::connections::Connections;
+use self::socket::Socket;
 use crate::chat::Chat;
 use crate::client::Server;
 use crate::http::{Origination, Site, router};
 use crate::limits::Limits;
-use crate::metrics::WireMetrics;
-use crate::publisher::Cut;
 use crate::refusal::Close;
 
 /// How long a peer that is gone without a word may hold what was sent to it ([RFC 5482]): below the 30 s in
@@ -67,7 +67,7 @@ pub fn start<S: Server>(
     let wire = chat.metrics().wire(S::NAME);
     let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
     let (stopping, stopped) = watch::channel(false);
-    let connections = Arc::new(Connections { wire, open: Mutex::default(), all_closed: Notify::new() });
+    let connections = Arc::new(Connections::new(wire));
     let limits = Arc::new(chat.limits().clone());
     let patience = limits.shutdown_timeout;
     let accepting = tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
@@ -93,64 +93,6 @@ impl Running {
             let _ = timeout(self.patience, self.connections.wait_for_none()).await;
         }
         self.accepting.abort();
-    }
-}
-
-/// The connections of one server.
-struct Connections {
-    wire: Arc<WireMetrics>,
-    /// Guards the numbers of open connections, and how to cut each.
-    open: Mutex<(u64, HashMap<u64, Cut>)>,
-    all_closed: Notify,
-}
-
-impl Connections {
-    fn open(&self) -> MutexGuard<'_, (u64, HashMap<u64, Cut>)> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a connection in, if there is room for it.
-    fn add(self: &Arc<Self>, most: usize) -> Option<(Cut, Open)> {
-        let mut open = self.open();
-        if open.1.len() >= most {
-            return None;
-        }
-        open.0 += 1;
-        let (number, cut) = (open.0, Cut::default());
-        open.1.insert(number, Arc::clone(&cut));
-        self.wire.connections.increment(1);
-        Some((cut, Open { connections: Arc::clone(self), number }))
-    }
-
-    fn cut_all(&self, why: Close) {
-        self.open().1.values().for_each(|cut| cut.give(why));
-    }
-
-    async fn wait_for_none(&self) {
-        loop {
-            let closed = self.all_closed.notified();
-            if self.open().1.is_empty() {
-                return;
-            }
-            closed.await;
-        }
-    }
-}
-
-/// One open connection; counted out when dropped.
-struct Open {
-    connections: Arc<Connections>,
-    number: u64,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.connections.wire.connections.decrement(1);
-        let mut open = self.connections.open();
-        open.1.remove(&self.number);
-        if open.1.is_empty() {
-            self.connections.all_closed.notify_waiters();
-        }
     }
 }
 
@@ -182,8 +124,7 @@ async fn accept(
             tracing::debug!(%error, "a connection ended before it began");
             continue;
         }
-        let socket =
-            Socket { stream, write_timeout: limits.write_timeout, stall: None, cut: Arc::clone(&cut), open };
+        let socket = Socket::new(stream, limits.write_timeout, Arc::clone(&cut), open);
         let origination = Arc::new(Origination { address: peer.ip(), cut });
         tokio::spawn(serve(socket, router.clone(), Arc::clone(&limits), origination, stopping.clone()));
     }
@@ -244,85 +185,5 @@ async fn serve(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-/// A client's socket that watches over its pace.
-///
-/// A limit for writing cannot live in a response body: once the peer stops reading, nobody polls the body.
-struct Socket {
-    stream: TcpStream,
-    write_timeout: Duration,
-    /// Runs while the peer takes nothing.
-    stall: Option<Pin<Box<Sleep>>>,
-    cut: Cut,
-    open: Open,
-}
-
-impl Socket {
-    /// An error once the connection is to be cut.
-    fn poll_cut(&self, cx: &Context<'_>) -> io::Result<()> {
-        match self.cut.poll(cx) {
-            Poll::Ready(why) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, why.name())),
-            Poll::Pending => Ok(()),
-        }
-    }
-
-    /// Passes on what came of a write, unless the peer has taken nothing for too long.
-    fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stall = None;
-            return written;
-        }
-        let limit = self.write_timeout;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if stall.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.open.connections.wire.closed(Close::Slow);
-        // Whoever else holds on to this connection need not wait either.
-        self.cut.give(Close::Slow);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Close::Slow.name())))
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_cut(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.watch(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

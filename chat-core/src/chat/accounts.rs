@@ -1,0 +1,111 @@
+//! Users and their sign-ins.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Chat, SignIn};
+use crate::auth::Token;
+use crate::model::User;
+use crate::refusal::{Close, Code, Refusal};
+use crate::text::{Name, Password};
+
+impl Chat {
+    /// Makes a new user and signs them in. `address` is where the request came from.
+    ///
+    /// # Errors
+    /// `invalid_name`, `invalid_password`, `name_taken`, `rate_limited`, `busy`, `storage_unavailable`.
+    pub async fn register(
+        &self,
+        name: String,
+        password: Password,
+        address: IpAddr,
+    ) -> Result<(User, Token), Refusal> {
+        let name = Name::try_from(name)?;
+        password.check()?;
+        self.0.auth.registrations.check(&address)?;
+        // Hashing is dear; a name that is taken already need not wait for it. The commit decides.
+        if self.read(self.0.store.account(&name).await)?.is_some() {
+            return Err(Refusal::new(Code::NameTaken, "somebody has this name already; choose another one"));
+        }
+        let password = self.0.auth.hash(password).await?;
+        let (token, expires) = self.new_token();
+        let hash = token.hash();
+        let work = self.0.store.submit(move |append| append.register(name, &password, hash, expires));
+        let user = work.await.await?;
+        Ok((user, token))
+    }
+
+    /// Signs a user in. `address` is where the request came from.
+    ///
+    /// # Errors
+    /// `wrong_credentials`, `rate_limited`, `busy`, `storage_unavailable`.
+    pub async fn sign_in(
+        &self,
+        name: String,
+        password: Password,
+        address: IpAddr,
+    ) -> Result<(User, Token), Refusal> {
+        let name = Name::try_from(name).ok();
+        let key = name.as_ref().map(Name::key).unwrap_or_default();
+        self.0.auth.sign_ins.check(&(key, address))?;
+        let account = match &name {
+            Some(name) => self.read(self.0.store.account(name).await)?,
+            None => None,
+        };
+        let verified = self.0.auth.verify(account.as_ref(), password).await?;
+        let Some(account) = account.filter(|_| verified) else {
+            return Err(Refusal::new(
+                Code::WrongCredentials,
+                "this name and this password do not belong together",
+            ));
+        };
+        let (token, expires) = self.new_token();
+        let (user, hash) = (account.user.id, token.hash());
+        self.0.store.submit(move |append| append.sign_in(user, hash, expires)).await.await?;
+        Ok((account.user, token))
+    }
+
+    fn new_token(&self) -> (Token, Duration) {
+        (Token::random(), self.0.store.age() + self.0.limits.sign_in_lifetime)
+    }
+
+    /// Ends a sign-in, and all sessions that rest on it within a second.
+    ///
+    /// # Errors
+    /// `storage_unavailable`: the sign-in goes on.
+    pub async fn sign_out(&self, sign_in: SignIn) -> Result<(), Refusal> {
+        self.0.store.submit(move |append| append.sign_out(sign_in.token)).await.await?;
+        self.0.auth.forget(&sign_in.token);
+        for handle in self.0.publisher.sessions_of(sign_in.user, &sign_in.token) {
+            handle.end(Close::Revoked);
+        }
+        Ok(())
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// `unauthenticated`: it is unknown, expired or ended.
+    pub async fn authenticate(&self, token: &Token) -> Result<SignIn, Refusal> {
+        let hash = token.hash();
+        let known = match self.0.auth.known(&hash) {
+            Some(known) => Some(known),
+            None => {
+                let row = self.read(self.0.store.sign_in(hash).await)?;
+                row.map(|row| SignIn { user: row.user, token: hash, expires: row.expires })
+            }
+        };
+        let Some(sign_in) = known.filter(|sign_in| !self.time_left(sign_in).is_zero()) else {
+            self.0.auth.forget(&hash);
+            return Err(Refusal::unauthenticated());
+        };
+        self.0.auth.remember(sign_in);
+        Ok(sign_in)
+    }
+
+    /// How long a sign-in still lasts.
+    pub(crate) fn time_left(&self, sign_in: &SignIn) -> Duration {
+        let expires = Duration::from_secs(u64::try_from(sign_in.expires).unwrap_or(0));
+        expires.saturating_sub(self.0.store.age())
+    }
+}

@@ -1,0 +1,79 @@
+//! Commands on their way to the writer, and their replies on the way back.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Chat;
+use crate::ids::{ConversationId, UserId};
+use crate::protocol::{Command, Done, Outcome, Reply, Request};
+use crate::refusal::{Code, Refusal};
+use crate::store::Written;
+use crate::text::RequestId;
+
+impl Chat {
+    /// Runs one request to its end.
+    pub async fn execute(&self, user: UserId, request: Request) -> Reply {
+        let mut answer = self.submit_request(user, request).await;
+        std::future::poll_fn(|cx| answer.poll(cx)).await
+    }
+
+    /// Takes a request in, as a wire brings it. Its place in the order of commits is settled on return.
+    pub(crate) async fn submit(&self, user: UserId, json: &[u8]) -> Result<Answer, serde_json::Error> {
+        match Request::parse(json)? {
+            Ok(request) => Ok(self.submit_request(user, request).await),
+            Err(bad) => Ok(Answer::Ready(bad.reply())),
+        }
+    }
+
+    async fn submit_request(&self, user: UserId, request: Request) -> Answer {
+        let Request { request_id, command } = request;
+        let refused = match &command {
+            Command::Typing { .. } | Command::MarkRead { .. } => self.0.notices.check(&user),
+            _ => self.0.messages.check(&user),
+        };
+        if let Err(refusal) = refused {
+            return Answer::Ready(Reply::new(request_id, Err(refusal)));
+        }
+        if let Command::Typing { conversation } = command {
+            return Answer::Ready(Reply::new(request_id, self.typing(user, conversation).await));
+        }
+        let written = self.0.store.submit(move |append| append.execute(user, command)).await;
+        Answer::Waiting(request_id, written)
+    }
+
+    /// Membership is known in memory, so typing costs no look at the database.
+    async fn typing(&self, user: UserId, conversation: ConversationId) -> Result<Done, Refusal> {
+        if self.0.publisher.tell_typing(conversation, user) {
+            return Ok(Done::Typing);
+        }
+        // Somebody else's direct conversation does not exist for them; the store knows.
+        self.history(user, conversation, None, 0).await?;
+        Err(Refusal::new(Code::NotAMember, "only members may do that; join the group first"))
+    }
+}
+
+/// The reply to a request: there already, or waiting for its commit.
+pub(crate) enum Answer {
+    Ready(Reply),
+    Waiting(Option<RequestId>, Written<Done>),
+}
+
+impl Answer {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        match self {
+            Self::Ready(reply) => Poll::Ready(reply.clone()),
+            Self::Waiting(request_id, written) => {
+                let request_id = request_id.clone();
+                Pin::new(written).poll(cx).map(|result| Reply::new(request_id, result))
+            }
+        }
+    }
+
+    /// Why it was refused, if it was refused at once.
+    pub(crate) fn refusal(&self) -> Option<Code> {
+        match self {
+            Self::Ready(Reply { outcome: Outcome::Refusal(refusal), .. }) => Some(refusal.code),
+            Self::Ready(_) | Self::Waiting(..) => None,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The open connections of one server: how many, and how to cut each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::metrics::WireMetrics;
+use crate::publisher::Cut;
+use crate::refusal::Close;
+
+/// The connections of one server.
+pub(super) struct Connections {
+    pub(super) wire: Arc<WireMetrics>,
+    /// Guards the numbers of open connections, and how to cut each.
+    open: Mutex<(u64, HashMap<u64, Cut>)>,
+    all_closed: Notify,
+}
+
+impl Connections {
+    pub(super) fn new(wire: Arc<WireMetrics>) -> Self {
+        Self { wire, open: Mutex::default(), all_closed: Notify::new() }
+    }
+
+    fn open(&self) -> MutexGuard<'_, (u64, HashMap<u64, Cut>)> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in, if there is room for it.
+    pub(super) fn add(self: &Arc<Self>, most: usize) -> Option<(Cut, Open)> {
+        let mut open = self.open();
+        if open.1.len() >= most {
+            return None;
+        }
+        open.0 += 1;
+        let (number, cut) = (open.0, Cut::default());
+        open.1.insert(number, Arc::clone(&cut));
+        self.wire.connections.increment(1);
+        Some((cut, Open { connections: Arc::clone(self), number }))
+    }
+
+    pub(super) fn cut_all(&self, why: Close) {
+        self.open().1.values().for_each(|cut| cut.give(why));
+    }
+
+    pub(super) async fn wait_for_none(&self) {
+        loop {
+            let closed = self.all_closed.notified();
+            if self.open().1.is_empty() {
+                return;
+            }
+            closed.await;
+        }
+    }
+}
+
+/// One open connection; counted out when dropped.
+pub(super) struct Open {
+    pub(super) connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.wire.connections.decrement(1);
+        let mut open = self.connections.open();
+        open.1.remove(&self.number);
+        if open.1.is_empty() {
+            self.connections.all_closed.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Users and sign-ins inside the transaction.
+
+use std::time::Duration;
+
+use super::commands::refused;
+use super::{Append, Audience, WriteError};
+use crate::ids::UserId;
+use crate::model::User;
+use crate::protocol::Event;
+use crate::refusal::Code;
+use crate::text::Name;
+
+/// The SHA-256 of a token: what is stored of it.
+pub(crate) type TokenHash = [u8; 32];
+
+impl Append<'_> {
+    /// Adds a user who is signed in at once.
+    pub(crate) fn register(
+        &mut self,
+        name: Name,
+        password: &str,
+        token: TokenHash,
+        expires: Duration,
+    ) -> Result<User, WriteError> {
+        let added = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO users (name, name_key, password) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute((name.as_str(), name.key(), password))?;
+        if added == 0 {
+            return Err(refused(Code::NameTaken, "somebody has this name already; choose another one"));
+        }
+        let user = User { id: UserId(self.conn.last_insert_rowid()), name };
+        self.log(Audience::Everyone, |id| Event::UserRegistered { id, user: user.clone() })?;
+        self.sign_in(user.id, token, expires)?;
+        Ok(user)
+    }
+
+    /// Remembers a token; `expires` is in the age of the database.
+    pub(crate) fn sign_in(
+        &mut self,
+        user: UserId,
+        token: TokenHash,
+        expires: Duration,
+    ) -> Result<(), WriteError> {
+        self.conn
+            .prepare_cached("INSERT INTO sign_ins (token_hash, user, expires) VALUES (?1, ?2, ?3)")?
+            .execute((token, user.0, expires.as_secs()))?;
+        Ok(())
+    }
+
+    /// Forgets a token.
+    pub(crate) fn sign_out(&mut self, token: TokenHash) -> Result<(), WriteError> {
+        self.conn.prepare_cached("DELETE FROM sign_ins WHERE token_hash = ?1")?.execute([token])?;
+        Ok(())
+    }
+}
