@@ -19,7 +19,7 @@ use crate::transport::{Session, Transport};
 
 /// The connection that a request came over, as the accept loop knows it.
 #[derive(Clone)]
-pub(crate) struct Origination {
+pub(crate) struct Peer {
     /// The address of the other end.
     pub(crate) address: IpAddr,
     /// Cuts the connection.
@@ -54,7 +54,7 @@ impl FromRequestParts<Chat> for Admission {
         let after = last.or(after.as_deref()).map(str::parse).transpose();
         let after = after.map_err(|error: IdError| Refusal::new(Code::BadRequest, error.to_string()))?;
         let sign_in = sign_in(&parts.headers, chat).await;
-        let cut = parts.extensions.get::<Arc<Origination>>().map(|from| Arc::clone(&from.cut));
+        let cut = parts.extensions.get::<Arc<Peer>>().map(|from| Arc::clone(&from.cut));
         Ok(Self { chat: chat.clone(), sign_in, after, cut })
     }
 }
@@ -116,13 +116,13 @@ impl FromRequestParts<Chat> for Caller {
 }
 
 /// The address that a request came from.
-pub(super) struct From(pub(super) IpAddr);
+pub(super) struct PeerAddress(pub(super) IpAddr);
 
-impl FromRequestParts<Chat> for From {
+impl FromRequestParts<Chat> for PeerAddress {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Chat) -> Result<Self, Problem> {
-        let from = parts.extensions.get::<Arc<Origination>>();
+        let from = parts.extensions.get::<Arc<Peer>>();
         let unknown = || Refusal::new(Code::Internal, "the address of this connection is not known");
         Ok(Self(from.ok_or_else(unknown)?.address))
     }

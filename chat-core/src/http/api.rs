@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::admission::{Caller, From, cookie_name};
+use super::admission::{Caller, PeerAddress, cookie_name};
 use super::body::{Json, JsonBytes};
 use super::problem::{retry_after, status};
 use super::{Problem, Site};
@@ -39,7 +39,7 @@ pub(super) struct Credentials {
 
 pub(super) async fn register(
     State(chat): State<Chat>,
-    From(address): From,
+    PeerAddress(address): PeerAddress,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<Response, Problem> {
     let (user, token) = chat.register(name, password, address).await?;
@@ -48,7 +48,7 @@ pub(super) async fn register(
 
 pub(super) async fn login(
     State(chat): State<Chat>,
-    From(address): From,
+    PeerAddress(address): PeerAddress,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<Response, Problem> {
     let (user, token) = chat.sign_in(name, password, address).await?;

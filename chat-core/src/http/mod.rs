@@ -20,7 +20,7 @@ use crate::metrics::WireMetrics;
 use crate::refusal::{Code, Refusal};
 
 pub use admission::Admission;
-pub(crate) use admission::Origination;
+pub(crate) use admission::Peer;
 pub use origin::Origins;
 pub use problem::Problem;
 

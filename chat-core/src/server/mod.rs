@@ -28,7 +28,7 @@ use self::connections::Connections;
 use self::socket::Socket;
 use crate::chat::Chat;
 use crate::client::Server;
-use crate::http::{Origination, Site, router};
+use crate::http::{Peer, Site, router};
 use crate::limits::Limits;
 use crate::refusal::Close;
 
@@ -125,8 +125,8 @@ async fn accept(
             continue;
         }
         let socket = Socket::new(stream, limits.write_timeout, Arc::clone(&cut), open);
-        let origination = Arc::new(Origination { address: peer.ip(), cut });
-        tokio::spawn(serve(socket, router.clone(), Arc::clone(&limits), origination, stopping.clone()));
+        let peer = Arc::new(Peer { address: peer.ip(), cut });
+        tokio::spawn(serve(socket, router.clone(), Arc::clone(&limits), peer, stopping.clone()));
     }
 }
 
@@ -161,12 +161,12 @@ async fn serve(
     socket: Socket,
     router: Router,
     limits: Arc<Limits>,
-    origination: Arc<Origination>,
+    peer: Arc<Peer>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Arc::clone(&origination));
+        request.extensions_mut().insert(Arc::clone(&peer));
         router.clone().oneshot(request)
     });
     let connection = http1::Builder::new()
