@@ -1,0 +1,282 @@
+//! Starting and stopping: what stands in the way is named, nothing is touched by mistake, and the end is orderly.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Output;
+
+use rusqlite::Connection;
+use serde_json::json;
+use support::{Lab, gone, lab, outcome, read_answer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// What a launcher that did not start has to say, after its exit code was looked at.
+fn complaint(output: &Output, code: i32) -> String {
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty(), "it introduced itself all the same");
+    said
+}
+
+/// What the launcher says about a database that it cannot use.
+async fn complaint_about(database: &Path) -> String {
+    let output = outcome(lab(&["--database", database.to_str().unwrap()])).await;
+    let said = complaint(&output, 1);
+    assert!(said.starts_with("error: ") && said.contains("--database"), "{said}");
+    said
+}
+
+/// The names of all files in a directory.
+fn files(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn a_busy_port_is_named_with_its_flag_and_no_database_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap();
+    for flag in ["--listen", "--websocket", "--sse", "--longpoll"] {
+        let flags = [flag, &address.to_string(), "--database", database.to_str().unwrap()];
+        let said = complaint(&outcome(lab(&flags)).await, 2);
+        assert!(said.contains(&format!("port {} ", address.port())), "{said}");
+        assert!(said.contains(&format!("{flag} 127.0.0.1:PORT")), "{said}");
+        assert_eq!(files(directory.path()), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_is_missing_or_cannot_be_written_to_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "not a directory").unwrap();
+    // Nobody may make a file in /sys, not even root, whom permissions do not stop.
+    for place in [directory.path().join("missing"), file, "/sys".into()] {
+        let database = place.join("chat.db");
+        let said = complaint_about(&database).await;
+        assert!(said.contains(database.to_str().unwrap()), "{said}");
+        assert!(said.contains("must exist and be writable"), "{said}");
+    }
+    assert_eq!(files(directory.path()), ["file"]);
+}
+
+#[tokio::test]
+async fn a_directory_is_no_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    std::fs::create_dir(&database).unwrap();
+    complaint_about(&database).await;
+    assert_eq!(files(&database), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_served_already_is_left_to_its_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    let first = Lab::start(&database, &[]).await;
+    let ann = first.register("Ann").await;
+    let said = complaint_about(&database).await;
+    assert!(said.contains(&format!("{}.lock", database.display())), "{said}");
+    assert!(said.contains("Stop that process") && said.contains("a database of its own"), "{said}");
+    assert_eq!(ann.get(first.page, "/api/users").await.status, 200);
+    // The lock goes with the process, however it ends.
+    first.kill().await;
+    Lab::start(&database, &[]).await;
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    // No SQLite header; a header and then nothing of sense; half of a page.
+    let noise = (0..16_384_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
+    let noise: Vec<u8> = noise.collect();
+    let header = [b"SQLite format 3\0", &noise[16..]].concat();
+    for damaged in [&noise[..], &header, &noise[..100]] {
+        std::fs::write(&database, damaged).unwrap();
+        let said = complaint_about(&database).await;
+        assert!(said.contains("damaged") && said.contains("restore a copy or move it away"), "{said}");
+        assert!(std::fs::read(&database).unwrap() == damaged, "the file was changed");
+    }
+}
+
+#[tokio::test]
+async fn another_programs_database_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("photos.db");
+    let photos = Connection::open(&database).unwrap();
+    photos.execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, photo BLOB)").unwrap();
+    photos.close().unwrap();
+    let before = std::fs::read(&database).unwrap();
+    let said = complaint_about(&database).await;
+    assert!(said.contains("of another program"), "{said}");
+    assert!(std::fs::read(&database).unwrap() == before, "the file was changed");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    let lab = Lab::start(&database, &[]).await;
+    lab.signal("TERM").await;
+    lab.ended().await;
+    Connection::open(&database).unwrap().execute_batch("PRAGMA user_version = 1000").unwrap();
+    let before = std::fs::read(&database).unwrap();
+    let output = outcome(support::lab(&["--database", database.to_str().unwrap()])).await;
+    let said = complaint(&output, 1);
+    assert!(said.contains("version 1000") && said.contains("newer program"), "{said}");
+    assert!(std::fs::read(&database).unwrap() == before, "the file was changed");
+}
+
+#[tokio::test]
+async fn an_unknown_flag_and_a_senseless_value_are_wrong_usage() {
+    for flags in [
+        &["--colour", "red"][..],
+        &["--listen", "4000"],
+        &["--grace", "soon"],
+        &["--messages-per-second", "0"],
+        &["--hash-memory", "1"],
+        &["chat.db"],
+    ] {
+        let said = complaint(&outcome(lab(flags)).await, 2);
+        assert!(said.contains(flags[0]), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn help_says_what_it_does_and_how_to_begin() {
+    let output = outcome(lab(&["--help"])).await;
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    for said in [
+        "one chat on every real-time wire",
+        "[OPTIONS]\n",
+        "--listen",
+        "127.0.0.1:4000",
+        "--websocket",
+        "--sse",
+        "--longpoll",
+        "--database",
+        "switchboard.db",
+        ":memory:",
+        "--origin",
+        "--retention",
+        "Examples:",
+    ] {
+        assert!(help.contains(said), "{said} is missing:\n{help}");
+    }
+}
+
+#[tokio::test]
+async fn a_temporary_database_leaves_nothing_behind() {
+    for signal in ["TERM", "INT"] {
+        let (temporary, current) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut command = lab(&["--database", ":memory:"]);
+        command.env("TMPDIR", temporary.path()).current_dir(current.path());
+        let lab = Lab::run(command).await;
+        lab.register("Ann").await;
+        assert_eq!(files(temporary.path()).len(), 1, "there is a database while it runs");
+        lab.signal(signal).await;
+        let (status, _) = lab.ended().await;
+        assert!(status.success(), "{status}");
+        assert_eq!(files(temporary.path()), [""; 0], "after {signal}");
+        assert_eq!(files(current.path()), [""; 0], "after {signal}");
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_tells_every_wire_and_keeps_what_was_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    let lab = Lab::start(&database, &["--presence-interval", "1h"]).await;
+    let ann = lab.register("Ann").await;
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let mut streams = Vec::new();
+    for (server, path, headers) in
+        [(lab.websocket, "/ws", upgrade), (lab.sse, "/events", ""), (lab.longpoll, "/poll", "")]
+    {
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        let bearer = ann.bearer();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\n{bearer}{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    // A request whose connection stays open, as a browser's does.
+    let mut idle = TcpStream::connect(lab.page).await.unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(read_answer(&mut idle).await.status, 200);
+    lab.eventually("chat_sessions", 3).await;
+    let started = std::time::Instant::now();
+    lab.signal("INT").await;
+
+    let [mut websocket, mut sse, mut longpoll] = <[TcpStream; 3]>::try_from(streams).unwrap();
+    let answer = read_answer(&mut longpoll).await;
+    let close = json!({"type": "close", "code": 4001, "name": "shutdown", "reconnect": true});
+    assert_eq!((answer.status, &answer.json()["events"]), (200, &json!([close])));
+    let answer = read_answer(&mut sse).await;
+    assert!(String::from_utf8(answer.body).unwrap().ends_with(&format!(
+        "\n\ndata: {}\n\n",
+        r#"{"type":"close","code":4001,"name":"shutdown","reconnect":true}"#
+    )));
+    let mut frames = Vec::new();
+    // The close frame is the last thing; a client that does not answer it is not waited for long.
+    timeout(support::PATIENCE, websocket.read_to_end(&mut frames)).await.unwrap().unwrap();
+    assert!(frames.ends_with(b"\x88\x0A\x0F\xA1shutdown"), "{}", String::from_utf8_lossy(&frames));
+    gone(&mut idle).await;
+    let (status, printed) = lab.ended().await;
+    assert!(status.success() && status.signal().is_none(), "{status}");
+    assert!(printed.contains("Stopping"), "{printed}");
+    assert!(started.elapsed().as_secs() < 5, "it waited for somebody: {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_ctrl_c_is_there_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = directory.path().join("chat.db");
+    let lab = Lab::start(&database, &["--messages-per-second", "10000", "--message-burst", "10000"]).await;
+    let (ann, bob) = (lab.register("Ann").await, lab.register("Bob").await);
+    let server = lab.longpoll;
+    let sending = tokio::spawn({
+        let (ann, bob) = (ann.clone(), bob.clone());
+        async move {
+            let mut acknowledged = Vec::new();
+            for number in 0.. {
+                let Ok(reply) = ann.try_send(server, &bob, &number.to_string(), "hi").await else { break };
+                if reply.status == 200 {
+                    acknowledged.push(number.to_string());
+                }
+            }
+            acknowledged
+        }
+    });
+    let messages = |lab: &Lab| {
+        let (bob, page) = (bob.clone(), lab.page);
+        async move { bob.cids(page, "c1").await }
+    };
+    while messages(&lab).await.len() < 10 {}
+    lab.signal("INT").await;
+    let (status, _) = lab.ended().await;
+    assert!(status.success(), "{status}");
+    let acknowledged = sending.await.unwrap();
+    assert!(acknowledged.len() >= 10);
+    // Who copies the one file has everything: nothing is left in the log beside it.
+    let beside = std::fs::metadata(directory.path().join("chat.db-wal"));
+    assert_eq!(beside.map_or(0, |log| log.len()), 0);
+    let lab = Lab::start(&database, &[]).await;
+    let stored = messages(&lab).await;
+    assert_eq!(stored[..acknowledged.len()], acknowledged);
+    assert!(stored.len() <= acknowledged.len() + 1, "only the last one's outcome may be unknown");
+}

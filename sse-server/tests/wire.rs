@@ -1,0 +1,363 @@
+//! The bytes of the event stream, looked at without an event stream library ([the HTML standard]).
+//!
+//! [the HTML standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chat_core::conformance::{House, Member, PATIENCE};
+use chat_core::limits::Limits;
+use serde_json::{Value, json};
+use sse_server::SseServer;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// The first thing on every stream.
+const RETRY: &str = "retry: 2000\n\n";
+
+/// A connection that knows of chunks ([RFC 9112 §7.1]) and of nothing above them.
+///
+/// [RFC 9112 §7.1]: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
+struct Wire {
+    stream: BufReader<TcpStream>,
+    /// Chunks that have come and are not used up.
+    text: String,
+}
+
+impl Wire {
+    /// A connection over which a GET with these whole lines of headers went out, and the head of its answer.
+    async fn ask(house: &House<SseServer>, path: &str, headers: &str) -> (Self, Vec<String>) {
+        let address = house.target.base().trim_start_matches("http://");
+        let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut wire = Self { stream, text: String::new() };
+        let mut head = Vec::new();
+        loop {
+            match wire.line().await {
+                empty if empty.is_empty() => return (wire, head),
+                line => head.push(line),
+            }
+        }
+    }
+
+    /// A stream that has begun.
+    async fn open(house: &House<SseServer>, token: &str, query: &str, headers: &str) -> Self {
+        let headers = format!("Authorization: Bearer {token}\r\n{headers}");
+        let (mut wire, head) = Self::ask(house, &format!("/events{query}"), &headers).await;
+        assert_eq!(head[0], "HTTP/1.1 200 OK");
+        assert_eq!(wire.chunk().await.as_deref(), Some(RETRY));
+        wire
+    }
+
+    /// One line of the HTTP below the stream, which ends with CR LF.
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        timeout(PATIENCE, self.stream.read_line(&mut line)).await.expect("a line comes in time").unwrap();
+        line.strip_suffix("\r\n").expect("a whole line").to_owned()
+    }
+
+    /// The next chunk; `None`: it was the last one, and the body is whole.
+    async fn chunk(&mut self) -> Option<String> {
+        let length = usize::from_str_radix(&self.line().await, 16).unwrap();
+        let mut chunk = vec![0; length];
+        timeout(PATIENCE, self.stream.read_exact(&mut chunk)).await.expect("a chunk comes in time").unwrap();
+        assert_eq!(self.line().await, "");
+        (length > 0).then(|| String::from_utf8(chunk).unwrap())
+    }
+
+    /// Everything up to the next empty line, that one included: one event.
+    async fn event(&mut self) -> String {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                return self.text.drain(..end + 2).collect();
+            }
+            let chunk = self.chunk().await.expect("the stream goes on");
+            self.text.push_str(&chunk);
+        }
+    }
+
+    /// The value that the next event carries.
+    async fn json(&mut self) -> Value {
+        let event = self.event().await;
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+        serde_json::from_str(data).unwrap()
+    }
+
+    /// The close event, the end of the body, and nothing after it.
+    async fn closed(&mut self) -> String {
+        let event = self.event().await;
+        assert_eq!(self.chunk().await, None);
+        assert_eq!(self.text, "");
+        event
+    }
+
+    /// The end of the connection.
+    async fn end(mut self) {
+        let read = timeout(PATIENCE, self.stream.read_u8()).await.expect("the server hangs up in time");
+        assert!(read.is_err(), "a byte after the body: {read:?}");
+    }
+}
+
+/// A house whose streams carry only what a test makes happen.
+async fn quiet_house(change: impl FnOnce(&mut Limits)) -> House<SseServer> {
+    House::open_with(|limits| {
+        limits.presence_interval = Duration::from_secs(3_600);
+        change(limits);
+    })
+    .await
+}
+
+/// What a stream says last.
+fn close(code: u16, name: &str, reconnect: bool) -> String {
+    format!("data: {{\"type\":\"close\",\"code\":{code},\"name\":\"{name}\",\"reconnect\":{reconnect}}}\n\n")
+}
+
+/// Sends a direct message, and gives the reply.
+async fn send(from: &Member<SseServer>, to: &Member<SseServer>, cid: &str, text: &str) -> Value {
+    use chat_core::client::{PostSender, Sender};
+    let request = json!({"command": {"type": "send", "to": {"user": to.id()}, "cid": cid, "text": text}});
+    let reply =
+        PostSender::new(&from.target, &from.token).send(serde_json::from_value(request).unwrap()).await;
+    serde_json::to_value(reply.unwrap()).unwrap()["ok"].clone()
+}
+
+#[tokio::test]
+async fn answers_with_the_head_of_an_event_stream_and_a_delay_for_coming_back() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let bearer = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
+    let (mut wire, head) = Wire::ask(&house, "/events", &bearer).await;
+    let (status, headers) = head.split_first().unwrap();
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let mut headers: Vec<_> = headers.iter().filter(|line| !line.starts_with("date: ")).collect();
+    headers.sort_unstable();
+    assert_eq!(
+        headers,
+        [
+            "access-control-allow-credentials: true",
+            "access-control-expose-headers: retry-after",
+            "cache-control: no-cache, no-transform",
+            "content-type: text/event-stream",
+            "transfer-encoding: chunked",
+            "vary: origin",
+            "x-accel-buffering: no",
+        ]
+    );
+    // At once, so that the browser's `open` event fires though nobody talks.
+    assert_eq!(wire.chunk().await.as_deref(), Some("retry: 2000\n\n"));
+}
+
+#[tokio::test]
+async fn writes_an_event_as_an_id_and_one_line_of_data() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let sent = send(&ann, &bob, "9f", "hi").await;
+    let (id, at) = (sent["id"].as_str().unwrap(), sent["at"].as_str().unwrap());
+    let started = wire.event().await;
+    let first = started.lines().next().unwrap().strip_prefix("id: ").unwrap();
+    let (first, second) = (
+        format!(r#"{{"type":"direct_started","id":"{first}","conversation":"c1","members":["u1","u2"]}}"#),
+        format!(
+            r#"{{"type":"message","id":"{id}","conversation":"c1","seq":1,"from":"u1","cid":"9f","text":"hi","at":"{at}"}}"#
+        ),
+    );
+    assert!(started.ends_with(&format!("\ndata: {first}\n\n")), "{started}");
+    assert_eq!(wire.event().await, format!("id: {id}\ndata: {second}\n\n"));
+}
+
+#[tokio::test]
+async fn writes_several_events_in_order_each_with_its_own_id() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let cursor = bob.cursor().await;
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        ids.push(send(&ann, &bob, &number.to_string(), "hi").await["id"].as_str().unwrap().to_owned());
+    }
+    let mut wire = Wire::open(&house, bob.token.as_str(), &format!("?after={cursor}"), "").await;
+    assert_eq!(wire.json().await["type"], "direct_started");
+    for (number, id) in ids.iter().enumerate() {
+        let event = wire.event().await;
+        assert!(event.starts_with(&format!("id: {id}\ndata: {{\"type\":\"message\"")), "{event}");
+        assert!(event.contains(&format!(r#""seq":{}"#, number + 1)), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn keeps_any_text_in_one_line_of_data() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let texts = [
+        "\n\ndata: {\"type\":\"close\"}\n\n",
+        "a\rb\r\nc\nid: 1\nretry: 1\n",
+        ": a comment\nevent: message",
+        "\u{2028}\u{2029}\u{85}\u{FEFF}",
+        "\0\u{1}\u{1F}\u{7F}\\\"",
+        "👩‍👩‍👧 \u{202E}é",
+    ];
+    for (number, text) in texts.into_iter().enumerate() {
+        send(&ann, &bob, &number.to_string(), text).await;
+        if number == 0 {
+            assert_eq!(wire.json().await["type"], "direct_started");
+        }
+        let event = wire.event().await;
+        // CR, LF and CR LF are what ends a line; there are three ends, each LF.
+        assert!(!event.contains('\r') && event.matches('\n').count() == 3, "{event:?}");
+        let (id, data) = event.trim_end_matches('\n').split_once("\ndata: ").unwrap();
+        let message: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(message["text"], text);
+        assert_eq!(id, format!("id: {}", message["id"].as_str().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn breaks_the_silence_with_a_comment_and_a_tick() {
+    let keep_alive = Duration::from_millis(150);
+    let house = quiet_house(|limits| limits.keep_alive = keep_alive).await;
+    let ann = house.user("Ann").await;
+    let opened = Instant::now();
+    let mut wire = Wire::open(&house, ann.token.as_str(), "", "").await;
+    for _ in 0..2 {
+        let chunk = wire.chunk().await.unwrap();
+        // The tick's own cursor is its id: a browser that comes back resumes from there.
+        let id = chunk.strip_prefix(": keep-alive\nid: ").unwrap().lines().next().unwrap();
+        let data = format!(r#"{{"type":"tick","cursor":"{id}"}}"#);
+        assert_eq!(chunk, format!(": keep-alive\nid: {id}\ndata: {data}\n\n"));
+    }
+    assert!(opened.elapsed() >= 2 * keep_alive, "a tick without a reason");
+}
+
+#[tokio::test]
+async fn resumes_after_the_last_event_id_rather_than_after_the_query() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let older = bob.cursor().await;
+    let newer = send(&ann, &bob, "1", "first").await["id"].as_str().unwrap().to_owned();
+    send(&ann, &bob, "2", "second").await;
+    let token = bob.token.as_str();
+
+    let after_older = format!("?after={older}");
+    let mut wire = Wire::open(&house, token, &after_older, "").await;
+    assert_eq!(wire.json().await["type"], "direct_started");
+
+    let mut wire = Wire::open(&house, token, &after_older, &format!("Last-Event-ID: {newer}\r\n")).await;
+    assert_eq!(wire.json().await["text"], "second");
+    // Before its first event a browser has no id.
+    let mut wire = Wire::open(&house, token, &format!("?after={newer}"), "Last-Event-ID: \r\n").await;
+    assert_eq!(wire.json().await["text"], "second");
+}
+
+#[tokio::test]
+async fn starts_with_the_next_event_unless_it_is_told_from_where() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    send(&ann, &bob, "1", "first").await;
+    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    send(&ann, &bob, "2", "second").await;
+    assert_eq!(wire.json().await["text"], "second");
+}
+
+#[tokio::test]
+async fn refuses_on_the_stream_because_a_browser_would_come_back_otherwise() {
+    let house = quiet_house(|limits| limits.connections_per_user = 1).await;
+    let mut wire = Wire::open(&house, "stolen", "", "").await;
+    assert_eq!(wire.closed().await, close(4502, "unauthenticated", false));
+    let (mut wire, head) = Wire::ask(&house, "/events", "").await;
+    assert_eq!(head[0], "HTTP/1.1 200 OK");
+    assert_eq!(wire.event().await, RETRY);
+    assert_eq!(wire.closed().await, close(4502, "unauthenticated", false));
+
+    let ann = house.user("Ann").await;
+    let _first = Wire::open(&house, ann.token.as_str(), "", "").await;
+    let mut second = Wire::open(&house, ann.token.as_str(), "", "").await;
+    assert_eq!(second.closed().await, close(4504, "too_many_connections", false));
+}
+
+#[tokio::test]
+async fn refuses_a_malformed_cursor_with_a_problem_document() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let bearer = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
+    for (path, last) in [("/events?after=yesterday", ""), ("/events", "Last-Event-ID: yesterday\r\n")] {
+        let (_, head) = Wire::ask(&house, path, &format!("{bearer}{last}")).await;
+        assert_eq!(head[0], "HTTP/1.1 400 Bad Request");
+        assert!(head.contains(&"content-type: application/problem+json".to_owned()), "{head:?}");
+    }
+}
+
+#[tokio::test]
+async fn says_why_it_ends_a_stream_and_ends_it_whole() {
+    let mut house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut anns = Wire::open(&house, ann.token.as_str(), "", "").await;
+    let mut bobs = Wire::open(&house, bob.token.as_str(), "", "").await;
+    ann.target.sign_out(&ann.token).await.unwrap();
+    assert_eq!(anns.closed().await, close(4503, "revoked", false));
+    let (closed, ()) = tokio::join!(bobs.closed(), house.stop());
+    assert_eq!(closed, close(4001, "shutdown", true));
+    bobs.end().await;
+}
+
+#[tokio::test]
+async fn resets_an_unusable_cursor_and_then_closes() {
+    let house = quiet_house(|limits| limits.retention = Duration::from_secs(1)).await;
+    let ann = house.user("Ann").await;
+    let old = ann.cursor().await;
+    house.user("Bob").await;
+    let token = ann.token.as_str();
+
+    let mut wire = Wire::open(&house, token, "?after=00000000.1", "").await;
+    assert_eq!(wire.event().await, "data: {\"type\":\"reset\",\"reason\":\"unknown\"}\n\n");
+    assert_eq!(wire.closed().await, close(4409, "cursor_unknown", true));
+
+    // Retention takes its time; until then the event after the cursor is still there.
+    let expired = async {
+        loop {
+            let mut wire = Wire::open(&house, token, &format!("?after={old}"), "").await;
+            let first = wire.event().await;
+            if first.contains("reset") {
+                return (first, wire.closed().await);
+            }
+            assert!(first.contains("user_registered"), "{first}");
+        }
+    };
+    let (reset, closed) = timeout(PATIENCE, expired).await.unwrap();
+    assert_eq!(reset, "data: {\"type\":\"reset\",\"reason\":\"expired\"}\n\n");
+    assert_eq!(closed, close(4410, "cursor_expired", true));
+}
+
+#[tokio::test]
+async fn ends_the_session_of_a_client_that_hangs_up() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let wire = Wire::open(&house, ann.token.as_str(), "", "").await;
+    assert_eq!(house.metric("chat_sessions", ""), 1);
+    drop(wire);
+    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+}
+
+#[tokio::test]
+async fn explains_itself() {
+    let help = Command::new(env!("CARGO_BIN_EXE_sse-server")).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for said in [
+        "Server-Sent Events",
+        "--listen",
+        "127.0.0.1:4002",
+        "--database",
+        "sse-server.db",
+        "--origin",
+        "--keep-alive",
+    ] {
+        assert!(help.contains(said), "{said} is missing:\n{help}");
+    }
+    // Nothing has to be given.
+    assert!(help.contains("Usage: sse-server [OPTIONS]\n"), "{help}");
+}

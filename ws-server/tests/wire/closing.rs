@@ -1,0 +1,171 @@
+//! How a connection ends, and how one that has died is found ([RFC 6455 §5.5] and §7).
+//!
+//! [RFC 6455 §5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
+
+use std::time::{Duration, Instant};
+
+use chat_core::conformance::PATIENCE;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::frames::{BINARY, CLOSE, PING, PONG, TEXT, Wire, frame, quiet_house};
+use crate::{typing, with_group};
+
+#[tokio::test]
+async fn answers_a_ping_with_its_payload() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let mut wire = Wire::open(&house, &ann).await;
+    for payload in [&b""[..], b"\0\xFF not UTF-8", &[7; 125]] {
+        wire.send(PING, payload).await;
+        assert_eq!(wire.receive().await, (vec![PONG, payload.len() as u8], payload.to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn pings_a_silent_client_and_leaves_one_that_does_not_answer() {
+    let short = Duration::from_millis(150);
+    let house = quiet_house(|limits| (limits.ping_after, limits.pong_timeout) = (short, short)).await;
+    let ann = house.user("Ann").await;
+    let mut wire = Wire::open(&house, &ann).await;
+    let opened = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(wire.receive().await, (vec![PING, 0], vec![]));
+        // For the page, which sees no pings.
+        assert_eq!(wire.json().await["type"], "tick");
+        wire.send(PONG, b"").await;
+    }
+    assert!(opened.elapsed() >= 3 * short, "pinged without a reason");
+    assert_eq!(wire.receive().await, (vec![PING, 0], vec![]));
+    assert_eq!(wire.json().await["type"], "tick");
+    assert_eq!(wire.closed().await, (4002, "no_pong".to_owned()));
+}
+
+#[tokio::test]
+async fn does_not_ping_a_client_that_talks() {
+    let house = quiet_house(|limits| limits.ping_after = Duration::from_millis(600)).await;
+    let mut wire = with_group(&house).await;
+    let started = Instant::now();
+    let mut talk = tokio::time::interval(Duration::from_millis(100));
+    while started.elapsed() < Duration::from_millis(1_500) {
+        talk.tick().await;
+        wire.send(TEXT, typing("r").to_string().as_bytes()).await;
+        let (head, payload) = wire.receive().await;
+        let json: Value = serde_json::from_slice(&payload).unwrap_or_default();
+        // The page gets its tick all the same.
+        assert!(head[0] == TEXT && (json["type"] == "reply" || json["type"] == "tick"), "{head:x?} {json}");
+    }
+}
+
+#[tokio::test]
+async fn closes_with_the_code_of_the_rule_that_was_broken() {
+    let house = quiet_house(|limits| limits.connections_per_user = 50).await;
+    let ann = house.user("Ann").await;
+    let mut unmasked = typing("r").to_string().into_bytes();
+    unmasked.splice(0..0, [TEXT, unmasked.len() as u8]);
+    let too_long = [b"{".to_vec(), vec![b' '; 65_536]].concat();
+    let half = vec![b' '; 40_000];
+    let fragments = |first, next| [frame(first, &half), frame(next, &half)].concat();
+    let broken = [
+        ("a frame without a mask", unmasked, 1002, "protocol_error"),
+        ("a reserved bit", frame(TEXT | 0x40, b"{}"), 1002, "protocol_error"),
+        ("an unknown opcode", frame(0x83, b"{}"), 1002, "protocol_error"),
+        ("a ping in fragments", frame(0x09, b""), 1002, "protocol_error"),
+        ("a ping of 126 bytes", frame(PING, &[7; 126]), 1002, "protocol_error"),
+        ("a continuation of nothing", frame(0x80, b"{}"), 1002, "protocol_error"),
+        (
+            "a message inside another",
+            [frame(0x01, b"{"), frame(TEXT, b"{}")].concat(),
+            1002,
+            "protocol_error",
+        ),
+        ("text that is not UTF-8", frame(TEXT, b"\"\xFF\""), 1007, "invalid_utf8"),
+        ("binary that is not UTF-8", frame(BINARY, b"\"\xFF\""), 1003, "unusable_data"),
+        ("a frame that is too long", frame(TEXT, &too_long), 1009, "message_too_big"),
+        ("fragments that are too long together", fragments(0x02, 0x80), 1009, "message_too_big"),
+        ("text that is not JSON", frame(TEXT, b"hello"), 4500, "protocol_error"),
+        ("binary that is not JSON", frame(BINARY, b"{"), 4500, "protocol_error"),
+        ("no text at all", frame(TEXT, b""), 4500, "protocol_error"),
+    ];
+    for (what, bytes, code, name) in broken {
+        let mut wire = Wire::open(&house, &ann).await;
+        wire.0.write_all(&bytes).await.unwrap();
+        assert_eq!(wire.closed().await, (code, name.to_owned()), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn echoes_a_close_and_hangs_up() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    for (sent, echoed) in [(&b"\x03\xE8bye"[..], &b"\x03\xE8"[..]), (b"", b"")] {
+        let mut wire = Wire::open(&house, &ann).await;
+        wire.send(CLOSE, sent).await;
+        let payload = wire.payload(CLOSE).await;
+        assert!(payload.starts_with(echoed) && payload.len() <= sent.len(), "{payload:x?}");
+        wire.end().await;
+    }
+    house.eventually("the sessions end", |house| house.metric("chat_sessions", "") == 0).await;
+}
+
+#[tokio::test]
+async fn hangs_up_on_a_client_that_does_not_answer_its_close() {
+    let house = quiet_house(|_| {}).await;
+    let mut wire = Wire::open_after(&house, "stolen", "").await;
+    wire.payload(CLOSE).await;
+    let told = Instant::now();
+    wire.end().await;
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+#[tokio::test]
+async fn upgrades_before_it_refuses_so_that_a_browser_can_read_why() {
+    let house = quiet_house(|limits| limits.connections_per_user = 1).await;
+    let wire = Wire::open_after(&house, "stolen", "").await;
+    assert_eq!(wire.closed().await, (4502, "unauthenticated".to_owned()));
+    let ann = house.user("Ann").await;
+    let _first = Wire::open(&house, &ann).await;
+    let second = Wire::open(&house, &ann).await;
+    assert_eq!(second.closed().await, (4504, "too_many_connections".to_owned()));
+}
+
+#[tokio::test]
+async fn says_why_it_ends_a_connection() {
+    let mut house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (anns, bobs) = (Wire::open(&house, &ann).await, Wire::open(&house, &bob).await);
+    ann.target.sign_out(&ann.token).await.unwrap();
+    assert_eq!(anns.closed().await, (4503, "revoked".to_owned()));
+    let (closed, ()) = tokio::join!(bobs.closed(), house.stop());
+    assert_eq!(closed, (4001, "shutdown".to_owned()));
+}
+
+#[tokio::test]
+async fn resets_an_unusable_cursor_and_then_closes() {
+    let house = quiet_house(|limits| limits.retention = Duration::from_secs(1)).await;
+    let ann = house.user("Ann").await;
+    let old = ann.cursor().await;
+    house.user("Bob").await;
+
+    let mut wire = Wire::open_after(&house, ann.token.as_str(), "?after=00000000.1").await;
+    assert_eq!(wire.text().await, r#"{"type":"reset","reason":"unknown"}"#);
+    assert_eq!(wire.closed().await, (4409, "cursor_unknown".to_owned()));
+
+    // Retention takes its time; until then the event after the cursor is still there.
+    let expired = async {
+        loop {
+            let mut wire = Wire::open_after(&house, ann.token.as_str(), &format!("?after={old}")).await;
+            let first = wire.text().await;
+            if first.contains("reset") {
+                return (first, wire.closed().await);
+            }
+            assert_eq!(serde_json::from_str::<Value>(&first).unwrap()["type"], "user_registered");
+            wire.send(CLOSE, b"").await;
+            wire.payload(CLOSE).await;
+        }
+    };
+    let (reset, closed) = timeout(PATIENCE, expired).await.unwrap();
+    assert_eq!(reset, r#"{"type":"reset","reason":"expired"}"#);
+    assert_eq!(closed, (4410, "cursor_expired".to_owned()));
+}
