@@ -303,3 +303,44 @@ impl Drop for Subscription {
         self.inbox.state().waiting.retain(|(number, _)| *number != self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::chat::{Chat, SignIn};
+    use crate::protocol::{Command, Request, To};
+    use crate::store::Location;
+    use crate::text::{Cid, Password, Text};
+
+    /// Retention may overtake a reader who is in the middle of catching up: a gap must never look like an end.
+    #[tokio::test]
+    async fn a_reader_that_retention_overtakes_is_reset() {
+        let limits = Limits { hash_memory: 8, message_burst: 100_000, ..Limits::default() };
+        let chat = Chat::open(&Location::Temporary, limits).unwrap();
+        let (ann, bob) = (join(&chat, "Ann").await, join(&chat, "Bob").await);
+        let start = chat.snapshot(bob.user).await.unwrap().cursor;
+        for number in 0..2 * Limits::BATCH_FRAMES {
+            let cid = Cid::try_from(number.to_string()).unwrap();
+            let text = Text::try_from("hi".to_owned()).unwrap();
+            let command = Command::Send { to: To::User(bob.user), cid, text };
+            chat.execute(ann.user, Request { request_id: None, command }).await.into_result().unwrap();
+        }
+        let mut place = chat.enter(&bob, Some(start), None).await.unwrap();
+        let first = poll_fn(|cx| place.subscription.poll_batch(cx)).await.unwrap();
+        assert_eq!((first.frames.len(), first.more), (Limits::BATCH_FRAMES, true));
+
+        chat.forget_events().await.unwrap();
+        let lost = poll_fn(|cx| place.subscription.poll_batch(cx)).await.unwrap_err();
+        assert_eq!(lost, Lost::Reset(ResetReason::Expired));
+    }
+
+    async fn join(chat: &Chat, name: &str) -> SignIn {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let password = Password::from("correct horse");
+        let (_, token) = chat.register(name.to_owned(), password, here).await.unwrap();
+        chat.authenticate(&token).await.unwrap()
+    }
+}

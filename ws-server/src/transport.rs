@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use chat_core::chat::Chat;
@@ -51,18 +52,27 @@ impl Server for WsServer {
 async fn connect(
     admission: Admission,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => {
+            // The version is what we speak, for a client that speaks another ([RFC 6455 §4.4]).
+            //
+            // [RFC 6455 §4.4]: https://www.rfc-editor.org/rfc/rfc6455#section-4.4
+            let problem = Problem(Refusal::new(Code::BadRequest, rejection.body_text()));
+            return ([(header::SEC_WEBSOCKET_VERSION, "13")], problem).into_response();
+        }
+    };
     let limits = admission.limits().clone();
     let admitted = admission.enter(WsServer::NAME).await;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(Limits::FRAME_BYTES)
         .max_frame_size(Limits::FRAME_BYTES);
-    Ok(upgrade.on_upgrade(async move |socket| {
+    upgrade.on_upgrade(async move |socket| {
         // A client that has gone needs no word about it.
         let _ = admitted.serve(&mut WsTransport::new(socket, limits)).await;
-    }))
+    })
 }
 
 /// One WebSocket connection.

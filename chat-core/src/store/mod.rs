@@ -37,7 +37,7 @@ use writer::{Job, Task, Writer};
 const QUEUE: usize = 1_024;
 
 /// Read-only connections: enough that a long resume does not hold up everybody's history.
-const READERS: usize = 4;
+const READERS: u32 = 4;
 
 /// How long a busy database is waited for; only a backup tool's short locks are expected.
 const BUSY: Duration = Duration::from_secs(2);
@@ -136,12 +136,13 @@ impl Store {
             }
         };
         let ownership = ownership::Ownership::take(&path)?;
-        let mut conn = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        schema::prepare(&mut conn)?;
-        be_durable(&conn)?;
-        let readers = (0..READERS)
-            .map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-            .collect::<Result<Vec<_>, _>>()?;
+        let (conn, readers) = match connect_all(&path) {
+            Ok(connections) => connections,
+            Err(error) => {
+                ownership.give_up();
+                return Err(error);
+            }
+        };
 
         let head = reads::head(&conn)?;
         let epoch = ownership.epoch(&conn, head)?;
@@ -164,7 +165,7 @@ impl Store {
             .map_err(|source| OpenError::Unwritable { path, source })?;
         let store = Self(Arc::new(Inner {
             jobs,
-            turns: Arc::new(Semaphore::new(READERS)),
+            turns: Arc::new(Semaphore::new(READERS as usize)),
             readers: Mutex::new(readers),
             epoch,
             identity,
@@ -217,6 +218,11 @@ impl Store {
 
     /// Writes what is queued, then ends the writer. What is submitted later is refused.
     pub(crate) async fn close(&self) {
+        // The last connection to close tidies the write-ahead log away, so the readers go first.
+        if let Ok(_all) = self.0.turns.acquire_many(READERS).await {
+            self.readers().clear();
+            self.0.turns.close();
+        }
         let _ = self.0.jobs.send(Job::Stop).await;
         let thread = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -273,6 +279,15 @@ impl<T> Future for Written<T> {
 /// The writer has ended.
 pub(crate) fn shutting_down() -> Refusal {
     Refusal::retry_after(Code::ShuttingDown, Duration::from_secs(1), "the server is shutting down")
+}
+
+/// The writer's connection, after the database was found to be ours and brought up to date; and the readers'.
+fn connect_all(path: &Path) -> Result<(Connection, Vec<Connection>), OpenError> {
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    schema::prepare(&mut conn)?;
+    be_durable(&conn)?;
+    let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
+    Ok((conn, readers.collect::<Result<_, _>>()?))
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {

@@ -17,6 +17,8 @@ use crate::ids::{Epoch, Position};
 /// The right to write to a database, until it is dropped or the process ends.
 pub(super) struct Ownership {
     _lock: File,
+    /// The lock file, if it was not there before.
+    fresh: Option<PathBuf>,
     watermark: PathBuf,
     /// The head that the watermark file holds.
     noted: Option<Position>,
@@ -27,14 +29,23 @@ impl Ownership {
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
         let lock_path = beside(database, "lock");
         let unwritable = |source| OpenError::Unwritable { path: lock_path.clone(), source };
+        let fresh = (!lock_path.exists()).then(|| lock_path.clone());
         let lock =
             File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(unwritable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock, watermark: beside(database, "watermark"), noted: None }),
+            Ok(()) => Ok(Self { _lock: lock, fresh, watermark: beside(database, "watermark"), noted: None }),
             Err(TryLockError::WouldBlock) => {
                 Err(OpenError::Owned { database: database.to_owned(), lock: lock_path })
             }
             Err(TryLockError::Error(source)) => Err(unwritable(source)),
+        }
+    }
+
+    /// Leaves no trace beside a file that turned out not to be our database.
+    pub(super) fn give_up(self) {
+        if let Some(lock) = &self.fresh {
+            // A lock file that stays hurts nobody.
+            let _ = std::fs::remove_file(lock);
         }
     }
 

@@ -250,6 +250,11 @@ pub async fn makes_the_later_snapshot_of_snapshot_and_events<S: Server>() {
     at_cid.ask(Command::LeaveGroup { conversation: late }).await.expect("left");
     house.user("Dora").await;
     at_bob.ask(Command::JoinGroup { conversation: early }).await.expect("joined");
+    let gone = at_ann.create_group("gone").await;
+    for line in [&at_cid, &at_bob] {
+        line.ask(Command::JoinGroup { conversation: gone }).await.expect("joined");
+    }
+    at_bob.ask(Command::LeaveGroup { conversation: gone }).await.expect("left for good");
     at_bob.send(To::User(ann.id()), "the end").await;
 
     for event in line.until_text("the end").await {

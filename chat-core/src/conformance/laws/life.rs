@@ -14,6 +14,7 @@ pub async fn survives_silence<S: Server>() {
     let house = House::<S>::open_with(|limits| {
         limits.keep_alive = Duration::from_millis(50);
         limits.ping_after = Duration::from_millis(50);
+        limits.pong_timeout = Duration::from_secs(2);
         limits.poll_wait = Duration::from_millis(50);
         limits.presence_interval = Duration::from_millis(10);
     })

@@ -6,8 +6,13 @@ use crate::conformance::house::{message, texts};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::Code;
 
+/// A house whose inboxes hold one event: who resumes there reads from disk.
+async fn forgetful<S: Server>() -> House<S> {
+    House::open_with(|limits| limits.inbox_events = 1).await
+}
+
 pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
-    let house = House::<S>::open().await;
+    let house = forgetful().await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
@@ -47,7 +52,7 @@ fn id_of(done: &Done) -> crate::ids::Cursor {
 }
 
 pub async fn gives_a_leaver_member_left_last<S: Server>() {
-    let house = House::<S>::open().await;
+    let house = forgetful().await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
@@ -92,7 +97,7 @@ pub async fn refuses_a_leavers_message<S: Server>() {
 }
 
 pub async fn leaves_out_what_lay_between_leaving_and_rejoining<S: Server>() {
-    let house = House::<S>::open().await;
+    let house = forgetful().await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;

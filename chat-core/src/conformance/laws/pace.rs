@@ -12,11 +12,13 @@ use crate::refusal::{Close, Code};
 use crate::text::Text;
 use crate::transport::Session;
 
+/// Messages of the longest text: some megabytes.
+const FILLING: usize = 600;
+
 /// Sends more than all buffers between a server and a client that does not read can hold.
 pub(super) async fn fill<S: Server>(from: &Member<S>, to: UserId) {
-    const MESSAGES: usize = 1_000;
     let text = "x".repeat(Text::MAX_BYTES);
-    let commands: Vec<Command> = (0..MESSAGES).map(|_| message(To::User(to), &text)).collect();
+    let commands: Vec<Command> = (0..FILLING).map(|_| message(To::User(to), &text)).collect();
     // Seven of the longest fit into one body.
     for part in commands.chunks(7) {
         let requests: Vec<Request> =
@@ -60,7 +62,7 @@ pub async fn ends_a_client_that_does_not_read<S: Server>() {
     stuck.ended().await;
     // It lost nothing: the cursor goes on where it was.
     ann.connect().await.send(To::User(bob.id()), "end").await;
-    assert_eq!(texts(&bob.resume(Some(start)).await.until_text("end").await).len(), 1_001);
+    assert_eq!(texts(&bob.resume(Some(start)).await.until_text("end").await).len(), FILLING + 1);
 }
 
 pub async fn refuses_haste_and_says_when_to_come_back<S: Server>() {
@@ -122,6 +124,8 @@ pub async fn catches_up_beyond_what_memory_holds<S: Server>() {
     const MESSAGES: usize = 4 * Limits::BATCH_FRAMES + 7;
     let house = House::<S>::open_with(|limits| limits.inbox_events = 32).await;
     let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    // Bob is here all the time, so his inbox is there from the start and overflows.
+    let _here = bob.connect().await;
     let start = bob.cursor().await;
     // What is for others lies between, so that pages are sparse.
     for part in 0..MESSAGES.div_ceil(50) {
