@@ -15,8 +15,8 @@
 //! 7. `auth`, [`chat`]: who may do what, and doing it
 //! 8. [`transport`]: the seam; [`transport::Session::serve`] is the one loop that drives all wires
 //! 9. [`http`]: what all servers share, reads and requests
-//! 10. [`server`], [`run`]: accepting connections, ending them; a server as a program
-//! 11. [`client`], [`duplex`]: the other end of the wire, for tests, benchmarks and tools
+//! 10. [`client`], [`duplex`]: both ends of a wire as traits; a client's two halves
+//! 11. [`server`], [`run`]: accepting connections, ending them; a server as a program
 //! 12. [`memory`]: the transport without a wire, the floor of every comparison
 //!
 //! Invariants: a transport never calls the chat; the chat never names a transport; no queue without a bound; no

@@ -12,7 +12,7 @@ async fn forgetful<S: Server>() -> House<S> {
 }
 
 pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
-    let house = forgetful().await;
+    let house = forgetful::<S>().await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
@@ -52,7 +52,7 @@ fn id_of(done: &Done) -> crate::ids::Cursor {
 }
 
 pub async fn gives_a_leaver_member_left_last<S: Server>() {
-    let house = forgetful().await;
+    let house = forgetful::<S>().await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
@@ -97,7 +97,7 @@ pub async fn refuses_a_leavers_message<S: Server>() {
 }
 
 pub async fn leaves_out_what_lay_between_leaving_and_rejoining<S: Server>() {
-    let house = forgetful().await;
+    let house = forgetful::<S>().await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
