@@ -22,7 +22,7 @@ pub struct ChatOptions {
     /// The database file, created if need be; `:memory:` for one that is gone at exit
     #[arg(long, env = "CHAT_DATABASE", value_name = "PATH")]
     pub database: Location,
-    /// Another origin whose pages may use the servers, such as https://chat.example.org
+    /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
     /// The limits.
