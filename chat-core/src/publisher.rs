@@ -267,7 +267,15 @@ impl State {
             Event::DirectStarted { conversation, members, .. } => {
                 self.members.insert(*conversation, members.iter().copied().collect());
             }
-            _ => {}
+            Event::Message(_)
+            | Event::GroupJoined { .. }
+            | Event::MemberLeft { .. }
+            | Event::Read { .. }
+            | Event::Presence { .. }
+            | Event::Typing { .. }
+            | Event::Tick { .. }
+            | Event::Reset { .. }
+            | Event::Close { .. } => {}
         }
     }
 

@@ -156,7 +156,11 @@ impl Refusal {
             .copied()
             .find(|code| message.strip_prefix(code.as_str()).is_some_and(|rest| rest.starts_with(": ")));
         match code {
-            Some(code) => Self::new(code, message[code.as_str().len() + 2..].to_owned()),
+            Some(code) => {
+                // The rule alone; where in the JSON it was broken tells nobody anything.
+                let rule = &message[code.as_str().len() + 2..];
+                Self::new(code, rule.split(" at line ").next().unwrap_or(rule).to_owned())
+            }
             None => Self::new(Code::BadRequest, message),
         }
     }
@@ -275,8 +279,26 @@ impl Close {
             Code::TooManyConnections => Self::TooManyConnections,
             Code::RateLimited => Self::RateLimited,
             Code::ShuttingDown => Self::Shutdown,
-            Code::StorageUnavailable | Code::Busy => Self::ServerError,
-            _ => Self::ProtocolError,
+            Code::StorageUnavailable | Code::Busy | Code::Internal => Self::ServerError,
+            Code::BadRequest
+            | Code::WrongCredentials
+            | Code::ForeignOrigin
+            | Code::NotAMember
+            | Code::NotFound
+            | Code::UnknownUser
+            | Code::UnknownConversation
+            | Code::MethodNotAllowed
+            | Code::NameTaken
+            | Code::KeyReuse
+            | Code::TooLarge
+            | Code::UnsupportedMediaType
+            | Code::InvalidName
+            | Code::InvalidPassword
+            | Code::InvalidText
+            | Code::InvalidCid
+            | Code::InvalidRequestId
+            | Code::InvalidRecipient
+            | Code::NotAGroup => Self::ProtocolError,
         }
     }
 }

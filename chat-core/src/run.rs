@@ -1,6 +1,6 @@
 //! A server as a program: flags, one server, Ctrl-C.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -81,7 +81,7 @@ impl Program {
         let site =
             Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
-        println!("{} listens on http://{address}. Ctrl-C stops it.", self.name);
+        say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));
         stopped().await?;
         chat.end_sessions();
         server.stop().await;
@@ -110,6 +110,11 @@ pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
+}
+
+/// Tells whoever started the program. Nobody may be listening any more; the servers go on all the same.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Listens on an address that was given with `flag`.

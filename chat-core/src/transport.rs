@@ -194,7 +194,8 @@ impl Session {
         let answer = self.chat.submit(self.sign_in.user, json).await.map_err(|_| Close::ProtocolError)?;
         match answer.refusal() {
             Some(Code::RateLimited) => self.hasty += 1,
-            _ => self.hasty = 0,
+            Some(_) => {}
+            None => self.hasty = 0,
         }
         if self.hasty > Limits::HASTY_REFUSALS {
             return Err(Close::RateLimited);

@@ -8,7 +8,7 @@ use chat_core::chat::Chat;
 use chat_core::client::Server;
 use chat_core::http::{Listing, Origins, Site};
 use chat_core::memory::MemoryClient;
-use chat_core::run::{ChatOptions, bind, execute, stopped};
+use chat_core::run::{ChatOptions, bind, execute, say, stopped};
 use chat_core::server::{Running, start};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use longpoll_server::{LongPollServer, ShortPollServer};
@@ -90,15 +90,15 @@ async fn launch(options: Options) -> anyhow::Result<()> {
         start::<SseServer>(sse, &chat, site.clone(), pages())?,
         start::<LongPollServer>(longpoll, &chat, site, pages())?,
     ];
-    introduce(&addresses);
+    say(&introduction(&addresses));
     stopped().await?;
-    println!("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
+    say("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
     stop(&chat, servers).await;
     Ok(())
 }
 
-fn introduce([page, websocket, sse, longpoll]: &[SocketAddr; 4]) {
-    println!(
+fn introduction([page, websocket, sse, longpoll]: &[SocketAddr; 4]) -> String {
+    format!(
         "Switchboard: one chat on every wire. Open http://{page} in two browsers.
 
   page                   http://{page}
@@ -108,7 +108,7 @@ fn introduce([page, websocket, sse, longpoll]: &[SocketAddr; 4]) {
   short polling          http://{longpoll}/poll?wait=0
 
 Ctrl-C stops it."
-    );
+    )
 }
 
 /// Sessions first, so that every wire says goodbye in its own way; then connections; the database last.

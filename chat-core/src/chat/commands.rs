@@ -21,7 +21,10 @@ impl Chat {
     pub(crate) async fn submit(&self, user: UserId, json: &[u8]) -> Result<Answer, serde_json::Error> {
         match Request::parse(json)? {
             Ok(request) => Ok(self.submit_request(user, request).await),
-            Err(bad) => Ok(Answer::Ready(bad.reply())),
+            Err(bad) => match self.0.messages.check(&user) {
+                Ok(()) => Ok(Answer::Ready(bad.reply())),
+                Err(refusal) => Ok(Answer::Ready(Reply::new(bad.request_id, Err(refusal)))),
+            },
         }
     }
 

@@ -31,7 +31,7 @@ const DEFAULT_PAGE: usize = 50;
 
 /// A name and a password.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a name and a password")]
 pub(super) struct Credentials {
     name: String,
     password: Password,

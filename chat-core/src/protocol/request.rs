@@ -64,7 +64,7 @@ pub enum To {
 
 /// A command with the id that its reply will carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a command and perhaps a request_id")]
 pub struct Request {
     /// The client's id for this attempt.
     #[serde(default)]

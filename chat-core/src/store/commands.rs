@@ -2,6 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
+use super::reads::{last_visible, read_mark};
 use super::{Append, Audience, WriteError};
 use crate::ids::{ConversationId, Position, UserId};
 use crate::model::{Message, Timestamp};
@@ -149,13 +150,18 @@ impl Append<'_> {
 
     fn mark_read(&mut self, by: UserId, conversation: ConversationId, seq: u64) -> Result<Done, WriteError> {
         let place = self.place(by, conversation)?;
-        if self.last_membership(by, conversation)?.is_none() {
-            return Err(not_a_member());
-        }
-        if seq > place.last_seq {
+        let last = match self.last_membership(by, conversation)? {
+            Some((_, None)) => place.last_seq,
+            // A leaver may not find out how much was written since.
+            Some((_, Some(_))) => {
+                last_visible(self.conn, by, conversation)?.max(read_mark(self.conn, by, conversation)?)
+            }
+            None => return Err(not_a_member()),
+        };
+        if seq > last {
             return Err(refused(
                 Code::BadRequest,
-                "there is no such message yet: seq is beyond the last one",
+                "there is no such message for you: seq is beyond the last one you may see",
             ));
         }
         self.move_read_mark(by, conversation, seq)?;

@@ -262,11 +262,7 @@ fn groups(conn: &Connection, user: UserId) -> Read<Vec<Group>> {
 /// All conversations that `user` is or was in, as their newest membership shows them.
 fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
     let mut statement = conn.prepare_cached(
-        "SELECT c.id, c.name, c.low, c.high, s.ended,
-                -- The newest message they may see: in this membership, or else in an earlier one.
-                (SELECT ifnull(max(ifnull(v.ended_seq, c.last_seq)), 0) FROM memberships AS v
-                 WHERE v.user = ?1 AND v.conversation = c.id AND ifnull(v.ended_seq, c.last_seq) > v.joined_seq),
-                ifnull((SELECT seq FROM read_marks AS r WHERE r.user = ?1 AND r.conversation = c.id), 0)
+        "SELECT c.id, c.name, c.low, c.high, s.ended
          FROM memberships AS s JOIN conversations AS c ON c.id = s.conversation
          WHERE s.user = ?1 AND s.joined = (
              SELECT max(joined) FROM memberships WHERE user = ?1 AND conversation = c.id)
@@ -288,12 +284,31 @@ fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
             id,
             kind,
             members: members_at(conn, id, ended)?,
-            last_seq: row.get(5)?,
-            read_seq: row.get(6)?,
+            last_seq: last_visible(conn, user, id)?,
+            read_seq: read_mark(conn, user, id)?,
             joined: ended.is_none(),
         });
     }
     Ok(conversations)
+}
+
+/// The number of the newest message that `user` may see: in their last membership, or else in an earlier one.
+pub(super) fn last_visible(conn: &Connection, user: UserId, conversation: ConversationId) -> Read<u64> {
+    conn.prepare_cached(
+        "SELECT ifnull(max(ifnull(s.ended_seq, c.last_seq)), 0)
+         FROM memberships AS s JOIN conversations AS c ON c.id = s.conversation
+         WHERE s.user = ?1 AND c.id = ?2 AND ifnull(s.ended_seq, c.last_seq) > s.joined_seq",
+    )?
+    .query_row((user.0, conversation.0), |row| row.get(0))
+}
+
+/// How far `user` has read.
+pub(super) fn read_mark(conn: &Connection, user: UserId, conversation: ConversationId) -> Read<u64> {
+    let mark = conn
+        .prepare_cached("SELECT seq FROM read_marks WHERE user = ?1 AND conversation = ?2")?
+        .query_row((user.0, conversation.0), |row| row.get(0))
+        .optional()?;
+    Ok(mark.unwrap_or(0))
 }
 
 /// Who is in a conversation, or was right after position `moment`.

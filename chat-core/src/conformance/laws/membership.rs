@@ -136,6 +136,9 @@ pub async fn joins_leaves_and_reads_once<S: Server>() {
         assert_eq!(at_bob.ask(command).await.expect("done again"), first);
     }
     at_ann.send(To::Conversation(group), "end").await;
+    // What a leaver cannot see, they cannot mark; the mark would tell them how much was written.
+    let unseen = at_bob.ask(Command::MarkRead { conversation: group, seq: 2 }).await.expect_err("a refusal");
+    assert_eq!(unseen.code, Code::BadRequest);
     let moves = at_ann.until_text("end").await;
     let moves = moves.iter().filter(|e| matches!(e, Event::MemberJoined { .. } | Event::MemberLeft { .. }));
     assert_eq!(moves.count(), 2, "each of them happened once");
