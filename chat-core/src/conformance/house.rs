@@ -24,7 +24,7 @@ use crate::store::Location;
 use crate::text::{Cid, Name, Text};
 
 /// How long a law waits for what must come. Generous: only a broken law ever waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What everybody's password is.
 const PASSWORD: &str = "correct horse battery";

@@ -1,0 +1,157 @@
+//! Everybody's clients: writers that try until they know, readers that read on wherever they were cut.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_core::protocol::{Command, Done, Event, Request, To};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::wires::{Asker, Wire};
+use crate::world::{Submission, World, ask_by_post, cid, text};
+
+/// Who writes at the same time, for each user.
+const WRITERS: usize = 4;
+
+/// How long one attempt may take: it ends with its connection.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// What a client waits before it tries again, unless something happens.
+const BACKOFF: Duration = Duration::from_millis(50);
+
+/// The last message of all.
+const THE_END: &str = "the end";
+
+/// Everybody's clients.
+pub(crate) struct Clients {
+    writers: JoinSet<()>,
+    /// Streams; each ends with the last message, and gives whose it was, its first wire, and all it was told.
+    readers: JoinSet<(usize, Wire, Vec<Event>)>,
+}
+
+impl Clients {
+    /// Each user has one client that stays on its wire and one that takes the next wire at each connection; their
+    /// writers try one after the other.
+    pub(crate) fn start(world: &Arc<World>) -> Self {
+        let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
+        for (user, wire) in Wire::ALL.into_iter().enumerate() {
+            let [fixed, roving] = [(); 2].map(|()| watch::Sender::new(None));
+            for writer in 0..WRITERS {
+                let askers = [fixed.subscribe(), roving.subscribe()];
+                writers.spawn(write(Arc::clone(world), user, writer, askers));
+            }
+            readers.spawn(read(Arc::clone(world), user, wire, |wire| wire, fixed));
+            readers.spawn(read(Arc::clone(world), user, wire.next(), Wire::next, roving));
+        }
+        Self { writers, readers }
+    }
+
+    /// Ends when a client fails.
+    pub(crate) async fn fail(&mut self) {
+        tokio::select! {
+            Some(ended) = self.writers.join_next() => ended.unwrap(),
+            Some(ended) = self.readers.join_next() => drop(ended.unwrap()),
+        }
+    }
+
+    /// Lets the writers finish and the readers read to the end.
+    pub(crate) async fn finish(mut self, world: &World) -> Vec<(usize, Wire, Vec<Event>)> {
+        world.finishing.send_replace(true);
+        while let Some(ended) = self.writers.join_next().await {
+            ended.unwrap();
+        }
+        let target = world.server(Wire::Sse).await;
+        let (cid, to, text) = (cid(THE_END), To::Conversation(world.group), text(THE_END));
+        let submission = Submission { from: world.users[0].id, to, text: text.clone() };
+        world.book.lock().unwrap().submitted.insert(cid.clone(), submission);
+        let command = Command::Send { to, cid: cid.clone(), text };
+        let done = ask_by_post(&target, &world.users[0].token, command).await;
+        world.book.lock().unwrap().acknowledged.insert(cid, done);
+        let mut streams = Vec::new();
+        while let Some(stream) = self.readers.join_next().await {
+            streams.push(stream.unwrap());
+        }
+        streams
+    }
+}
+
+/// Writes one message after the other, each until its outcome is known.
+async fn write(
+    world: Arc<World>,
+    user: usize,
+    writer: usize,
+    mut askers: [watch::Receiver<Option<Asker>>; 2],
+) {
+    let me = &world.users[user];
+    for number in 0_u64.. {
+        if *world.finishing.borrow() {
+            return;
+        }
+        let to = match number % 2 {
+            0 => To::Conversation(world.group),
+            _ => To::User(world.users[(user + 1) % world.users.len()].id),
+        };
+        let (cid, text) = (cid(&format!("{}-{writer}-{number}", me.id)), text(&format!("{writer} {number}")));
+        let submission = Submission { from: me.id, to, text: text.clone() };
+        world.book.lock().unwrap().submitted.insert(cid.clone(), submission);
+        let command = Command::Send { to, cid: cid.clone(), text };
+        for attempt in number.. {
+            let asker = &mut askers[usize::try_from(attempt % 2).unwrap()];
+            let there =
+                timeout(ATTEMPT, asker.wait_for(Option::is_some)).await.expect("the client comes back");
+            let connection = there.unwrap().clone().expect("waited for");
+            let request = Request { request_id: None, command: command.clone() };
+            let answer = timeout(ATTEMPT, connection.ask(request)).await;
+            let answer = answer.unwrap_or_else(|_| panic!("attempt {attempt} of {cid:?} has no end"));
+            match answer {
+                Ok(reply) => {
+                    let done = reply.into_result().unwrap();
+                    let mut book = world.book.lock().unwrap();
+                    book.duplicates += u64::from(matches!(done, Done::Sent { duplicate: true, .. }));
+                    book.acknowledged.insert(cid, done);
+                    break;
+                }
+                Err(_) => {
+                    world.book.lock().unwrap().unknown += 1;
+                    let _ = timeout(BACKOFF, asker.changed()).await;
+                }
+            }
+        }
+        world.acknowledged.send_modify(|acknowledged| *acknowledged += 1);
+    }
+}
+
+/// Reads to the last message, over as many connections as it takes, each from where the one before ended.
+async fn read(
+    world: Arc<World>,
+    user: usize,
+    first: Wire,
+    next: fn(Wire) -> Wire,
+    asker: watch::Sender<Option<Asker>>,
+) -> (usize, Wire, Vec<Event>) {
+    let (mut wire, mut cursor, mut told) = (first, world.start, Vec::new());
+    loop {
+        let target = world.server(wire).await;
+        let Ok((sender, mut listener)) = wire.connect(&target, &world.users[user].token, Some(cursor)).await
+        else {
+            let _ = timeout(BACKOFF, world.addresses.subscribe().changed()).await;
+            continue;
+        };
+        asker.send_replace(Some(sender));
+        while let Ok(event) = listener.hear().await {
+            cursor = listener.reached().unwrap_or(cursor);
+            match event {
+                Event::Reset { reason } => panic!("{wire:?} gave up cursor {cursor}: {reason:?}"),
+                Event::Close { name, .. } => panic!("{wire:?} closed in good health: {name}"),
+                Event::Message(message) if message.text.as_str() == THE_END => {
+                    told.push(Event::Message(message));
+                    return (user, first, told);
+                }
+                event => told.push(event),
+            }
+        }
+        asker.send_replace(None);
+        wire = next(wire);
+    }
+}

@@ -1,0 +1,105 @@
+//! A client's state: a snapshot, carried on by events, as any client would do it (invariant I6).
+
+use std::collections::BTreeMap;
+
+use chat_core::ids::{ConversationId, UserId};
+use chat_core::model::{Conversation, Group, Kind, Message, Snapshot, User};
+use chat_core::protocol::Event;
+use chat_core::text::Name;
+
+/// What a client shows, without who is online, which is not logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    me: UserId,
+    users: Vec<User>,
+    groups: BTreeMap<ConversationId, (Name, Members)>,
+    conversations: BTreeMap<ConversationId, Conversation>,
+}
+
+/// How many are in a group, as far as events tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Members {
+    /// One is among them.
+    Joined(usize),
+    /// Events do not tell.
+    NotJoined,
+}
+
+impl State {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        let people = snapshot.users.iter();
+        Self {
+            me: snapshot.me.id,
+            users: people.map(|person| User { id: person.id, name: person.name.clone() }).collect(),
+            groups: snapshot.groups.iter().map(|group| (group.conversation, group_entry(group))).collect(),
+            conversations: snapshot.conversations.iter().map(|known| (known.id, known.clone())).collect(),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::UserRegistered { user, .. } => self.users.push(user.clone()),
+            Event::GroupCreated { conversation, name, by, .. } => {
+                self.groups.insert(*conversation, (name.clone(), Members::NotJoined));
+                if *by == self.me {
+                    self.enter(*conversation, Kind::Group { name: name.clone() }, vec![*by]);
+                }
+            }
+            Event::GroupJoined { conversation, name, members, .. } => {
+                self.enter(*conversation, Kind::Group { name: name.clone() }, members.clone());
+            }
+            Event::DirectStarted { conversation, members, .. } => {
+                let with = *members.iter().find(|&&member| member != self.me).expect("two people");
+                let mut members = members.clone();
+                members.sort_unstable();
+                self.enter(*conversation, Kind::Direct { with }, members);
+            }
+            Event::MemberJoined { conversation, user, .. } => self.change_members(*conversation, |members| {
+                if !members.contains(user) {
+                    members.push(*user);
+                    members.sort_unstable();
+                }
+            }),
+            Event::MemberLeft { conversation, user, .. } => {
+                self.change_members(*conversation, |members| members.retain(|member| member != user));
+                if *user == self.me {
+                    self.conversation(*conversation).joined = false;
+                    self.groups.get_mut(conversation).expect("a group").1 = Members::NotJoined;
+                }
+            }
+            Event::Message(Message { conversation, seq, .. }) => {
+                self.conversation(*conversation).last_seq = *seq;
+            }
+            Event::Read { conversation, seq, .. } => self.conversation(*conversation).read_seq = *seq,
+            Event::Presence { .. } | Event::Typing { .. } | Event::Tick { .. } => {}
+            Event::Reset { .. } | Event::Close { .. } => panic!("{event:?} is not for the state"),
+        }
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> &mut Conversation {
+        self.conversations.get_mut(&id).unwrap_or_else(|| panic!("an event of {id}, which nobody told of"))
+    }
+
+    /// Into a new conversation, or back into one that was left.
+    fn enter(&mut self, id: ConversationId, kind: Kind, members: Vec<UserId>) {
+        let (last_seq, read_seq) =
+            self.conversations.get(&id).map_or((0, 0), |left| (left.last_seq, left.read_seq));
+        let entered = Conversation { id, kind, members, last_seq, read_seq, joined: true };
+        self.conversations.insert(id, entered);
+        self.change_members(id, |_| {});
+    }
+
+    fn change_members(&mut self, id: ConversationId, change: impl FnOnce(&mut Vec<UserId>)) {
+        let members = &mut self.conversation(id).members;
+        change(members);
+        let count = members.len();
+        if let Some((_, members)) = self.groups.get_mut(&id) {
+            *members = Members::Joined(count);
+        }
+    }
+}
+
+fn group_entry(group: &Group) -> (Name, Members) {
+    let members = if group.joined { Members::Joined(group.members) } else { Members::NotJoined };
+    (group.name.clone(), members)
+}

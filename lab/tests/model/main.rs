@@ -1,0 +1,50 @@
+//! Random histories of several users over all wires at once, against a model that does one thing after the other.
+//!
+//! What runs at the same time has to look as if it had run in some order: the model finds one that explains all
+//! replies. In the end every client must have been told exactly what the model says, and from there it is known
+//! what every snapshot and every resume must say.
+//!
+//! `PROPTEST_CASES=1000` tries more histories; a failure prints the shortest one that still fails.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+mod client;
+mod sequential;
+mod steps;
+#[path = "../wires/mod.rs"]
+mod wires;
+mod world;
+
+use proptest::prelude::*;
+use steps::{Step, step};
+use world::World;
+
+/// Histories in one run, unless `PROPTEST_CASES` says otherwise.
+const CASES: u32 = 32;
+
+fn cases() -> ProptestConfig {
+    let cases =
+        if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { CASES };
+    // What goes wrong depends on time too, so a seed would not bring it back.
+    ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn every_history_has_a_simple_explanation(steps in prop::collection::vec(step(), 10..60)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(live(steps));
+        runtime.shutdown_background();
+    }
+}
+
+/// Lets a history happen and looks at what everybody was told.
+async fn live(steps: Vec<Step>) {
+    let mut world = World::new().await;
+    for step in steps {
+        world.run(step).await;
+    }
+    world.check().await;
+}

@@ -1,0 +1,381 @@
+//! The chat with everybody in it, and the model beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use chat_core::Location;
+use chat_core::auth::Token;
+use chat_core::chat::Chat;
+use chat_core::client::{ClientError, PostSender, Server, Target};
+use chat_core::http::Site;
+use chat_core::ids::{Cursor, UserId};
+use chat_core::limits::Limits;
+use chat_core::protocol::{Command, Done, Event, Request};
+use chat_core::refusal::Code;
+use chat_core::server::{Running, start};
+use chat_core::text::RequestId;
+use futures_util::future::join_all;
+use longpoll_server::{LongPollServer, ShortPollServer};
+use sse_server::SseServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use ws_server::WsServer;
+
+use crate::client::State;
+use crate::sequential::Model;
+use crate::steps::{Act, FIRST, NAMES, Step, TABS, name_of, text_of};
+use crate::wires::{Asker, Listener, Wire, position};
+
+/// Longer than anything takes that works, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The chat with everybody in it, and the model beside it.
+pub(crate) struct World {
+    chat: Chat,
+    /// The servers, in the order of [`Wire::ALL`], and how to reach them.
+    servers: [Running; 4],
+    targets: [Target; 4],
+    model: Model,
+    people: Vec<Person>,
+    asked: Vec<Act>,
+}
+
+struct Person {
+    id: UserId,
+    token: Token,
+    tabs: [Tab; TABS],
+    /// States that a client started from: where, and what it was.
+    states: Vec<(u64, State)>,
+}
+
+/// One session, over all its connections.
+struct Tab {
+    start: u64,
+    told: watch::Sender<Told>,
+    connection: Option<(Asker, JoinHandle<()>)>,
+}
+
+/// What a session was told.
+struct Told {
+    logged: Vec<Event>,
+    typing: Vec<Event>,
+    cursor: Cursor,
+    /// Why it ended, which it should not.
+    failure: Option<String>,
+}
+
+async fn serve<S: Server>(chat: &Chat) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    start::<S>(listener, chat, Site::default(), Router::new()).unwrap()
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let limits = Limits {
+            messages_per_second: 1_000_000,
+            message_burst: 1_000_000,
+            connections_per_user: 1_000,
+            registrations_per_minute: 1_000_000,
+            hash_memory: 8,
+            // So small and short that every way of reading is taken: the ring, the disk, and a new inbox.
+            inbox_events: 6,
+            grace: Duration::from_millis(20),
+            presence_interval: Duration::from_millis(5),
+            keep_alive: Duration::from_millis(10),
+            ping_after: Duration::from_millis(10),
+            ..Limits::default()
+        };
+        let chat = Chat::open(&Location::Temporary, limits).unwrap();
+        let servers = [
+            serve::<WsServer>(&chat).await,
+            serve::<SseServer>(&chat).await,
+            serve::<LongPollServer>(&chat).await,
+            serve::<ShortPollServer>(&chat).await,
+        ];
+        let targets = servers.each_ref().map(|server| Target::new(&format!("http://{}", server.address())));
+        let mut world = Self {
+            chat,
+            servers,
+            targets,
+            model: Model::new("00000000"),
+            people: Vec::new(),
+            asked: Vec::new(),
+        };
+        for user in 0..FIRST {
+            world.register(user).await;
+            for (tab, wire) in [(0, Wire::ALL[user]), (1, Wire::ALL[user].next())] {
+                world.connect(user, tab, wire).await;
+            }
+        }
+        world
+    }
+
+    pub(crate) async fn run(&mut self, step: Step) {
+        let present = self.people.len();
+        match step {
+            Step::Register(name) => self.register(name).await,
+            Step::Ask(acts, switch) => {
+                let acts = acts.into_iter().map(|act| Act { user: act.user % present, ..act });
+                self.ask(acts.collect(), switch.map(|(user, tab, wire)| (user % present, tab, wire))).await;
+            }
+            Step::Again { which, reworded } => {
+                let Some(mut act) = self.asked.get(which % self.asked.len().max(1)).cloned() else { return };
+                if let (Command::Send { text, .. }, true) = (&mut act.command, reworded) {
+                    *text = text_of("something else");
+                }
+                self.ask((0..TABS).map(|tab| Act { tab, ..act.clone() }).collect(), None).await;
+            }
+            Step::Disconnect(user, tab) => self.disconnect(user % present, tab).await,
+            Step::Connect(user, tab, wire) => self.connect(user % present, tab, wire).await,
+            Step::Snapshot(user) => self.take_snapshot(user % present).await,
+        }
+    }
+
+    async fn register(&mut self, name: usize) {
+        let result = self.targets[name % 4].register(NAMES[name], "correct horse").await;
+        if self.people.is_empty() {
+            let (_, token) = result.as_ref().expect("the first one registers");
+            let cursor = self.targets[0].snapshot(token).await.unwrap().cursor.to_string();
+            self.model = Model::new(cursor.split('.').next().unwrap());
+        }
+        match (self.model.register(&name_of(NAMES[name])), result) {
+            (Ok(expected), Ok((user, token))) => {
+                assert_eq!(user, expected);
+                let start = self.model.head();
+                let told = || Told {
+                    logged: Vec::new(),
+                    typing: Vec::new(),
+                    cursor: self.model.cursor(start),
+                    failure: None,
+                };
+                let tabs =
+                    [(); TABS].map(|()| Tab { start, told: watch::Sender::new(told()), connection: None });
+                self.people.push(Person { id: user.id, token, tabs, states: Vec::new() });
+                self.take_snapshot(self.people.len() - 1).await;
+            }
+            (Err(expected), Err(ClientError::Refused(refusal))) => assert_eq!(refusal.code, expected),
+            (expected, result) => panic!("{expected:?} was expected, not {result:?}"),
+        }
+    }
+
+    /// Lets all ask at once and finds the order that explains the replies.
+    async fn ask(&mut self, acts: Vec<Act>, switch: Option<(usize, usize, Wire)>) {
+        if let Some((user, tab, _)) = switch {
+            self.disconnect(user, tab).await;
+        }
+        let asking = join_all(acts.iter().map(|act| {
+            let person = &self.people[act.user];
+            let asker = match &person.tabs[act.tab].connection {
+                Some((asker, _)) => Arc::clone(asker),
+                // A tab without a stream can still post.
+                None => Arc::new(PostSender::new(&self.targets[act.tab], &person.token)),
+            };
+            let request_id = Some(RequestId::try_from(format!("r{}", act.user)).unwrap());
+            let request = Request { request_id: request_id.clone(), command: act.command.clone() };
+            async move {
+                let reply = timeout(PATIENCE, asker.ask(request)).await.expect("a reply in time").unwrap();
+                assert_eq!(reply.request_id, request_id);
+                reply.into_result().map_err(|refusal| refusal.code)
+            }
+        }));
+        let switching = async {
+            let (user, tab, wire) = switch?;
+            Some((user, tab, self.open(user, tab, wire).await))
+        };
+        let (replies, switched) = tokio::join!(asking, switching);
+        if let Some((user, tab, connection)) = switched {
+            self.people[user].tabs[tab].connection = Some(connection);
+        }
+        let observed: Vec<_> = acts.iter().zip(replies).collect();
+        let model = explain(&self.model, &self.people, &observed);
+        self.model = model.unwrap_or_else(|| {
+            let mut model = self.model.clone();
+            for (act, reply) in &observed {
+                let expected = model.run(self.people[act.user].id, &act.command, None);
+                eprintln!("{} on tab {}: {:?}", self.people[act.user].id, act.tab, act.command);
+                eprintln!("    the reply was {reply:?}\n    in this order: {expected:?}");
+            }
+            panic!("no order of these commands explains their replies");
+        });
+        self.asked.extend(acts);
+    }
+
+    async fn disconnect(&mut self, user: usize, tab: usize) {
+        if let Some((_, task)) = self.people[user].tabs[tab].connection.take() {
+            task.abort();
+            // It ends at its next wait, or has ended.
+            let _ = task.await;
+        }
+    }
+
+    async fn connect(&mut self, user: usize, tab: usize, wire: Wire) {
+        self.disconnect(user, tab).await;
+        self.people[user].tabs[tab].connection = Some(self.open(user, tab, wire).await);
+    }
+
+    /// Connects a tab from its cursor, and listens until the task is aborted.
+    async fn open(&self, user: usize, tab: usize, wire: Wire) -> (Asker, JoinHandle<()>) {
+        let (target, person) = (&self.targets[wire as usize], &self.people[user]);
+        let told = &person.tabs[tab].told;
+        let cursor = told.borrow().cursor;
+        let (asker, listener) = wire.connect(target, &person.token, Some(cursor)).await.unwrap();
+        (asker, tokio::spawn(listen(listener, told.clone(), wire)))
+    }
+
+    /// A snapshot is what the model says, and a place from which events carry on.
+    async fn take_snapshot(&mut self, user: usize) {
+        let person = &mut self.people[user];
+        let snapshot = self.targets[user % 4].snapshot(&person.token).await.unwrap();
+        assert_eq!(position(snapshot.cursor), self.model.head());
+        assert_eq!(snapshot.me.id, person.id);
+        assert!(
+            snapshot.users.iter().map(|p| (p.id, &p.name)).eq(self
+                .model
+                .users
+                .iter()
+                .map(|u| (u.id, &u.name)))
+        );
+        assert_eq!(snapshot.groups, self.model.groups(person.id));
+        assert_eq!(snapshot.conversations, self.model.conversations(person.id));
+        person.states.push((self.model.head(), State::new(&snapshot)));
+    }
+
+    /// What everybody was told, in every way of being told.
+    pub(crate) async fn check(mut self) {
+        for user in 0..self.people.len() {
+            for tab in 0..TABS {
+                if self.people[user].tabs[tab].connection.is_none() {
+                    self.connect(user, tab, Wire::ALL[(user + tab) % 4]).await;
+                }
+            }
+        }
+        // Everybody gets this one last.
+        self.targets[0].register("Zoe", "correct horse").await.unwrap();
+        self.model.register(&name_of("Zoe")).unwrap();
+        for user in 0..self.people.len() {
+            self.take_snapshot(user).await;
+        }
+        for person in &self.people {
+            for tab in &person.tabs {
+                self.check_tab(person, tab).await;
+            }
+            self.check_states(person);
+        }
+        join_all(self.people.iter().map(|person| self.check_resumes(person))).await;
+        self.chat.end_sessions();
+        join_all(self.servers.map(Running::stop)).await;
+        self.chat.close().await;
+    }
+
+    /// I4, I5, I7, I8, I11: a session was told all that its user may see, each once, in order, and nothing else.
+    async fn check_tab(&self, person: &Person, tab: &Tab) {
+        let head = self.model.head();
+        let mut told = tab.told.subscribe();
+        let at_end = |told: &Told| {
+            told.failure.is_some()
+                || told.logged.last().and_then(Event::id).is_some_and(|id| position(id) >= head)
+        };
+        let waited = timeout(PATIENCE, told.wait_for(at_end)).await.map(drop);
+        let told = tab.told.borrow();
+        assert_eq!(told.failure, None, "a session of {}", person.id);
+        assert_same(&told.logged, &self.model.visible(person.id, tab.start), person.id, tab.start);
+        waited.expect("all events arrive in time");
+        for event in &told.typing {
+            let Event::Typing { conversation, user } = *event else { unreachable!("kept as typing") };
+            let allowed = self.model.may_see_typing.contains(&(person.id, conversation, user));
+            assert!(allowed, "{} was told of {event:?}", person.id);
+        }
+    }
+
+    /// I6: every snapshot with the events after it is the last snapshot.
+    fn check_states(&self, person: &Person) {
+        let (_, last) = person.states.last().expect("one was just taken");
+        for (taken, state) in &person.states {
+            let mut state = state.clone();
+            self.model.visible(person.id, *taken).iter().for_each(|event| state.apply(event));
+            assert_eq!(state, *last, "the snapshot of {} at {taken}, carried on", person.id);
+        }
+    }
+
+    /// I7: a resume gives exactly what is visible after the cursor, on every wire.
+    async fn check_resumes(&self, person: &Person) {
+        let head = self.model.head();
+        let resumes = Wire::ALL.into_iter().zip([0, head / 3, head * 2 / 3, head - 1]).map(
+            |(wire, after)| async move {
+                let (target, cursor) = (&self.targets[wire as usize], self.model.cursor(after));
+                let (_asker, mut listener) = wire.connect(target, &person.token, Some(cursor)).await.unwrap();
+                let mut told = Vec::new();
+                let reading = async {
+                    while told.last().and_then(Event::id).map(position) != Some(head) {
+                        let event = listener.hear().await.unwrap();
+                        assert!(
+                            !matches!(event, Event::Reset { .. } | Event::Close { .. }),
+                            "{wire:?}: {event:?}"
+                        );
+                        told.extend(event.id().is_some().then_some(event));
+                    }
+                };
+                let in_time = timeout(PATIENCE, reading).await;
+                assert_same(&told, &self.model.visible(person.id, after), person.id, after);
+                in_time.expect("a resume arrives in time");
+            },
+        );
+        join_all(resumes).await;
+    }
+}
+
+fn assert_same(told: &[Event], visible: &[Event], user: UserId, after: u64) {
+    for (told, visible) in told.iter().zip(visible) {
+        assert_eq!(told, visible, "told {user} after {after}, and visible");
+    }
+    let (told_count, count) = (told.len(), visible.len());
+    assert_eq!(told_count, count, "events told {user} after {after}, the last one {:?}", told.last());
+}
+
+/// The model after these acts, in an order in which it gives the same replies.
+fn explain(model: &Model, people: &[Person], observed: &[(&Act, Result<Done, Code>)]) -> Option<Model> {
+    if observed.is_empty() {
+        return Some(model.clone());
+    }
+    (0..observed.len()).find_map(|first| {
+        let (act, reply) = &observed[first];
+        let at = if let Ok(Done::Sent { at, .. }) = reply { Some(*at) } else { None };
+        let mut next = model.clone();
+        if next.run(people[act.user].id, &act.command, at) != *reply {
+            return None;
+        }
+        let mut rest = observed.to_vec();
+        drop(rest.remove(first));
+        explain(&next, people, &rest)
+    })
+}
+
+/// Writes down what a listener hears.
+async fn listen(mut listener: Listener, told: watch::Sender<Told>, wire: Wire) {
+    loop {
+        let event = listener.hear().await;
+        let cursor = listener.reached();
+        let failure = match &event {
+            Ok(Event::Reset { .. } | Event::Close { .. }) | Err(_) => Some(format!("{wire:?}: {event:?}")),
+            Ok(_) => None,
+        };
+        let ended = failure.is_some();
+        told.send_modify(|told| {
+            told.failure = failure;
+            told.cursor = cursor.unwrap_or(told.cursor);
+            match event {
+                Ok(event @ Event::Typing { .. }) => told.typing.push(event),
+                Ok(event) if event.id().is_some() => told.logged.push(event),
+                Ok(_) | Err(_) => {}
+            }
+        });
+        if ended {
+            return;
+        }
+        // Events come in batches; a client may go away between any two of them.
+        tokio::task::yield_now().await;
+    }
+}
