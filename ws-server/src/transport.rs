@@ -124,7 +124,11 @@ impl Transport for WsTransport {
     fn patience(&self) -> Duration {
         match self.pinged {
             true => self.limits.pong_timeout,
-            false => self.limits.ping_after.saturating_sub(self.heard.min(self.ticked).elapsed()),
+            // Never zero: that would be a client that asks once.
+            false => {
+                let quiet = self.heard.min(self.ticked).elapsed();
+                self.limits.ping_after.saturating_sub(quiet).max(Duration::from_millis(1))
+            }
         }
     }
 
