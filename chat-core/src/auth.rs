@@ -118,7 +118,14 @@ pub(crate) struct Auth {
     pub(crate) sign_ins: Rate<(String, IpAddr)>,
     pub(crate) registrations: Rate<IpAddr>,
     /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay true.
-    cache: Mutex<HashMap<TokenHash, SignIn>>,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    known: HashMap<TokenHash, SignIn>,
+    /// How often something was forgotten.
+    forgotten: u64,
 }
 
 impl Auth {
@@ -194,28 +201,40 @@ impl Auth {
         working.await.map_err(|_| busy())
     }
 
-    fn cache(&self) -> MutexGuard<'_, HashMap<TokenHash, SignIn>> {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A sign-in seen lately.
-    pub(crate) fn known(&self, token: &TokenHash) -> Option<SignIn> {
-        self.cache().get(token).copied()
+    /// A sign-in seen lately, or the moment from which it is looked up in the store.
+    pub(crate) fn known(&self, token: &TokenHash) -> Result<SignIn, Moment> {
+        let cache = self.cache();
+        cache.known.get(token).copied().ok_or(Moment(cache.forgotten))
     }
 
-    /// Remembers a sign-in; when there are too many, all are looked up anew.
-    pub(crate) fn remember(&self, sign_in: SignIn) {
+    /// Remembers a sign-in that was looked up since `moment`; when there are too many, all are looked up anew.
+    ///
+    /// Whatever was forgotten meanwhile may be this very one, so then nothing is remembered.
+    pub(crate) fn remember(&self, sign_in: SignIn, moment: Moment) {
         let mut cache = self.cache();
-        if cache.len() >= CACHED {
-            cache.clear();
+        if cache.forgotten != moment.0 {
+            return;
         }
-        cache.insert(sign_in.token, sign_in);
+        if cache.known.len() >= CACHED {
+            cache.known.clear();
+        }
+        cache.known.insert(sign_in.token, sign_in);
     }
 
     pub(crate) fn forget(&self, token: &TokenHash) {
-        self.cache().remove(token);
+        let mut cache = self.cache();
+        cache.known.remove(token);
+        cache.forgotten += 1;
     }
 }
+
+/// A moment in the life of the cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment(u64);
 
 #[cfg(test)]
 mod tests {
@@ -239,6 +258,18 @@ mod tests {
         let account = Account { user: crate::model::User { id: UserId(1), name }, password };
         assert!(auth.verify(Some(&account), Password::from("correct horse")).await.unwrap());
         assert!(!auth.verify(Some(&account), Password::from("correct house")).await.unwrap());
+    }
+
+    #[test]
+    fn a_sign_in_that_ends_while_it_is_looked_up_is_not_remembered() {
+        let auth = Auth::new(&Limits { hash_memory: 64, ..Limits::default() });
+        let sign_in = SignIn { user: UserId(1), token: [7; 32], expires: 9 };
+        let moment = auth.known(&sign_in.token).unwrap_err();
+        auth.forget(&sign_in.token);
+        auth.remember(sign_in, moment);
+        let moment = auth.known(&sign_in.token).unwrap_err();
+        auth.remember(sign_in, moment);
+        assert_eq!(auth.known(&sign_in.token).unwrap(), sign_in);
     }
 
     #[tokio::test]

@@ -112,8 +112,10 @@ impl Inbox {
             let frame = Frame::of_event(&Event::Presence { online: None, offline: None, refetch: true });
             unlogged.push_back(Unlogged { number, subject: Subject::Presence, told: now, frame });
         }
+        // Who types is worth less than who is here.
         while unlogged.len() > UNLOGGED {
-            unlogged.pop_front();
+            let typing = unlogged.iter().position(|known| known.subject != Subject::Presence);
+            typing.map(|oldest| unlogged.remove(oldest));
         }
         waiting.append(&mut state.waiting);
     }
@@ -335,6 +337,23 @@ mod tests {
         chat.forget_events().await.unwrap();
         let lost = poll_fn(|cx| place.subscription.poll_batch(cx)).await.unwrap_err();
         assert_eq!(lost, Lost::Reset(ResetReason::Expired));
+    }
+
+    /// However many type, a client that polls hears who came and went.
+    #[test]
+    fn presence_is_kept_though_many_are_typing() {
+        let inbox = Inbox::new(UserId(1), Position(0), 0, &Limits::default());
+        let mut waiting = Waiting::new();
+        let presence = Event::Presence { online: Some(vec![UserId(2)]), offline: None, refetch: false };
+        inbox.tell(1, Subject::Presence, &Frame::of_event(&presence), &mut waiting);
+        for number in 2..200 {
+            let (conversation, user) = (ConversationId(number), UserId(2));
+            let frame = Frame::of_event(&Event::Typing { conversation, user });
+            inbox.tell(number.unsigned_abs(), Subject::Typing(conversation, user), &frame, &mut waiting);
+        }
+        let state = inbox.state();
+        assert_eq!(state.unlogged.len(), UNLOGGED);
+        assert_eq!(state.unlogged[0].subject, Subject::Presence);
     }
 
     async fn join(chat: &Chat, name: &str) -> SignIn {

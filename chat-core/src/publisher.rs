@@ -38,9 +38,13 @@ impl Handle {
     pub(crate) fn end(self, why: Close) {
         self.ending.give(why);
         if let Some(cut) = self.cut {
+            let session = self.ending;
             tokio::spawn(async move {
                 tokio::time::sleep(Limits::ENDING).await;
-                cut.give(why);
+                // A session that has ended no longer holds the signal, and its connection may serve others now.
+                if Arc::strong_count(&session) > 1 {
+                    cut.give(why);
+                }
             });
         }
     }

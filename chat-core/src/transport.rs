@@ -179,8 +179,11 @@ impl Session {
             if !batch.frames.is_empty() {
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
-            // Silence counts only once it is known that there is nothing to say.
-            if !self.place.subscription.is_reading() && (asks_once || silence.as_mut().poll(cx).is_ready()) {
+            // Silence counts only once it is known that there is nothing to say, and while the client is heard.
+            if self.answers.len() < Limits::REQUESTS_IN_FLIGHT
+                && !self.place.subscription.is_reading()
+                && (asks_once || silence.as_mut().poll(cx).is_ready())
+            {
                 return Poll::Ready(Ok(Turn::KeepAlive));
             }
             Poll::Pending
@@ -191,7 +194,7 @@ impl Session {
     /// Takes one request in. Its reply is delivered after those of the requests before it.
     async fn submit(&mut self, json: &[u8]) -> Result<(), Close> {
         self.wire.requests.increment(1);
-        let answer = self.chat.submit(self.sign_in.user, json).await.map_err(|_| Close::ProtocolError)?;
+        let answer = self.chat.submit(&self.sign_in, json).await.map_err(|_| Close::ProtocolError)?;
         match answer.refusal() {
             Some(Code::RateLimited) => self.hasty += 1,
             Some(_) => {}

@@ -88,19 +88,25 @@ impl Chat {
     /// `unauthenticated`: it is unknown, expired or ended.
     pub async fn authenticate(&self, token: &Token) -> Result<SignIn, Refusal> {
         let hash = token.hash();
-        let known = match self.0.auth.known(&hash) {
-            Some(known) => Some(known),
-            None => {
+        let sign_in = match self.0.auth.known(&hash) {
+            Ok(known) => Some(known),
+            Err(moment) => {
                 let row = self.read(self.0.store.sign_in(hash).await)?;
-                row.map(|row| SignIn { user: row.user, token: hash, expires: row.expires })
+                let sign_in = row.map(|row| SignIn { user: row.user, token: hash, expires: row.expires });
+                if let Some(sign_in) = sign_in {
+                    self.0.auth.remember(sign_in, moment);
+                }
+                sign_in
             }
         };
-        let Some(sign_in) = known.filter(|sign_in| !self.time_left(sign_in).is_zero()) else {
-            self.0.auth.forget(&hash);
-            return Err(Refusal::unauthenticated());
-        };
-        self.0.auth.remember(sign_in);
-        Ok(sign_in)
+        sign_in.filter(|sign_in| !self.time_left(sign_in).is_zero()).ok_or_else(Refusal::unauthenticated)
+    }
+
+    /// Whether a sign-in has been ended since it was last looked at.
+    pub(super) async fn was_ended(&self, sign_in: &SignIn) -> bool {
+        // Ending a sign-in forgets it first and looks for its sessions then, so one of the two sees the other.
+        self.0.auth.known(&sign_in.token).is_err()
+            && matches!(self.0.store.sign_in(sign_in.token).await, Ok(None))
     }
 
     /// How long a sign-in still lasts.

@@ -3,32 +3,34 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Chat;
+use super::{Chat, SignIn};
 use crate::ids::{ConversationId, UserId};
 use crate::protocol::{Command, Done, Outcome, Reply, Request};
 use crate::refusal::{Code, Refusal};
-use crate::store::Written;
+use crate::store::{TokenHash, Written};
 use crate::text::RequestId;
 
 impl Chat {
-    /// Runs one request to its end.
+    /// Runs one request to its end, on the word of the caller that it is the user's.
     pub async fn execute(&self, user: UserId, request: Request) -> Reply {
-        let mut answer = self.submit_request(user, request).await;
+        let mut answer = self.submit_request(user, None, request).await;
         std::future::poll_fn(|cx| answer.poll(cx)).await
     }
 
     /// Takes a request in, as a wire brings it. Its place in the order of commits is settled on return.
-    pub(crate) async fn submit(&self, user: UserId, json: &[u8]) -> Result<Answer, serde_json::Error> {
+    ///
+    /// A sign-in that ends before the commit refuses it, however long ago the connection was opened.
+    pub(crate) async fn submit(&self, by: &SignIn, json: &[u8]) -> Result<Answer, serde_json::Error> {
         match Request::parse(json)? {
-            Ok(request) => Ok(self.submit_request(user, request).await),
-            Err(bad) => match self.0.messages.check(&user) {
+            Ok(request) => Ok(self.submit_request(by.user, Some(by.token), request).await),
+            Err(bad) => match self.0.messages.check(&by.user) {
                 Ok(()) => Ok(Answer::Ready(bad.reply())),
                 Err(refusal) => Ok(Answer::Ready(Reply::new(bad.request_id, Err(refusal)))),
             },
         }
     }
 
-    async fn submit_request(&self, user: UserId, request: Request) -> Answer {
+    async fn submit_request(&self, user: UserId, token: Option<TokenHash>, request: Request) -> Answer {
         let Request { request_id, command } = request;
         let refused = match &command {
             Command::Typing { .. } | Command::MarkRead { .. } => self.0.notices.check(&user),
@@ -40,7 +42,13 @@ impl Chat {
         if let Command::Typing { conversation } = command {
             return Answer::Ready(Reply::new(request_id, self.typing(user, conversation).await));
         }
-        let written = self.0.store.submit(move |append| append.execute(user, command)).await;
+        let work = self.0.store.submit(move |append| {
+            if let Some(token) = token {
+                append.still_signed_in(token)?;
+            }
+            append.execute(user, command)
+        });
+        let written = work.await;
         Answer::Waiting(request_id, written)
     }
 

@@ -152,6 +152,9 @@ impl Chat {
         let seat = self.0.publisher.enter(sign_in.user, after, handle)?;
         let number = seat.number;
         let subscription = Subscription::new(seat, self.0.store.clone());
+        if self.was_ended(sign_in).await {
+            ending.give(Close::Revoked);
+        }
         Ok(Place { number, subscription, ending, lost })
     }
 

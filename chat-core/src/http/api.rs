@@ -128,7 +128,7 @@ pub(super) async fn commands(
         // All take their place in order before any of them is waited for: one commit may hold them all.
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
-            answers.push(chat.submit(caller.user, request.get().as_bytes()).await.map_err(Refusal::from)?);
+            answers.push(chat.submit(&caller, request.get().as_bytes()).await.map_err(Refusal::from)?);
         }
         let mut replies = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -136,7 +136,7 @@ pub(super) async fn commands(
         }
         return Ok(no_store(replies));
     }
-    let answer = chat.submit(caller.user, &json).await.map_err(Refusal::from)?;
+    let answer = chat.submit(&caller, &json).await.map_err(Refusal::from)?;
     let reply = finish(answer).await;
     let Outcome::Refusal(refusal) = &reply.outcome else { return Ok(no_store(reply)) };
     let (status, wait) = (status(refusal), retry_after(refusal));

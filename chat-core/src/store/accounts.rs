@@ -7,7 +7,7 @@ use super::{Append, Audience, WriteError};
 use crate::ids::UserId;
 use crate::model::User;
 use crate::protocol::Event;
-use crate::refusal::Code;
+use crate::refusal::{Code, Refusal};
 use crate::text::Name;
 
 /// The SHA-256 of a token: what is stored of it.
@@ -48,6 +48,12 @@ impl Append<'_> {
             .prepare_cached("INSERT INTO sign_ins (token_hash, user, expires) VALUES (?1, ?2, ?3)")?
             .execute((token, user.0, expires.as_secs()))?;
         Ok(())
+    }
+
+    /// Refuses whoever was signed out meanwhile.
+    pub(crate) fn still_signed_in(&self, token: TokenHash) -> Result<(), WriteError> {
+        let mut known = self.conn.prepare_cached("SELECT 1 FROM sign_ins WHERE token_hash = ?1")?;
+        if known.exists([token])? { Ok(()) } else { Err(Refusal::unauthenticated().into()) }
     }
 
     /// Forgets a token.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::accounts::TokenHash;
 use crate::ids::{ConversationId, Cursor, Epoch, Position, UserId};
+use crate::limits::Limits;
 use crate::model::{Conversation, Group, History, Kind, Message, Person, Snapshot, Timestamp, User};
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
@@ -176,9 +177,10 @@ impl super::Store {
             let (mut from, mut window, mut frames) = (after, WINDOW, Vec::new());
             while frames.is_empty() && from < upto {
                 let to = Position(from.0.saturating_add(window)).min(upto);
-                frames = visible(&view, epoch, user, from, to, limit)?;
+                let is_full;
+                (frames, is_full) = visible(&view, epoch, user, from, to, limit)?;
                 from = match frames.last().and_then(|frame: &Arc<Frame>| frame.position()) {
-                    Some(last) if frames.len() == limit => last,
+                    Some(last) if is_full => last,
                     _ => to,
                 };
                 window = window.saturating_mul(4);
@@ -189,7 +191,8 @@ impl super::Store {
     }
 }
 
-/// The first `limit` events in (`after`, `upto`] that `user` may see.
+/// The first events in (`after`, `upto`] that `user` may see: at most `limit`, and no more bytes than a batch
+/// has. `true`: there may be more.
 fn visible(
     conn: &Connection,
     epoch: Epoch,
@@ -197,7 +200,7 @@ fn visible(
     after: Position,
     upto: Position,
     limit: usize,
-) -> Read<Vec<Arc<Frame>>> {
+) -> Read<(Vec<Arc<Frame>>, bool)> {
     let mut statement = conn.prepare_cached(
         "SELECT e.body, e.position, m.conversation, m.seq, m.sender, m.cid, m.text, m.at
          FROM (
@@ -215,7 +218,9 @@ fn visible(
          LEFT JOIN messages AS m ON m.position = hit.position
          ORDER BY hit.position",
     )?;
-    let frames = statement.query_map((user.0, after.to_sql(), upto.to_sql(), limit), |row| {
+    let mut rows = statement.query((user.0, after.to_sql(), upto.to_sql(), limit))?;
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
         let event = match row.get::<_, Option<String>>(0)? {
             Some(body) => {
                 let event = serde_json::from_str::<Event>(&body).map_err(|error| unreadable(0, error))?;
@@ -223,9 +228,15 @@ fn visible(
             }
             None => Event::Message(message(row, 1, epoch)?),
         };
-        Ok(Frame::of_event(&event))
-    })?;
-    frames.collect()
+        let frame = Frame::of_event(&event);
+        bytes += frame.json().len();
+        if bytes > Limits::BATCH_BYTES && !frames.is_empty() {
+            return Ok((frames, true));
+        }
+        frames.push(frame);
+    }
+    let is_full = frames.len() == limit;
+    Ok((frames, is_full))
 }
 
 fn user(conn: &Connection, user: UserId) -> Read<User> {

@@ -44,12 +44,23 @@ pub async fn refuses_an_expired_token<S: Server>() {
     expect_refused(&house.user("Ann").await).await;
 }
 
+/// A group founded by hand.
+const REQUEST: &[u8] = br#"{"command": {"type": "create_group", "name": "rust", "cid": "under-way"}}"#;
+
+async fn finish(mut answer: crate::chat::Answer) -> crate::protocol::Reply {
+    std::future::poll_fn(|cx| answer.poll(cx)).await
+}
+
 pub async fn refuses_a_revoked_token<S: Server>() {
     let house = House::<S>::open().await;
     let ann = house.user("Ann").await;
     let still = house.sign_in(&ann.user).await;
+    let signed_in = house.chat.authenticate(&ann.token).await.expect("signed in");
     ann.target.sign_out(&ann.token).await.expect("signed out");
     expect_refused(&ann).await;
+    // Not even what was under way when the sign-in ended is written.
+    let under_way = house.chat.submit(&signed_in, REQUEST).await.expect("a request");
+    assert_eq!(finish(under_way).await.into_result().expect_err("a refusal").code, Code::Unauthenticated);
     // The other sign-in of the same user goes on.
     still.cursor().await;
 }
