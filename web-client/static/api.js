@@ -8,6 +8,8 @@
 
 /** How long an answer may take before its request counts as lost. */
 const TIMEOUT_MS = 10_000;
+/** How long a server may take to show that it is there. */
+const ANSWERS_MS = 3_000;
 
 /** An answer that says no, from its problem document ([RFC 9457]); `status` 0: there was no answer. */
 export class ApiError extends Error {
@@ -45,7 +47,7 @@ export function noAnswer() {
  * @param {string} path
  * @param {unknown} [body]
  */
-async function call(method, path, body) {
+export async function call(method, path, body) {
   const response = await fetch(path, {
     method,
     headers: body === undefined ? {} : { "content-type": "application/json" },
@@ -59,18 +61,22 @@ async function call(method, path, body) {
   return response.status === 204 ? null : response.json();
 }
 
-/** @returns {Promise<User>} @param {string} name @param {string} password */
-export const register = async (name, password) => (await call("POST", "/api/register", { name, password })).user;
-
-/** @returns {Promise<User>} @param {string} name @param {string} password */
-export const login = async (name, password) => (await call("POST", "/api/login", { name, password })).user;
-
 /** Ends this sign-in. */
 export const logout = () => call("POST", "/api/logout");
 
 /** The servers that this page may talk to, and who is signed in where the server says so.
  * @returns {Promise<{transports: ServerAddress[], me?: User | null}>} */
 export const transports = () => call("GET", "/api/transports");
+
+/** Whether the server at an address answers plain requests, whatever has become of its streams.
+ * @param {string} base */
+export async function answers(base) {
+  const options = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(ANSWERS_MS) };
+  return fetch(`${base}/api/transports`, { ...options, credentials: "include" }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
 
 /** @returns {Promise<Snapshot>} */
 export const snapshot = () => call("GET", "/api/snapshot");

@@ -9,6 +9,7 @@ import * as api from "./api.js";
 import { Backoff } from "./backoff.js";
 import { Chat } from "./chat.js";
 import { needsSignIn } from "./codes.js";
+import { Drafts } from "./drafts.js";
 import { bindKeys } from "./keys.js";
 import * as model from "./model.js";
 import { addressKey } from "./outbox.js";
@@ -18,29 +19,33 @@ import { UNNOTICED_MS, banner } from "./views/banner.js";
 import { conversation, nothingOpen } from "./views/conversation.js";
 import { shell } from "./views/shell.js";
 import { sidebar } from "./views/sidebar.js";
-import { signIn } from "./views/sign-in.js";
 import { transport } from "./views/transport.js";
 import { nameOf, sentence, titleOf } from "./views/words.js";
 
 /** @import { LoggedEvent, PassingEvent, ServerAddress, TransportName, User } from "./protocol.js" */
-/** @import { SignIn } from "./views/sign-in.js" */
+/** @import { Conversation, State } from "./types.js" */
 
 /** What this browser remembers: who signed in (the sign-in itself is a cookie out of a script's reach), and over what. */
 const ME = "switchboard.me";
 const TRANSPORT = "switchboard.transport";
 /** How long "Back online" stands. */
 const CAUGHT_UP_MS = 5_000;
-/** The least time between two announcements to a screen reader. */
-const ANNOUNCE_MS = 3_000;
 
 /** @type {ServerAddress[]} */
 let servers = [];
 /** @type {Chat | null} */
 let chat = null;
-/** @type {SignIn} */
-let form = { purpose: "login", busy: false, error: null };
+/** @type {Drafts} */
+let drafts;
+/** @type {import("./door.js").Door | undefined} */
+let door;
+/** @type {import("./views/wire.js").WireDrawer | undefined} */
+let drawer;
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 let ui = freshUi();
 let drawing = false;
+/** @type {import("./announcer.js").Announcer | undefined} */
+let announcer;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let clock;
 
@@ -67,15 +72,11 @@ function freshUi() {
     newGroup: { open: false, busy: false, error: "" },
     /** @type {string | null} */
     joining: null,
-    /** @type {Map<string, string>} */
-    drafts: new Map(),
     /** @type {number | null} */
     lostAt: null,
     /** @type {{messages: number, until: number} | null} */
     caughtUp: null,
     problem: "",
-    announcement: "",
-    announcedAt: 0,
     alert: "",
     failed: 0,
   };
@@ -87,21 +88,24 @@ const beginning = new Backoff();
 
 async function begin() {
   try {
-    const known = await api.transports();
-    servers = known.transports;
-    const me = known.me === undefined ? remembered() : known.me;
-    form = { ...form, error: null };
-    if (me) enter(me);
+    const { transports, me } = await api.transports();
+    servers = transports;
+    if (me) return enter(me, false);
+    await openDoor("");
   } catch (error) {
-    form = { ...form, error: { field: "form", message: words(error) } };
+    await openDoor("");
+    door?.warn(words(error));
     setTimeout(begin, beginning.next());
   }
-  draw();
 }
 
-/** @returns {User | null} */
-function remembered() {
-  return JSON.parse(localStorage.getItem(ME) ?? "null");
+/** The form is loaded when somebody has to sign in. @param {string} reason */
+async function openDoor(reason) {
+  document.title = "Switchboard";
+  const { Door } = await import("./door.js");
+  if (chat) return;
+  door ??= new Door(root, { isReady: () => servers.length > 0, enter: (me) => enter(me, true) });
+  door.open(reason);
 }
 
 /** The transport that was chosen last, where there is a server for it. @returns {TransportName} */
@@ -110,50 +114,35 @@ function preferred() {
   return (servers.find(({ name }) => name === chosen) ?? servers[0]).name;
 }
 
-/** @param {User} me */
-function enter(me) {
+/** @param {User} me @param {boolean} take whether this tab knows better than others who is signed in */
+function enter(me, take) {
+  drafts = new Drafts(localStorage, me.id);
   localStorage.setItem(ME, JSON.stringify({ id: me.id, name: me.name }));
   ui = freshUi();
-  form = { purpose: "login", busy: false, error: null };
   chat = new Chat(me, servers, preferred(), {
     onChange,
     onEvent,
     onSnapshot,
-    onOtherUser: (other) => (leave(), enter(other)),
+    onOtherUser: (other) => (leave(), enter(other, true)),
   });
-  chat.start();
+  chat.start(take);
   draw();
 }
 
 /** @param {string} [reason] */
-function leave(reason) {
+function leave(reason = "") {
+  drawer?.close();
   chat?.stop();
   chat = null;
   localStorage.removeItem(ME);
-  form = { purpose: "login", busy: false, error: null, reason };
-  draw();
-}
-
-/** @param {string} name @param {string} password */
-async function submit(name, password) {
-  if (form.busy || servers.length === 0) return;
-  form = { ...form, busy: true, error: null };
-  draw();
-  try {
-    enter(await (form.purpose === "register" ? api.register : api.login)(name, password));
-  } catch (error) {
-    const code = error instanceof api.ApiError ? error.code : "";
-    const field = code.includes("name") ? "name" : code.includes("password") ? "password" : "form";
-    form = { ...form, busy: false, error: { field, message: words(error) } };
-    drawNow();
-    document.getElementById(field === "password" ? "sign-in-password" : "sign-in-name")?.focus();
-  }
+  void openDoor(reason);
 }
 
 function signOut() {
   return attempt(async () => {
     await api.logout();
     location.hash = "#/";
+    drafts.clear();
     leave();
   });
 }
@@ -182,10 +171,14 @@ function onEvent(event) {
   const { conversation: open } = opened();
   const here = open?.id === event.conversation;
   if (here && !scroll.sticking) ui.below += 1;
-  if (here && Date.now() - ui.announcedAt > ANNOUNCE_MS) {
-    ui.announcement = `${nameOf(chat.state, event.from)}: ${event.text}`;
-    ui.announcedAt = Date.now();
-  }
+  if (here) void announce(nameOf(chat.state, event.from), event.text);
+}
+
+/** @param {string} from @param {string} text */
+async function announce(from, text) {
+  const { Announcer } = await import("./announcer.js");
+  announcer ??= new Announcer(draw);
+  announcer.message(from, text);
 }
 
 /** Everything was replaced, so the open conversation is opened anew. */
@@ -252,6 +245,20 @@ function choose(name) {
   chat?.connection.switchTo(name);
 }
 
+/** What is seldom looked at is loaded when it is. */
+async function showWire() {
+  if (!chat) return;
+  const { WireDrawer } = await import("./views/wire.js");
+  drawer ??= new WireDrawer();
+  await drawer.toggle(chat);
+}
+
+async function help() {
+  if (document.querySelector("dialog[open]")) return;
+  const { showHelp } = await import("./views/help.js");
+  await showHelp();
+}
+
 /** @param {unknown} error */
 function words(error) {
   return error instanceof Error ? error.message : String(error);
@@ -270,22 +277,14 @@ function draw() {
 
 function drawNow() {
   drawing = false;
-  const root = /** @type {HTMLElement} */ (document.getElementById("app"));
-  const choosePurpose = (/** @type {SignIn["purpose"]} */ purpose) => {
-    form = { ...form, purpose, error: null };
-    draw();
-  };
-  if (!chat) {
-    document.title = "Switchboard";
-    return render(signIn(form, { submit, choose: choosePurpose }), root);
-  }
+  if (!chat) return;
   const now = Date.now();
   if (ui.caughtUp && ui.caughtUp.until < now) ui.caughtUp = null;
   settle();
   scroll.before();
   render(page(chat, now), root);
   const { conversation: open } = opened();
-  scroll.after(firstKey(open), open === undefined || open.history === "more" || open.history === "complete");
+  scroll.after(open === undefined || open.history === "more" || open.history === "complete");
   follow(open);
   document.title = title(chat.state);
   clearTimeout(clock);
@@ -302,9 +301,9 @@ function page(current, now) {
     {
       me: state.me.name,
       open: to !== null,
-      announcement: ui.announcement,
+      announcement: announcer?.words ?? "",
       alert: ui.alert,
-      transport: transport({ status, servers }, { choose }),
+      transport: transport({ status, servers }, { choose, take: () => connection.take(), showWire }),
       banner: banner(
         { status, servers, caughtUp: ui.caughtUp, problem: ui.problem, now },
         {
@@ -324,7 +323,8 @@ function page(current, now) {
           joining: ui.joining,
         },
         {
-          filter: (text) => ((ui.filter = text), draw()),
+          // At once: Enter opens what stands on top, which must be what was typed for.
+          filter: (text) => ((ui.filter = text), drawNow()),
           join,
           openNewGroup: (wanted) => {
             ui.newGroup = { open: wanted, busy: false, error: "" };
@@ -346,18 +346,18 @@ function page(current, now) {
                 entries: outbox.entries.filter((entry) => addressKey(entry.to) === key),
                 newAfter: ui.newAfter,
                 below: ui.below,
-                draft: ui.drafts.get(key) ?? "",
+                draft: drafts.get(key),
                 leaving: ui.leaving,
               },
               {
                 say: (text) => {
-                  ui.drafts.delete(key);
+                  drafts.set(key, "");
                   ui.newAfter = Infinity;
                   scroll.sticking = true;
                   current.say(to, text);
                 },
                 draft: (text) => {
-                  ui.drafts.set(key, text);
+                  drafts.set(key, text);
                   if (open && text !== "") current.typing(open.id);
                   draw();
                 },
@@ -374,7 +374,7 @@ function page(current, now) {
               },
             ),
     },
-    { signOut },
+    { signOut, help },
   );
 }
 
@@ -399,19 +399,16 @@ function settle() {
 }
 
 /** Reads what the open conversation lacks, and tells the server what has been seen.
- * @param {model.Conversation | undefined} open */
+ * @param {Conversation | undefined} open */
 function follow(open) {
   if (!open || !chat) return;
   if (open.history === "unknown" || (open.history === "more" && scroll.short)) void chat.loadOlder(open.id);
-  if (scroll.sticking && document.visibilityState === "visible") chat.markRead(open.id);
+  if (!scroll.sticking) return;
+  chat.trim(open.id);
+  if (document.visibilityState === "visible") chat.markRead(open.id);
 }
 
-/** @param {model.Conversation | undefined} open */
-function firstKey(open) {
-  return open?.messages[0] && `${open.id} ${open.messages[0].seq}`;
-}
-
-/** @param {model.State} state */
+/** @param {State} state */
 function title(state) {
   const joined = [...state.conversations.values()].filter((one) => one.joined);
   const count = joined.reduce((sum, one) => sum + model.unread(state, one), 0);
@@ -427,7 +424,23 @@ function isMoving({ connection, outbox, state }, now) {
   return [...state.conversations.values()].some(({ typing }) => [...typing.values()].some((until) => until > now));
 }
 
+/** Another tab has signed in or out, or written. @param {StorageEvent} event */
+function onStored({ key, newValue }) {
+  if (key !== ME || servers.length === 0) return draw();
+  const me = newValue === null ? null : /** @type {User} */ (JSON.parse(newValue));
+  if (me?.id === chat?.state.me.id) return;
+  if (chat) leave(me ? undefined : "You were signed out in another tab.");
+  if (me) enter(me, false);
+}
+
+// Nothing may be held by a page that the browser puts to sleep: it would keep the connection from the other tabs,
+// and itself out of the back-forward cache.
+addEventListener("pagehide", () => chat?.stop());
+addEventListener("pageshow", ({ persisted }) => persisted && chat?.start());
+document.addEventListener("freeze", () => chat?.stop());
+document.addEventListener("resume", () => chat?.start());
+addEventListener("storage", onStored);
 addEventListener("hashchange", draw);
 document.addEventListener("visibilitychange", draw);
-bindKeys();
+bindKeys({ showWire, help });
 void begin();

@@ -5,17 +5,19 @@
  */
 
 import * as api from "./api.js";
-import { Connection } from "./connection.js";
 import * as model from "./model.js";
-import { Outbox } from "./outbox.js";
-import { newCid } from "./protocol.js";
+import { Outbox, newCid } from "./outbox.js";
+import { SharedConnection } from "./shared.js";
+import { Wire } from "./wire.js";
 
-/** @import { Status } from "./connection.js" */
 /** @import { Command, LoggedEvent, Ok, PassingEvent, ServerAddress } from "./protocol.js" */
 /** @import { Snapshot, To, TransportName, User } from "./protocol.js" */
+/** @import { Page, SharedStatus as Status, State } from "./types.js" */
 
 /** How many messages of history are read at once. */
 const PAGE = 50;
+/** How many messages of a conversation are kept at hand while its reader is at the bottom. */
+const MOST = 600;
 /** The least time between two typing notices. */
 const TYPING_EVERY_MS = 3_000;
 /** How often a request without a reply is made again before its user is told. */
@@ -30,16 +32,12 @@ export class Refused extends Error {
   }
 }
 
-/**
- * @typedef {object} Page
- * @property {() => void} onChange something that can be seen is different
- * @property {(event: LoggedEvent | PassingEvent) => void} onEvent an event has been applied
- * @property {() => void} onSnapshot the state was replaced as a whole
- * @property {(me: User) => void} onOtherUser somebody else has signed in with this browser since
- */
-
 export class Chat {
   #typingAt = 0;
+  #wasLive = false;
+  /** Presence events since the users were last read.
+   * @type {PassingEvent[]} */
+  #presence = [];
   /** Up to where this page has asked to mark each conversation read.
    * @type {Map<string, number>} */
   #marked = new Map();
@@ -55,25 +53,32 @@ export class Chat {
     this.state = model.empty(me);
     /** Whether a first snapshot has come. */
     this.loaded = false;
-    this.connection = new Connection(servers, transport, {
+    this.wire = new Wire();
+    this.connection = new SharedConnection(me.id, servers, transport, {
       loadSnapshot: api.snapshot,
+      answers: api.answers,
+      snapshot: (cursor) => model.toSnapshot(this.state, cursor),
       onSnapshot: (snapshot) => this.#start(snapshot),
       onEvent: (event) => this.#apply(event),
       onStatus: (status) => this.#follow(status),
+      onNote: (note) => this.outbox.adopt(note),
+      onSight: (sight) => this.wire.add(this.connection.status.transport, sight),
     });
     this.outbox = new Outbox({
       storage: localStorage,
       user: me.id,
       send: (command) => this.connection.send(command),
-      onSent: ({ cid, text }, { conversation, seq, at }) => {
-        this.state = model.withSent(this.state, { conversation, seq, at, cid, text, from: me.id });
+      onSent: ({ cid, text, to }, { conversation, seq, at }) => {
+        this.state = model.withSent(this.state, { conversation, seq, at, cid, text, from: me.id }, to);
       },
       onChange: () => page.onChange(),
+      share: (change) => this.connection.tell(change),
     });
   }
 
-  start() {
-    this.connection.start();
+  /** Starts, or goes on where it stopped. @param {boolean} [take] whether this tab is to hold the connection */
+  start(take) {
+    this.connection.start(take);
   }
 
   stop() {
@@ -147,6 +152,13 @@ export class Chat {
     }
   }
 
+  /** Lets go of what is far above somebody who reads at the bottom; it can be read again.
+   * @param {string} id */
+  trim(id) {
+    const messages = this.state.conversations.get(id)?.messages ?? [];
+    if (messages.length > MOST) this.state = model.trimmed(this.state, id, MOST / 2);
+  }
+
   /** @param {Snapshot} snapshot */
   #start(snapshot) {
     if (snapshot.me.id !== this.state.me.id) return this.page.onOtherUser(snapshot.me);
@@ -164,18 +176,26 @@ export class Chat {
     const { me } = this.state;
     if (event.type === "message" && event.from === me.id) this.outbox.remove(event.cid);
     if (event.type === "presence" && event.refetch) void this.#readUsers();
+    else if (event.type === "presence") this.#presence.push(event);
     this.page.onEvent(event);
   }
 
   /** @param {Status} status */
   #follow(status) {
-    this.outbox?.setReady(status.state === "live");
+    this.outbox?.setReady(status.state === "live" && status.leading);
+    const isLive = status.state === "live";
+    // A log does not hold who came and went in the meantime.
+    if (isLive && !this.#wasLive && this.loaded) void this.#readUsers();
+    this.#wasLive = isLive;
     this.page.onChange();
   }
 
   async #readUsers() {
+    this.#presence = [];
     const users = await api.users().catch(() => null);
-    if (users) this.#set(model.withUsers(this.state, users));
+    if (!users) return;
+    // What came while the answer was on its way may be newer than the answer.
+    this.#set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
   }
 
   /** Makes a request that may be repeated until it has an answer.
@@ -194,7 +214,7 @@ export class Chat {
     }
   }
 
-  /** @param {model.State} state */
+  /** @param {State} state */
   #set(state) {
     this.state = state;
     this.page.onChange();

@@ -9,9 +9,9 @@ import { CURSOR_EXPIRED, CURSOR_UNKNOWN, LOST, UNAUTHENTICATED, closing } from "
 import { TRANSPORTS } from "./transports/all.js";
 import { Unanswered } from "./transports/commands.js";
 
-/** @import { Closing, Command, Event, LoggedEvent, PassingEvent } from "./protocol.js" */
-/** @import { Reply, ServerAddress, Snapshot, TransportName } from "./protocol.js" */
-/** @import { Transport } from "./transports/all.js" */
+/** @import { Closing, Command, Event } from "./protocol.js" */
+/** @import { Reply, ServerAddress, TransportName } from "./protocol.js" */
+/** @import { Avoided, Client, Status, Transport } from "./types.js" */
 
 /** The longest silence on an open connection: a tick comes at least every 30 s, and a little time on the way. */
 const SILENCE_MS = 35_000;
@@ -19,34 +19,33 @@ const SILENCE_MS = 35_000;
 const OPENING_MS = 10_000;
 /** How often the silence is looked at; a page that slept finds out this soon after waking. */
 const LOOK_MS = 5_000;
+/** One attempt in vain may be chance; after this many it is asked whether the transport is what fails. */
+const ATTEMPTS_IN_VAIN = 2;
+/** What to fall back on, from the quickest down: each asks less of the network than the one before. */
+const LADDER = /** @type {const} */ (["websocket", "sse", "longpoll", "shortpoll"]);
 
-/**
- * @typedef {object} Status
- * @property {"connecting" | "live" | "waiting" | "offline" | "ended"} state
- *   `waiting` and `offline`: an attempt follows at `retryAt`; `ended`: none does by itself
- * @property {TransportName} transport
- * @property {Closing | null} closing why the last connection ended
- * @property {number | null} lostAt when it was last live, in `Date.now()` milliseconds; null while it is
- * @property {number | null} retryAt when the next attempt is due
- * @property {number | null} roundTripMs from the last request to its reply
- * @property {number} failures attempts in a row in which this transport did not open
- * @property {boolean} starting whether a snapshot has to come first
- */
-/**
- * Whoever the connection is for.
- * @typedef {object} Client
- * @property {() => Promise<Snapshot>} loadSnapshot
- * @property {(snapshot: Snapshot) => void} onSnapshot everything known before is replaced by this
- * @property {(event: LoggedEvent | PassingEvent) => void} onEvent
- * @property {(status: Status) => void} onStatus
- */
+/** @param {TransportName} transport @returns {Status} */
+export function beginning(transport) {
+  return {
+    state: "connecting",
+    transport,
+    closing: null,
+    lostAt: Date.now(),
+    retryAt: null,
+    roundTripMs: null,
+    failures: 0,
+    starting: true,
+    blocked: false,
+    avoided: null,
+  };
+}
 
 export class Connection {
-  /** @type {Transport | null} */
-  #transport = null;
   /** The id of the last event seen; null: start with a snapshot.
    * @type {string | null} */
-  #cursor = null;
+  cursor = null;
+  /** @type {Transport | null} */
+  #transport = null;
   /** Raised by each attempt, so that an older one that is still waiting for its snapshot sees that it is over. */
   #attempt = 0;
   #requests = 0;
@@ -68,25 +67,16 @@ export class Connection {
   constructor(servers, transport, client) {
     this.servers = servers;
     this.client = client;
-    /** @type {Status} */
-    this.status = {
-      state: "connecting",
-      transport,
-      closing: null,
-      lostAt: Date.now(),
-      retryAt: null,
-      roundTripMs: null,
-      failures: 0,
-      starting: true,
-    };
+    this.status = beginning(transport);
   }
 
-  start() {
+  /** @param {string | null} [cursor] where to go on; without one it starts with a snapshot */
+  start(cursor = null) {
     const { signal } = this.#stop;
+    this.cursor = cursor;
     // The browser's word is taken as a hint only: a server on this very machine is there without a network, too.
     addEventListener("offline", () => this.#transport && this.#end(closing(LOST)), { signal });
     addEventListener("online", () => this.retryNow(), { signal });
-    addEventListener("pageshow", ({ persisted }) => persisted && this.#end(closing(LOST)), { signal });
     this.#watchdog = setInterval(() => this.#look(), LOOK_MS);
     void this.#connect();
   }
@@ -101,11 +91,8 @@ export class Connection {
   /** Carries on over another transport, from the same cursor.
    * @param {TransportName} transport */
   switchTo(transport) {
-    if (transport === this.status.transport) return;
-    this.#drop();
-    this.#backoff.reset();
-    this.#set({ transport, roundTripMs: null, failures: 0, closing: null, lostAt: Date.now() });
-    void this.#connect();
+    if (transport === this.status.transport) return this.#set({ avoided: null });
+    this.#change(transport, null);
   }
 
   /** Makes the attempt that is due later at once. */
@@ -137,33 +124,38 @@ export class Connection {
   async #connect() {
     this.#attempt += 1;
     const attempt = this.#attempt;
-    this.#set({ state: "connecting", retryAt: null, starting: this.#cursor === null });
-    if (this.#cursor === null) {
+    this.#set({ state: "connecting", retryAt: null, starting: this.cursor === null });
+    if (this.cursor === null) {
       const snapshot = await this.client.loadSnapshot().catch((error) => ({ error }));
       if (attempt !== this.#attempt) return;
       if ("error" in snapshot) {
         return this.#end(closing(snapshot.error.status === 401 ? UNAUTHENTICATED : LOST));
       }
-      this.#cursor = snapshot.cursor;
+      this.cursor = snapshot.cursor;
       this.client.onSnapshot(snapshot);
       // The client may have stopped on seeing whose snapshot it is.
       if (attempt !== this.#attempt) return;
+      this.#set({ starting: false });
     }
     const { transport } = this.status;
+    const Transport = await TRANSPORTS[transport].load().catch(() => null);
+    if (attempt !== this.#attempt) return;
+    if (Transport === null) return this.#end(closing(LOST));
     this.#heardAt = performance.now();
-    this.#transport = new TRANSPORTS[transport].Transport(this.base(transport), {
+    this.#transport = new Transport(this.base(transport), {
       onOpen: () => this.#opened(),
       onEvent: (event) => this.#receive(event),
       onClose: (why) => this.#end(why),
+      onSight: (sight) => this.client.onSight?.(sight),
     });
-    this.#transport.open(this.#cursor);
+    this.#transport.open(/** @type {string} */ (this.cursor));
   }
 
   #opened() {
     this.#heardAt = performance.now();
     if (this.status.state === "live") return;
     this.#healthy = setTimeout(() => this.#backoff.reset(), HEALTHY_MS);
-    this.#set({ state: "live", lostAt: null, closing: null, failures: 0 });
+    this.#set({ state: "live", lostAt: null, closing: null, failures: 0, blocked: false });
   }
 
   /** @param {Event} event */
@@ -171,7 +163,7 @@ export class Connection {
     this.#heardAt = performance.now();
     switch (event.type) {
       case "tick":
-        this.#cursor = event.cursor;
+        this.cursor = event.cursor;
         break;
       case "reset":
         this.#end(closing(event.reason === "expired" ? CURSOR_EXPIRED : CURSOR_UNKNOWN));
@@ -181,7 +173,7 @@ export class Connection {
         break;
       default:
         this.client.onEvent(event);
-        if ("id" in event) this.#cursor = event.id;
+        if ("id" in event) this.cursor = event.id;
     }
   }
 
@@ -194,18 +186,50 @@ export class Connection {
   /** The connection is over; what follows depends on why.
    * @param {Closing} why */
   #end(why) {
-    const { lostAt, failures, state } = this.status;
+    const { lostAt, failures, state, starting } = this.status;
     this.#drop();
-    if (why.code === CURSOR_UNKNOWN || why.code === CURSOR_EXPIRED) this.#cursor = null;
-    const common = {
-      closing: why,
-      lostAt: lostAt ?? Date.now(),
-      failures: state === "live" ? failures : failures + 1,
-    };
+    if (why.code === CURSOR_UNKNOWN || why.code === CURSOR_EXPIRED) this.cursor = null;
+    const inVain = state === "live" ? failures : failures + 1;
+    const common = { closing: why, lostAt: lostAt ?? Date.now(), failures: inVain };
     if (!why.reconnect) return this.#set({ ...common, state: "ended", retryAt: null });
     const wait = this.#backoff.next();
     this.#retry = setTimeout(() => this.#connect(), wait);
     this.#set({ ...common, state: navigator.onLine ? "waiting" : "offline", retryAt: Date.now() + wait });
+    if (why.code === LOST && inVain >= ATTEMPTS_IN_VAIN && !starting && navigator.onLine) void this.#considerFalling();
+  }
+
+  /** Goes a step down the ladder where this transport is what fails: another server answers, and this one does not
+   * open although it answers too, or does not answer at all. Where nothing answers, there is nothing to fall back on.
+   * It never goes up by itself, so it comes to an end. */
+  async #considerFalling() {
+    const { transport, blocked, avoided } = this.status;
+    const next = await this.#nextRung(transport);
+    if (next === null) return;
+    const answers = await this.client.answers(this.base(transport));
+    if (this.#stop.signal.aborted || this.status.transport !== transport || this.status.state === "live") return;
+    // It may have come back only now: then one more attempt decides.
+    if (answers && !blocked) return this.#set({ blocked: true });
+    this.#change(next, avoided ?? { transport, why: answers ? "blocked" : "gone" });
+  }
+
+  /** The next transport below this one whose server answers.
+   * @param {TransportName} transport
+   * @returns {Promise<TransportName | null>} */
+  async #nextRung(transport) {
+    for (const name of LADDER.slice(LADDER.indexOf(transport) + 1)) {
+      const known = this.servers.some((server) => server.name === name);
+      if (known && (await this.client.answers(this.base(name)))) return name;
+    }
+    return null;
+  }
+
+  /** @param {TransportName} transport @param {Avoided | null} avoided */
+  #change(transport, avoided) {
+    this.#drop();
+    this.#backoff.reset();
+    const fresh = { roundTripMs: null, failures: 0, closing: null, blocked: false };
+    this.#set({ ...fresh, transport, avoided, lostAt: this.status.lostAt ?? Date.now() });
+    void this.#connect();
   }
 
   /** Lets go of the transport and of everything that waits. */

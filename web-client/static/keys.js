@@ -2,8 +2,12 @@
  * What the keyboard does anywhere on the page.
  */
 
-/** Ctrl+K or ⌘K finds, Alt+↑ and Alt+↓ go from one conversation to the next, Escape goes back to writing. */
-export function bindKeys() {
+/**
+ * Ctrl+K or ⌘K finds, Alt+↑ and Alt+↓ go from one conversation to the next, Escape goes back to writing,
+ * Ctrl+` shows the wire, and ? helps where it is not a letter of a text.
+ * @param {{showWire: () => void, help: () => void}} actions
+ */
+export function bindKeys({ showWire, help }) {
   addEventListener("keydown", (event) => {
     if (event.isComposing) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
@@ -12,10 +16,21 @@ export function bindKeys() {
     } else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       event.preventDefault();
       step(event.key === "ArrowDown" ? 1 : -1);
-    } else if (event.key === "Escape" && !document.querySelector(":popover-open")) {
+    } else if (event.ctrlKey && event.code === "Backquote") {
+      event.preventDefault();
+      showWire();
+    } else if (event.key === "?" && !isWriting(event.target)) {
+      event.preventDefault();
+      help();
+    } else if (event.key === "Escape" && !document.querySelector(":popover-open, dialog[open]")) {
       document.getElementById("composer")?.focus();
     }
   });
+}
+
+/** @param {EventTarget | null} target */
+function isWriting(target) {
+  return target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && target.type !== "radio");
 }
 
 /** @param {1 | -1} direction */

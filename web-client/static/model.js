@@ -5,40 +5,14 @@
  * An event may come twice (a switch of transport, an answer that was lost on the way): the second time changes nothing.
  */
 
-/** @import { ConversationSummary, Group, LoggedEvent, Message, Page } from "./protocol.js" */
+/** @import { ConversationSummary, LoggedEvent, Message, Page } from "./protocol.js" */
 /** @import { PassingEvent, Person, Snapshot, To, User } from "./protocol.js" */
-/** @import { Entry } from "./outbox.js" */
+/** @import { Conversation, Entry, Founding, Row, State } from "./types.js" */
 
 /** How long a typing notice is shown. */
 export const TYPING_MS = 5_000;
 /** How many event ids are remembered to recognise one that comes twice: more than any answer repeats. */
 const REMEMBERED_IDS = 4_096;
-
-/**
- * @typedef {object} Conversation
- * @property {string} id
- * @property {"direct" | "group"} kind
- * @property {string} name a group's; empty for a direct conversation
- * @property {string | null} with the other member of a direct conversation
- * @property {ReadonlySet<string>} members
- * @property {boolean} joined
- * @property {number} lastSeq of the newest message known to exist
- * @property {number} readSeq up to where this user has read
- * @property {boolean} fresh joined just now: what came before the next message is not theirs to read
- * @property {readonly Message[]} messages those at hand, by rising seq
- * @property {"unknown" | "loading" | "more" | "complete"} history whether older messages can be had
- * @property {ReadonlyMap<string, number>} typing until when each member counts as typing
- * @property {number} activity rises with each message anywhere, so that the liveliest conversation sorts first
- */
-/**
- * @typedef {object} State
- * @property {User} me
- * @property {ReadonlyMap<string, Person>} users
- * @property {ReadonlyMap<string, Group>} groups every group, joined or not; who is in it is known of one's own alone
- * @property {ReadonlyMap<string, Conversation>} conversations
- * @property {ReadonlySet<string>} applied ids of the newest events
- * @property {number} activity
- */
 
 /** @param {User} me @returns {State} */
 export function empty(me) {
@@ -56,6 +30,25 @@ export function fromSnapshot(snapshot) {
     groups: new Map(snapshot.groups.map((group) => [group.conversation, group])),
     conversations: new Map(conversations),
     activity: conversations.length,
+  };
+}
+
+/** What the server's snapshot would be at this state.
+ * @param {State} state @param {string} cursor @returns {Snapshot} */
+export function toSnapshot(state, cursor) {
+  const conversations = [...state.conversations.values()].sort((a, b) => a.activity - b.activity);
+  return {
+    cursor,
+    me: state.me,
+    users: [...state.users.values()],
+    groups: [...state.groups.values()],
+    conversations: conversations.map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq }) => ({
+      ...(kind === "group" ? { id, kind, name } : { id, kind, with: other ?? "" }),
+      members: [...members],
+      last_seq: lastSeq,
+      read_seq: readSeq,
+      joined,
+    })),
   };
 }
 
@@ -83,43 +76,19 @@ function logged(state, event) {
     case "direct_started": {
       if (state.conversations.has(event.conversation)) return state;
       const other = event.members.find((member) => member !== state.me.id) ?? state.me.id;
-      const summary = {
-        id: event.conversation,
-        with: other,
-        members: event.members,
-        last_seq: 0,
-        read_seq: 0,
-        joined: true,
-      };
-      return withConversation(state, fromSummary({ ...summary, kind: "direct" }, state.activity + 1));
+      return begun(state, { id: event.conversation, kind: "direct", with: other, members: event.members });
     }
     case "group_created": {
       const joined = event.by === state.me.id;
       const group = { conversation: event.conversation, name: event.name, members: 1, joined };
       const listed = { ...state, groups: put(state.groups, event.conversation, group) };
       if (!joined || state.conversations.has(event.conversation)) return listed;
-      const summary = {
-        id: event.conversation,
-        name: event.name,
-        members: [event.by],
-        last_seq: 0,
-        read_seq: 0,
-        joined,
-      };
-      return withConversation(listed, fromSummary({ ...summary, kind: "group" }, state.activity + 1));
+      return begun(listed, { id: event.conversation, kind: "group", name: event.name, members: [event.by] });
     }
     case "group_joined": {
       const known = state.conversations.get(event.conversation);
       if (known) return withConversation(state, { ...known, members: new Set(event.members) });
-      const summary = {
-        id: event.conversation,
-        name: event.name,
-        members: event.members,
-        last_seq: 0,
-        read_seq: 0,
-        joined: true,
-      };
-      return withConversation(state, fromSummary({ ...summary, kind: "group" }, state.activity + 1));
+      return begun(state, { id: event.conversation, kind: "group", name: event.name, members: event.members });
     }
     case "member_joined":
       return withMember(state, event.conversation, event.user, true);
@@ -156,22 +125,10 @@ function passing(state, event, now) {
  * @returns {State} */
 function withMessage(state, message) {
   const { id, conversation: conversationId, ...rest } = /** @type {Message & {id?: string}} */ (message);
-  const known = state.conversations.get(conversationId);
   // A conversation always comes before its first message; a message of an unknown one is shown rather than lost.
   const conversation =
-    known ??
-    fromSummary(
-      {
-        id: conversationId,
-        kind: "group",
-        name: conversationId,
-        members: [],
-        last_seq: 0,
-        read_seq: 0,
-        joined: true,
-      },
-      0,
-    );
+    state.conversations.get(conversationId) ??
+    fromSummary(beginning({ id: conversationId, kind: "group", name: conversationId, members: [] }), 0);
   const messages = insert(conversation.messages, [{ conversation: conversationId, ...rest }]);
   if (messages === conversation.messages) return state;
   const typing = new Map(conversation.typing);
@@ -187,10 +144,15 @@ function withMessage(state, message) {
  * The reply to a repeated attempt may name one from long ago: that belongs to the history, which has no holes.
  * @param {State} state
  * @param {Message} message
+ * @param {To} to where it was sent: with the first message to a person, a conversation begins
  * @returns {State} */
-export function withSent(state, message) {
+export function withSent(state, message, to) {
   const conversation = state.conversations.get(message.conversation);
-  if (!conversation) return state;
+  if (!conversation) {
+    if (!("user" in to)) return state;
+    const founding = { id: message.conversation, with: to.user, members: [state.me.id, to.user] };
+    return withMessage(begun(state, { ...founding, kind: "direct" }), message);
+  }
   const first = conversation.messages[0]?.seq ?? conversation.lastSeq + 1;
   return message.seq < first ? state : withMessage(state, message);
 }
@@ -205,6 +167,15 @@ export function withPage(state, conversationId, page) {
     const messages = insert(conversation.messages, page.messages);
     const lastSeq = Math.max(conversation.lastSeq, messages.at(-1)?.seq ?? 0);
     return { messages, lastSeq, history: page.more ? "more" : "complete" };
+  });
+}
+
+/** With no more than the newest messages; those before them are history that can be had.
+ * @param {State} state @param {string} conversationId @param {number} count @returns {State} */
+export function trimmed(state, conversationId, count) {
+  return change(state, conversationId, ({ messages, history }) => {
+    if (messages.length <= count || history === "loading") return {};
+    return { messages: messages.slice(-count), history: /** @type {const} */ ("more") };
   });
 }
 
@@ -227,7 +198,7 @@ export function read(state, conversationId, seq) {
  * @param {State} state
  * @param {Conversation} conversation */
 export function unread(state, { messages, readSeq, lastSeq, history }) {
-  const unseen = messages.filter(({ seq }) => seq > readSeq);
+  const unseen = messages.slice(messages.findLastIndex(({ seq }) => seq <= readSeq) + 1);
   const own = unseen.filter(({ from }) => from === state.me.id).length;
   const allAtHand = history === "complete" || (messages.length > 0 && messages[0].seq <= readSeq + 1);
   return Math.max(0, (allAtHand ? unseen.length : lastSeq - readSeq) - own);
@@ -248,16 +219,32 @@ export function addressOf(conversation) {
   return conversation.with === null ? { conversation: conversation.id } : { user: conversation.with };
 }
 
-/**
- * One row of a conversation as it is shown: a stored message, or one that is still on its way.
- * @typedef {object} Row
- * @property {string} key the same before and after a message of one's own is stored, so that it stays in place
- * @property {string} from
- * @property {string} text
- * @property {string} at
- * @property {number | null} seq
- * @property {Entry | null} entry what the outbox knows of a message that is not stored yet
- */
+/** What of the outbox is not among the messages at hand.
+ * @param {State} state
+ * @param {readonly Message[]} messages
+ * @param {readonly Entry[]} entries
+ * @returns {readonly Entry[]} */
+export function waiting(state, messages, entries) {
+  if (entries.length === 0) return entries;
+  const own = new Set(messages.filter(({ from }) => from === state.me.id).map(({ cid }) => cid));
+  return entries.filter(({ cid }) => !own.has(cid));
+}
+
+/** Where blocks of messages begin and end. A message stays in its block whatever is added before or after.
+ * @param {readonly Message[]} messages
+ * @param {number} size
+ * @returns {{key: number, start: number, end: number}[]} */
+export function blocks(messages, size) {
+  /** @type {{key: number, start: number, end: number}[]} */
+  const all = [];
+  messages.forEach(({ seq }, index) => {
+    const key = Math.floor((seq - 1) / size);
+    const last = all.at(-1);
+    if (last?.key === key) last.end = index + 1;
+    else all.push({ key, start: index, end: index + 1 });
+  });
+  return all;
+}
 
 /** The messages at hand, then those of the outbox that are not among them, each once.
  * @param {State} state
@@ -274,18 +261,15 @@ export function rows(state, messages, entries) {
     seq: message.seq,
     entry: null,
   }));
-  const keys = new Set(stored.map(({ key }) => key));
-  const waiting = entries
-    .filter(({ cid }) => !keys.has(cid))
-    .map((entry) => ({
-      key: entry.cid,
-      from: me,
-      text: entry.text,
-      at: entry.at,
-      seq: null,
-      entry,
-    }));
-  return [...stored, ...waiting];
+  const unsent = waiting(state, messages, entries).map((entry) => ({
+    key: entry.cid,
+    from: me,
+    text: entry.text,
+    at: entry.at,
+    seq: null,
+    entry,
+  }));
+  return [...stored, ...unsent];
 }
 
 /** Messages by rising seq with more of them put in; the very same array if all were there already.
@@ -314,17 +298,18 @@ function withMember(state, conversationId, user, joined) {
     const own = mine ? { joined, fresh: joined } : {};
     next = withConversation(next, { ...known, ...own, members });
   } else if (mine && joined) {
-    const summary = {
-      id: conversationId,
-      name: group?.name ?? conversationId,
-      members: [user],
-      last_seq: 0,
-      read_seq: 0,
-      joined,
-    };
-    next = withConversation(next, { ...fromSummary({ ...summary, kind: "group" }, state.activity + 1), fresh: true });
+    next = begun(next, { id: conversationId, kind: "group", name: group?.name ?? conversationId, members: [user] });
+    next = change(next, conversationId, () => ({ fresh: true }));
   }
   return mine && group ? { ...next, groups: put(state.groups, conversationId, { ...group, joined }) } : next;
+}
+
+/** @param {Founding} founding @returns {ConversationSummary} */
+const beginning = (founding) => ({ ...founding, last_seq: 0, read_seq: 0, joined: true });
+
+/** A conversation that begins now. @param {State} state @param {Founding} founding */
+function begun(state, founding) {
+  return withConversation(state, fromSummary(beginning(founding), state.activity + 1));
 }
 
 /** @param {ConversationSummary} summary @param {number} activity @returns {Conversation} */

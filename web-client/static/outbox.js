@@ -3,13 +3,14 @@
  *
  * Each keeps the `cid` it was born with through every attempt, so an attempt whose outcome is unknown can be repeated:
  * the server makes one message of them all.
- * They are kept in the browser's storage, one item each, and survive a reload; two tabs do not overwrite each other's.
+ * They are kept in the browser's storage, one item each, and survive a reload.
+ * All tabs show the same; the one that holds the connection sends for all, so that the order of writing is kept.
  */
 
 import { Backoff } from "./backoff.js";
-import { newCid } from "./protocol.js";
 
-/** @import { Command, Refusal, Reply, Sent, To } from "./protocol.js" */
+/** @import { Refusal, Sent, To } from "./protocol.js" */
+/** @import { Change, Entry, Surroundings } from "./types.js" */
 
 /** A message that is not acknowledged after this long is offered for another attempt or for discarding. */
 export const PATIENCE_MS = 10_000;
@@ -24,28 +25,13 @@ const PASSING_REFUSALS = new Set([
 ]);
 
 /**
- * @typedef {object} Entry
- * @property {string} cid
- * @property {To} to
- * @property {string} text
- * @property {string} at when it was written
- * @property {number} order rises from entry to entry
- * @property {"queued" | "sending" | "failed"} state
- * @property {Refusal | null} refusal why it failed
- * @property {number} notBefore when the next attempt may be made
- * @property {number} since when it was written, or when its writer last asked for another attempt
+ * A name for one message, made before the first attempt to send it and kept through every other.
+ * The server makes one message of any number of attempts that carry the same.
  */
-/**
- * @typedef {object} Surroundings
- * @property {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} storage
- * @property {string} user whose messages these are
- * @property {(command: Command) => Promise<Reply>} send fails where no reply came
- * @property {(entry: Entry, sent: Sent) => void} onSent
- * @property {() => void} onChange
- * @property {() => number} [now]
- * @property {(run: () => void, ms: number) => void} [later]
- * @property {Backoff} [backoff]
- */
+export function newCid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 /** One text for each conversation, so that equal addresses are equal.
  * @param {To} to */
@@ -72,6 +58,9 @@ export class Outbox {
   /** @type {readonly Entry[]} */
   entries = [];
   #ready = false;
+  /** What this tab itself is sending at this moment.
+   * @type {Set<string>} */
+  #underWay = new Set();
 
   /** @param {Surroundings} surroundings */
   constructor({
@@ -80,6 +69,7 @@ export class Outbox {
     send,
     onSent,
     onChange,
+    share = () => {},
     now = Date.now,
     later = (run, ms) => void setTimeout(run, ms),
     backoff = new Backoff(),
@@ -89,6 +79,7 @@ export class Outbox {
     this.send = send;
     this.onSent = onSent;
     this.onChange = onChange;
+    this.share = share;
     this.now = now;
     this.later = later;
     this.backoff = backoff;
@@ -117,13 +108,34 @@ export class Outbox {
     return entry.cid;
   }
 
-  /** Whether there is a connection. When one comes, everything that waited for an answer is tried again at once.
+  /** Whether this tab holds a connection. When one comes, everything that waited for an answer is tried again at once,
+   * and so is what another tab was sending before.
    * @param {boolean} ready */
   setReady(ready) {
     if (this.#ready === ready) return;
     this.#ready = ready;
     if (!ready) return;
-    this.entries = this.entries.map((entry) => (entry.refusal ? entry : { ...entry, notBefore: 0 }));
+    this.entries = this.entries.map((entry) => {
+      const state = entry.state === "sending" && !this.#underWay.has(entry.cid) ? "queued" : entry.state;
+      return entry.refusal ? { ...entry, state } : { ...entry, state, notBefore: 0 };
+    });
+    this.#flush();
+  }
+
+  /** What another tab has made of a message. @param {Change} change */
+  adopt({ cid, entry, sent }) {
+    const known = this.entries.find((one) => one.cid === cid);
+    if (entry === null) {
+      if (known && sent) this.onSent(known, sent);
+      this.entries = this.entries.filter((one) => one.cid !== cid);
+    } else if (this.#underWay.has(cid)) {
+      return;
+    } else if (known) {
+      this.entries = this.entries.map((one) => (one.cid === cid ? entry : one));
+    } else {
+      this.entries = [...this.entries, entry].sort((a, b) => a.order - b.order);
+    }
+    this.onChange();
     this.#flush();
   }
 
@@ -136,11 +148,13 @@ export class Outbox {
     this.#flush();
   }
 
-  /** Forgets a message: it was discarded, or it has been seen among the stored ones. @param {string} cid */
-  remove(cid) {
+  /** Forgets a message: it was discarded, or it is stored.
+   * @param {string} cid @param {Sent} [sent] */
+  remove(cid, sent) {
     if (!this.entries.some((entry) => entry.cid === cid)) return;
     this.entries = this.entries.filter((entry) => entry.cid !== cid);
     this.storage.removeItem(this.prefix + cid);
+    this.share({ cid, entry: null, sent });
     this.onChange();
     this.#flush();
   }
@@ -153,12 +167,14 @@ export class Outbox {
   /** @param {Entry} entry */
   async #attempt(entry) {
     const { cid, to, text } = entry;
+    this.#underWay.add(cid);
     this.#change(cid, { state: "sending" });
     const reply = await this.send({ type: "send", to, cid, text }).catch(() => null);
+    this.#underWay.delete(cid);
     if (reply?.ok?.type === "sent") {
       this.backoff.reset();
       this.onSent(entry, reply.ok);
-      this.remove(cid);
+      this.remove(cid, reply.ok);
     } else if (reply?.refusal && !isPassing(reply.refusal)) {
       this.#change(cid, { state: "failed", refusal: reply.refusal });
     } else {
@@ -179,6 +195,7 @@ export class Outbox {
 
   /** @param {Entry} entry */
   #store(entry) {
+    this.share({ cid: entry.cid, entry });
     try {
       this.storage.setItem(this.prefix + entry.cid, JSON.stringify(entry));
     } catch {

@@ -1,5 +1,5 @@
 /**
- * What travels on every wire, in both directions, as types; and the one id that a client makes itself.
+ * What travels on every wire, in both directions, as types: only the type checker loads this file.
  *
  * The wire never changes these: a transport carries them and looks at nothing but a reply's `request_id`.
  */
@@ -91,11 +91,4 @@
 /** @typedef {"websocket" | "sse" | "longpoll" | "shortpoll"} TransportName */
 /** @typedef {{name: TransportName, port: number}} ServerAddress */
 
-/**
- * A name for one message, made before the first attempt to send it and kept through every other.
- * The server makes one message of any number of attempts that carry the same.
- */
-export function newCid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+export {};

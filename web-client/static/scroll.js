@@ -8,15 +8,23 @@
 const NEAR_PX = 40;
 /** This close to the top, older messages are read. */
 const TOP_PX = 300;
+/** What is this close to the part in sight is laid out before it comes into sight. */
+const NEARBY = "2000px 0px";
 
 export class Scroll {
   /** Whether the reader is at the bottom. */
   sticking = true;
   /** Whether a conversation was opened and has not been put in place yet. */
   #opening = true;
-  #height = 0;
-  /** @type {string | undefined} */
-  #first;
+  /** The topmost message in sight, and where it ended before it was drawn anew. Its beginning is of no use: the day
+   * that stands above a first message goes when it is the first no more.
+   * @type {{message: Element, bottom: number} | null} */
+  #anchor = null;
+  /** What is far from the reader is not laid out, and keeps the height that it had.
+   * @type {IntersectionObserver | null} */
+  #near = null;
+  /** @type {WeakSet<Element>} */
+  #known = new WeakSet();
   /** @type {Element | null} */
   #watched = null;
   #resized = new ResizeObserver(() => this.sticking && this.toBottom());
@@ -45,18 +53,20 @@ export class Scroll {
 
   /** Notes how things are before they are drawn anew. */
   before() {
-    this.#height = this.#list?.scrollHeight ?? 0;
+    const list = this.#list;
+    this.#anchor = list && !this.sticking ? topmost(list) : null;
   }
 
   /** Puts the reader where they were.
-   * @param {string | undefined} first the key of the first message drawn
    * @param {boolean} settled whether the conversation's messages have been read */
-  after(first, settled) {
+  after(settled) {
     const list = this.#list;
     if (!list) return;
     this.#watch(list);
-    const added = first !== this.#first;
-    this.#first = first;
+    for (const block of list.querySelectorAll(".block")) {
+      if (!this.#known.has(block)) this.#near?.observe(block);
+      this.#known.add(block);
+    }
     if (this.#opening) {
       this.#opening = !settled;
       const divider = list.querySelector(".divider");
@@ -64,8 +74,8 @@ export class Scroll {
       else this.toBottom();
     } else if (this.sticking) {
       this.toBottom();
-    } else if (added) {
-      list.scrollTop += list.scrollHeight - this.#height;
+    } else if (this.#anchor?.message.isConnected) {
+      list.scrollTop += this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
     }
   }
 
@@ -89,6 +99,23 @@ export class Scroll {
     if (list === this.#watched) return;
     this.#resized.disconnect();
     this.#resized.observe(list);
+    this.#near?.disconnect();
+    this.#near = new IntersectionObserver(
+      (entries) => {
+        for (const { target, isIntersecting } of entries) target.classList.toggle("far", !isIntersecting);
+      },
+      { root: list, rootMargin: NEARBY },
+    );
+    this.#known = new WeakSet();
     this.#watched = list;
   }
+}
+
+/** @param {Element} list */
+function topmost(list) {
+  const { top } = list.getBoundingClientRect();
+  const below = (/** @type {Element} */ one) => one.getBoundingClientRect().bottom > top;
+  const block = [...list.querySelectorAll(".block")].find(below);
+  const message = block && [...block.children].find(below);
+  return message ? { message, bottom: message.getBoundingClientRect().bottom } : null;
 }

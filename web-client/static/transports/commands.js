@@ -6,6 +6,7 @@
 import { problem } from "../api.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
+/** @import { Observer } from "../types.js" */
 
 /** How long a reply may take; after that its request counts as unanswered. */
 export const REPLY_TIMEOUT_MS = 10_000;
@@ -20,18 +21,25 @@ export class Unanswered extends Error {
 /**
  * @param {string} base the server's address
  * @param {Request} request
+ * @param {Observer} observer
  * @returns {Promise<Reply>}
  */
-export async function postCommand(base, request) {
+export async function postCommand(base, request, observer) {
+  const text = JSON.stringify(request);
+  const began = performance.now();
+  observer.onSight({ direction: "up", what: "POST /api/commands", text });
   try {
     const response = await fetch(`${base}/api/commands`, {
       method: "POST",
       credentials: "include",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(request),
+      body: text,
       signal: AbortSignal.timeout(REPLY_TIMEOUT_MS),
     });
-    const body = await response.clone().json();
+    const answer = await response.clone().text();
+    const ms = performance.now() - began;
+    observer.onSight({ direction: "down", what: `answer ${response.status}`, text: answer, ms });
+    const body = JSON.parse(answer);
     if (body.type === "reply") return body;
     // A problem document: the API refused before the chat was asked.
     const { code, message, status, retryAfterMs } = await problem(response);
@@ -39,6 +47,7 @@ export async function postCommand(base, request) {
     return { type: "reply", request_id: request.request_id, refusal: { code, message, retry_after_ms: retryAfterMs } };
   } catch {
     // Cut, too late, or an answer that is not the chat's.
+    observer.onSight({ direction: "end", what: "no reply to a POST", ms: performance.now() - began });
     throw new Unanswered();
   }
 }

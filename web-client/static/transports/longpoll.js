@@ -7,7 +7,7 @@ import { postCommand } from "./commands.js";
 import { deliver, pause, poll } from "./poll.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
-/** @import { Observer } from "./all.js" */
+/** @import { Observer } from "../types.js" */
 
 /** How long the server may hold a poll: below the 30–60 s at which proxies lose patience. */
 const WAIT_S = 25;
@@ -32,7 +32,7 @@ export class LongPollTransport {
 
   /** @param {Request} request @returns {Promise<Reply>} */
   send(request) {
-    return postCommand(this.base, request);
+    return postCommand(this.base, request, this.observer);
   }
 
   close() {
@@ -44,7 +44,7 @@ export class LongPollTransport {
     const { signal } = this.stop;
     // The first poll does not wait, so that its answer shows at once that the server is there.
     for (let wait = 0; cursor !== null; wait = WAIT_S) {
-      const answer = await poll(this.base, cursor, wait, signal);
+      const answer = await poll(this.base, cursor, wait, signal, this.observer);
       cursor = deliver(answer, this.observer, signal);
       if (answer.events.length === 0 && wait > 0) await pause(PAUSE_MS, signal);
     }

@@ -6,7 +6,7 @@ import { problem } from "../api.js";
 import { LOST, TOO_MANY_CONNECTIONS, UNAUTHENTICATED, closing } from "../codes.js";
 
 /** @import { Closing, Event } from "../protocol.js" */
-/** @import { Observer } from "./all.js" */
+/** @import { Observer } from "../types.js" */
 
 /** A poll has a status to refuse with; on a stream the same is a close code.
  * @type {Record<string, number>} */
@@ -20,19 +20,25 @@ const CODES = { unauthenticated: UNAUTHENTICATED, too_many_connections: TOO_MANY
  * @param {string} cursor
  * @param {number} wait
  * @param {AbortSignal} signal
+ * @param {Observer} observer
  * @returns {Promise<Answer>}
  */
-export async function poll(base, cursor, wait, signal) {
+export async function poll(base, cursor, wait, signal, observer) {
   const query = new URLSearchParams({ after: cursor, wait: String(wait) });
   const nothing = { events: [], cursor, more: false };
+  const began = performance.now();
+  observer.onSight({ direction: "up", what: `GET /poll, wait ${wait} s` });
   try {
     const response = await fetch(`${base}/poll?${query}`, { credentials: "include", cache: "no-store", signal });
-    if (response.ok) return await response.json();
+    const text = await response.clone().text();
+    observer.onSight({ direction: "down", what: `answer ${response.status}`, text, ms: performance.now() - began });
+    if (response.ok) return JSON.parse(text);
     const { code, status } = await problem(response);
     if (code in CODES) return { ...nothing, ended: closing(CODES[code]) };
     // A server in trouble is worth coming back to; a request that it cannot understand is not.
     return { ...nothing, ended: { code: status, name: code, reconnect: status >= 500 || status === 429 } };
   } catch {
+    if (!signal.aborted) observer.onSight({ direction: "end", what: "no answer to a poll", ms: performance.now() - began });
     return { ...nothing, ended: closing(LOST) };
   }
 }

@@ -7,7 +7,7 @@ import { postCommand } from "./commands.js";
 import { deliver, pause, poll } from "./poll.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
-/** @import { Observer } from "./all.js" */
+/** @import { Observer } from "../types.js" */
 
 /** The time between an answer and the next poll: what a message waits at worst, and why most answers are empty. */
 const PAUSE_MS = 2_000;
@@ -30,7 +30,7 @@ export class ShortPollTransport {
 
   /** @param {Request} request @returns {Promise<Reply>} */
   send(request) {
-    return postCommand(this.base, request);
+    return postCommand(this.base, request, this.observer);
   }
 
   close() {
@@ -41,7 +41,7 @@ export class ShortPollTransport {
   async run(cursor) {
     const { signal } = this.stop;
     while (cursor !== null) {
-      const answer = await poll(this.base, cursor, 0, signal);
+      const answer = await poll(this.base, cursor, 0, signal, this.observer);
       cursor = deliver(answer, this.observer, signal);
       if (!answer.more) await pause(PAUSE_MS, signal);
     }

@@ -7,7 +7,7 @@ import { LOST, closing } from "../codes.js";
 import { postCommand } from "./commands.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
-/** @import { Observer } from "./all.js" */
+/** @import { Observer } from "../types.js" */
 
 export class SseTransport {
   /**
@@ -25,11 +25,19 @@ export class SseTransport {
   open(cursor) {
     const url = `${this.base}/events?after=${encodeURIComponent(cursor)}`;
     const source = new EventSource(url, { withCredentials: true });
-    source.onopen = () => this.observer.onOpen();
-    source.onmessage = ({ data }) => this.observer.onEvent(JSON.parse(data));
+    this.observer.onSight({ direction: "up", what: "GET /events" });
+    source.onopen = () => {
+      this.observer.onSight({ direction: "down", what: "open" });
+      this.observer.onOpen();
+    };
+    source.onmessage = ({ data }) => {
+      this.observer.onSight({ direction: "down", what: "event", text: data });
+      this.observer.onEvent(JSON.parse(data));
+    };
     // EventSource would come back by itself, but at a fixed pace and only to this one server.
     source.onerror = () => {
       this.close();
+      this.observer.onSight({ direction: "end", what: "error: an EventSource does not say which" });
       this.observer.onClose(closing(LOST));
     };
     this.source = source;
@@ -37,7 +45,7 @@ export class SseTransport {
 
   /** @param {Request} request @returns {Promise<Reply>} */
   send(request) {
-    return postCommand(this.base, request);
+    return postCommand(this.base, request, this.observer);
   }
 
   close() {

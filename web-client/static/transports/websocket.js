@@ -3,11 +3,11 @@
  * one socket carries requests up, and replies and events down.
  */
 
-import { closing } from "../codes.js";
+import { closing, inWords } from "../codes.js";
 import { REPLY_TIMEOUT_MS, Unanswered } from "./commands.js";
 
 /** @import { Event, Reply, Request } from "../protocol.js" */
-/** @import { Observer } from "./all.js" */
+/** @import { Observer } from "../types.js" */
 
 export class WebSocketTransport {
   /**
@@ -27,10 +27,18 @@ export class WebSocketTransport {
   /** @param {string} cursor */
   open(cursor) {
     const socket = new WebSocket(`${this.base}/ws?after=${encodeURIComponent(cursor)}`);
-    socket.onopen = () => this.observer.onOpen();
-    socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
+    this.observer.onSight({ direction: "up", what: "GET /ws, Upgrade: websocket" });
+    socket.onopen = () => {
+      this.observer.onSight({ direction: "down", what: "open" });
+      this.observer.onOpen();
+    };
+    socket.onmessage = ({ data }) => {
+      this.observer.onSight({ direction: "down", what: "message", text: data });
+      this.receive(JSON.parse(data));
+    };
     socket.onclose = ({ code }) => {
       this.close();
+      this.observer.onSight({ direction: "end", what: `close ${code}: ${inWords(closing(code))}` });
       this.observer.onClose(closing(code));
     };
     this.socket = socket;
@@ -46,7 +54,9 @@ export class WebSocketTransport {
         if (reply) resolve(reply);
         else reject(new Unanswered());
       });
-      this.socket.send(JSON.stringify(request));
+      const text = JSON.stringify(request);
+      this.observer.onSight({ direction: "up", what: "message", text });
+      this.socket.send(text);
     });
   }
 

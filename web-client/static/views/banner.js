@@ -5,10 +5,10 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { LOST, inWords, needsSignIn } from "../codes.js";
 import { TRANSPORTS } from "../transports/all.js";
-import { counted, sentence } from "./words.js";
+import { counted, sentence, within } from "./words.js";
 
-/** @import { Status } from "../connection.js" */
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
+/** @import { Avoided, Banner, BannerActions, Status } from "../types.js" */
 
 /** A connection that is back within this time was never missed. */
 export const UNNOTICED_MS = 1_000;
@@ -16,30 +16,15 @@ const START_AGAIN = "Start it again with the command that started this page.";
 /** After this many attempts in vain another transport is suggested. */
 const ATTEMPTS = 3;
 
-/**
- * @typedef {object} Banner
- * @property {Status} status
- * @property {ServerAddress[]} servers
- * @property {{messages: number} | null} caughtUp what came after a loss that has just ended
- * @property {string} problem something else that went wrong
- * @property {number} now
- */
-/**
- * @typedef {object} Actions
- * @property {() => void} tryNow
- * @property {() => void} signInAgain
- * @property {(transport: TransportName) => void} choose
- * @property {() => void} dismiss
- */
-
-/** @param {Banner} view @param {Actions} actions */
+/** @param {Banner} view @param {BannerActions} actions */
 export function banner(view, actions) {
   return html`<div class="banners" role="status">${connection(view, actions)}${other(view, actions)}</div>`;
 }
 
-/** @param {Banner} view @param {Actions} actions */
+/** @param {Banner} view @param {BannerActions} actions */
 function connection({ status, servers, caughtUp, now }, actions) {
   if (status.state === "live") {
+    if (status.avoided) return fallenBack(status, status.avoided, servers, actions);
     if (!caughtUp) return nothing;
     const news =
       caughtUp.messages > 0 ? `Caught up on ${counted(caughtUp.messages, "message")}.` : "Nothing was missed.";
@@ -70,25 +55,46 @@ function connection({ status, servers, caughtUp, now }, actions) {
     );
   }
   if (status.closing === null) return line("warn", "Connecting…");
-  const others =
-    status.failures < ATTEMPTS || status.starting ? [] : servers.filter(({ name }) => name !== status.transport);
+  const stuck = status.blocked || (status.failures >= ATTEMPTS && !status.starting);
+  const others = stuck ? servers.filter(({ name }) => name !== status.transport) : [];
   return line(
     "warn",
     html`${reason(status, servers)} ${again}`,
     button("Try now", actions.tryNow),
-    ...others.map(({ name }) => button(`Use ${TRANSPORTS[name].label}`, () => actions.choose(name))),
+    ...others.map(({ name }) => button(`Use ${within(TRANSPORTS[name].label)}`, () => actions.choose(name))),
   );
 }
 
 /** @param {Status} status @param {ServerAddress[]} servers */
-function reason({ closing, failures, transport, starting }, servers) {
+function reason({ closing, failures, transport, starting, blocked }, servers) {
+  if (blocked) return `This network seems to block ${within(TRANSPORTS[transport].label)}.`;
   if (failures >= ATTEMPTS && starting) return `Nothing answers at ${location.host}. ${START_AGAIN}`;
   if (failures < ATTEMPTS) return closing && closing.code !== LOST ? inWords(closing) : "Connection lost.";
+  return nobody(transport, servers);
+}
+
+/** @param {TransportName} transport @param {ServerAddress[]} servers */
+function nobody(transport, servers) {
   const port = servers.find(({ name }) => name === transport)?.port;
   return `Nothing answers at ${TRANSPORTS[transport].server} (${location.hostname}:${port}). ${START_AGAIN}`;
 }
 
-/** @param {Banner} view @param {Actions} actions */
+/** The page went on over another transport by itself: why, and the way back.
+ * @param {Status} status @param {Avoided} avoided @param {ServerAddress[]} servers @param {BannerActions} actions */
+function fallenBack({ transport }, { transport: wanted, why }, servers, actions) {
+  const [label, here] = [wanted, transport].map((name) => within(TRANSPORTS[name].label));
+  const reason = why === "gone" ? nobody(wanted, servers) : `This network seems to block ${label}.`;
+  const others = servers.filter(({ name }) => name !== transport && name !== wanted);
+  return line(
+    "warn",
+    `${reason} The chat goes on over ${here}.`,
+    button(`Try ${label} again`, () => actions.choose(wanted)),
+    ...others.map(({ name }) => button(`Use ${within(TRANSPORTS[name].label)}`, () => actions.choose(name))),
+    button(`Stay with ${here}`, () => actions.choose(transport)),
+  );
+}
+
+/** @param {Banner} view @param {BannerActions} actions */
 function other({ problem }, actions) {
   return problem === "" ? nothing : line("bad", sentence(problem), button("Close", actions.dismiss));
 }

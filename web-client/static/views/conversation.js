@@ -3,45 +3,23 @@
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { guard } from "../vendor/lit-html/directives/guard.js";
 import { live } from "../vendor/lit-html/directives/live.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { rows } from "../model.js";
+import { blocks, rows, waiting } from "../model.js";
 import { PATIENCE_MS } from "../outbox.js";
 import { presence } from "./sidebar.js";
-import { avatar, counted, dayOf, listed, nameOf, sentence, timeOf, titleOf } from "./words.js";
+import { avatar, counted, dayOf, listed, nameOf, secondUser, sentence, timeOf, titleOf } from "./words.js";
 
-/** @import { Conversation, Row, State } from "../model.js" */
-/** @import { Entry } from "../outbox.js" */
-/** @import { Person } from "../protocol.js" */
+/** @import { Message } from "../protocol.js" */
+/** @import { Conversation, ConversationActions, ConversationView, Entry, Row, State } from "../types.js" */
 
 /** Messages of one writer that follow each other within this time stand together under one name. */
 const TOGETHER_MS = 5 * 60_000;
+/** How many messages are drawn anew when one of them changes. */
+const BLOCK = 50;
 /** The composer grows with its text up to this many lines. */
 const MAX_LINES = 8;
-
-/**
- * @typedef {object} ConversationView
- * @property {State} state
- * @property {Conversation | undefined} conversation
- * @property {Person | undefined} person with whom a conversation may begin, where there is none yet
- * @property {readonly Entry[]} entries what is on its way to this conversation
- * @property {number} newAfter the last seq that had been read when the conversation was opened
- * @property {number} below how many messages of others came while the reader was further up
- * @property {string} draft
- * @property {boolean} leaving whether the user has been asked if they really want to leave
- * @property {number} now
- */
-/**
- * @typedef {object} Actions
- * @property {(text: string) => void} say
- * @property {(text: string) => void} draft
- * @property {(cid: string) => void} retry
- * @property {(cid: string) => void} discard
- * @property {(ask: boolean) => void} askLeave
- * @property {() => void} leave
- * @property {() => void} join
- * @property {() => void} toBottom
- */
 
 /** What the pane shows before anything is chosen.
  * @param {boolean} loaded whether it is known what there is to choose */
@@ -51,39 +29,73 @@ export function nothingOpen(loaded) {
     <div class="empty">
       <h2>Pick somebody to talk to</h2>
       <p>Choose a person or a group on the left.</p>
-      <p>To see both ends of a conversation, open this page in a private window and create a second account there.
-        Then switch transports at the top of the page while you talk: the conversation goes on.</p>
+      <p>To see both ends of a conversation: ${secondUser()}</p>
+      <p>Then switch transports at the top of the page while you talk. The conversation goes on.</p>
     </div>
   `;
 }
 
-/** @param {ConversationView} view @param {Actions} actions */
+/** @param {ConversationView} view @param {ConversationActions} actions */
 export function conversation(view, actions) {
-  const { state, conversation: known, person, entries, newAfter, now } = view;
-  const all = rows(state, known?.messages ?? [], entries);
+  const { state, conversation: known, person } = view;
+  const messages = known?.messages ?? [];
+  const unsent = waiting(state, messages, view.entries);
   const name = known ? titleOf(state, known) : (person?.name ?? "");
   return html`
     ${head(view, actions)}
     <div class="scroller" id="messages" tabindex="0" role="region" aria-label="Messages">
-      <div class="notice">${beginning(view, all.length)}</div>
-      <ol class="messages">
+      <div class="notice">${beginning(view, messages.length + unsent.length)}</div>
+      <div class="messages">
         ${repeat(
-          all,
-          ({ key }) => key,
-          (row, index) =>
-            message(state, row, all[index - 1], { newAfter, now, group: known?.kind === "group" }, actions),
+          blocksOf(messages, unsent),
+          ({ key }) => `${known?.id} ${key}`,
+          (one) => block(view, one, unsent, actions),
         )}
-      </ol>
+      </div>
     </div>
     <div class="foot">
       ${toBottom(view, actions)}
-      <p class="typing">${typing(state, known, now)}</p>
+      <p class="typing">${typing(state, known, view.now)}</p>
       ${known && !known.joined ? left(actions) : composer(view, name, actions)}
     </div>
   `;
 }
 
-/** @param {ConversationView} view @param {Actions} actions */
+/** @param {readonly Message[]} messages @param {readonly Entry[]} unsent */
+function blocksOf(messages, unsent) {
+  const all = blocks(messages, BLOCK);
+  return all.length > 0 || unsent.length === 0 ? all : [{ key: 0, start: 0, end: 0 }];
+}
+
+/** Some messages that follow each other; drawn anew only when they look different.
+ * @param {ConversationView} view
+ * @param {{key: number, start: number, end: number}} block
+ * @param {readonly Entry[]} unsent what stands below the last block
+ * @param {ConversationActions} actions */
+function block({ state, conversation: known, newAfter, now }, { start, end }, unsent, actions) {
+  const messages = known?.messages ?? [];
+  const entries = end === messages.length ? unsent : [];
+  const draw = () => {
+    const [before] = start > 0 ? rows(state, messages.slice(start - 1, start), []) : [];
+    const all = rows(state, messages.slice(start, end), entries);
+    const context = { newAfter, now, group: known?.kind === "group" };
+    return html`<ol class="block">
+      ${repeat(
+        all,
+        ({ key }) => key,
+        (row, index) => message(state, row, all[index - 1] ?? before, context, actions),
+      )}
+    </ol>`;
+  };
+  const first = messages[start - 1]?.seq ?? 0;
+  const divided = newAfter >= first && newAfter < (messages[end - 1]?.seq ?? 0) ? newAfter : null;
+  const today = new Date(now).toDateString();
+  // What is unsent changes with time alone, so it is looked at each time.
+  const looks = [messages[start - 1], messages[start], messages[end - 1], end - start, divided, today, state.users.size];
+  return guard(entries.length > 0 ? [{}] : looks, draw);
+}
+
+/** @param {ConversationView} view @param {ConversationActions} actions */
 function head({ state, conversation: known, person, leaving }, actions) {
   const title = known ? titleOf(state, known) : (person?.name ?? "");
   const group = known?.kind === "group";
@@ -104,7 +116,7 @@ function head({ state, conversation: known, person, leaving }, actions) {
   `;
 }
 
-/** Leaving asks once. @param {string} title @param {boolean} asked @param {Actions} actions */
+/** Leaving asks once. @param {string} title @param {boolean} asked @param {ConversationActions} actions */
 function leave(title, asked, actions) {
   const ask = (/** @type {boolean} */ wanted) => () => actions.askLeave(wanted);
   if (!asked) {
@@ -120,7 +132,7 @@ function leave(title, asked, actions) {
   `;
 }
 
-/** @param {ConversationView} view @param {Actions} actions */
+/** @param {ConversationView} view @param {ConversationActions} actions */
 function toBottom({ below }, actions) {
   if (below === 0) return nothing;
   return html`<button class="to-bottom" type="button" @click=${actions.toBottom}>↓ ${below} new</button>`;
@@ -141,7 +153,7 @@ function beginning({ state, conversation: known, person }, count) {
  * @param {Row} row
  * @param {Row | undefined} before
  * @param {{newAfter: number, now: number, group: boolean}} context
- * @param {Actions} actions
+ * @param {ConversationActions} actions
  */
 function message(state, row, before, { newAfter, now, group }, actions) {
   const own = row.from === state.me.id;
@@ -184,14 +196,14 @@ function stored(row, own) {
 
 /** @param {Entry} entry @param {number} now */
 function underWay(entry, now) {
-  if (entry.state === "failed") return "failed";
+  if (entry.state === "failed") return html`<b class="error">failed</b>`;
   return needsDecision(entry, now) ? "not sent yet" : "sending…";
 }
 
 /** @param {Entry} entry @param {number} now */
 const needsDecision = (entry, now) => entry.state === "failed" || now - entry.since >= PATIENCE_MS;
 
-/** @param {Entry} entry @param {Actions} actions */
+/** @param {Entry} entry @param {ConversationActions} actions */
 function decision(entry, actions) {
   return html`
     <div class="decision">
@@ -218,7 +230,7 @@ function typing(state, conversation, now) {
   `;
 }
 
-/** @param {Actions} actions */
+/** @param {ConversationActions} actions */
 function left(actions) {
   return html`
     <div class="composer left">
@@ -228,7 +240,7 @@ function left(actions) {
   `;
 }
 
-/** @param {ConversationView} view @param {string} title @param {Actions} actions */
+/** @param {ConversationView} view @param {string} title @param {ConversationActions} actions */
 function composer({ draft }, title, actions) {
   // The field is asked, since what was typed a moment ago may not have been drawn yet.
   const submit = () => {

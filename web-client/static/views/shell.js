@@ -3,22 +3,12 @@
  */
 
 import { html } from "../vendor/lit-html/lit-html.js";
-import { wordmark } from "./sign-in.js";
+import { wordmark } from "./words.js";
 
-/**
- * @typedef {object} Parts
- * @property {string} me the user's name
- * @property {boolean} open whether a conversation is open; where there is room for one pane only, it is that one
- * @property {unknown} transport
- * @property {unknown} banner
- * @property {unknown} sidebar
- * @property {unknown} conversation
- * @property {string} announcement what a screen reader says when it has time
- * @property {string} alert what it says at once
- */
+/** @import { Parts } from "../types.js" */
 
-/** @param {Parts} parts @param {{signOut: () => void}} actions */
-export function shell({ me, open, transport, banner, sidebar, conversation, announcement, alert }, { signOut }) {
+/** @param {Parts} parts @param {{signOut: () => void, help: () => void}} actions */
+export function shell({ me, open, transport, banner, sidebar, conversation, announcement, alert }, { signOut, help }) {
   return html`
     <div class="shell ${open ? "reading" : "choosing"}">
       <header class="bar">
@@ -27,6 +17,7 @@ export function shell({ me, open, transport, banner, sidebar, conversation, anno
         ${transport}
         <div class="me">
           <span class="name" dir="auto" title="Signed in as ${me}">${me}</span>
+          <button class="quiet help-button" type="button" aria-label="Help" title="Keys and words (?)" @click=${help}>?</button>
           <button class="quiet" type="button" @click=${signOut}>Sign out</button>
         </div>
       </header>
@@ -35,6 +26,7 @@ export function shell({ me, open, transport, banner, sidebar, conversation, anno
         ${sidebar}
         <section class="pane" id="conversation" tabindex="-1" aria-label="Conversation">${conversation}</section>
       </main>
+      <div id="wire"></div>
       <p class="visually-hidden" role="status">${announcement}</p>
       <p class="visually-hidden" role="alert">${alert}</p>
     </div>

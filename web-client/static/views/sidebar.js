@@ -5,32 +5,15 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { unread } from "../model.js";
-import { avatar, counted, sentence } from "./words.js";
+import { avatar, counted, secondUser, sentence } from "./words.js";
 
 /** @import { Group, Person } from "../protocol.js" */
-/** @import { Conversation, State } from "../model.js" */
+/** @import { Conversation, Sidebar, SidebarActions, State } from "../types.js" */
 
 /** More rows than this are found by typing. */
 const MAX_ROWS = 100;
 
-/**
- * @typedef {object} Sidebar
- * @property {State} state
- * @property {boolean} loaded whether it is known who is there
- * @property {string | null} selected the conversation that is open, or the user whose conversation has not begun
- * @property {string} filter
- * @property {{open: boolean, busy: boolean, error: string}} newGroup
- * @property {string | null} joining the group that is being joined
- */
-/**
- * @typedef {object} Actions
- * @property {(text: string) => void} filter
- * @property {(id: string) => void} join
- * @property {(open: boolean) => void} openNewGroup
- * @property {(name: string) => void} createGroup
- */
-
-/** @param {Sidebar} sidebar @param {Actions} actions */
+/** @param {Sidebar} sidebar @param {SidebarActions} actions */
 export function sidebar({ state, loaded, selected, filter, newGroup, joining }, actions) {
   const groups = groupRows(state, filter);
   const people = personRows(state, filter);
@@ -38,7 +21,7 @@ export function sidebar({ state, loaded, selected, filter, newGroup, joining }, 
   const onFilter = (event) => actions.filter(/** @type {HTMLInputElement} */ (event.target).value);
   const onNewGroup = () => actions.openNewGroup(!newGroup.open);
   const noGroups = filter ? "No group has that name." : "No groups yet. Make the first one.";
-  const nobody = filter ? "Nobody has that name." : ALONE;
+  const nobody = filter ? "Nobody has that name." : html`Alone here? ${secondUser()}`;
   return html`
     <nav class="sidebar" aria-label="Groups and people">
       <div class="find">
@@ -83,9 +66,7 @@ export function sidebar({ state, loaded, selected, filter, newGroup, joining }, 
   `;
 }
 
-const ALONE = "Nobody else is here yet. Open this page in a private window and create a second account there.";
-
-/** Why a list is empty. @param {boolean} loaded @param {string} text */
+/** Why a list is empty. @param {boolean} loaded @param {unknown} text */
 const hint = (loaded, text) => (loaded ? html`<p class="hint">${text}</p>` : nothing);
 
 /** Enter opens what stands on top of what was found. @param {KeyboardEvent} event */
@@ -99,7 +80,7 @@ function openFirst(event) {
 const rest = (count) =>
   count > MAX_ROWS ? html`<p class="hint">…and ${count - MAX_ROWS} more: type above to find them.</p>` : nothing;
 
-/** @param {Sidebar["newGroup"]} newGroup @param {Actions} actions */
+/** @param {Sidebar["newGroup"]} newGroup @param {SidebarActions} actions */
 function newGroupForm({ busy, error }, actions) {
   /** @param {SubmitEvent} event */
   const onSubmit = (event) => {
@@ -123,7 +104,7 @@ function newGroupForm({ busy, error }, actions) {
 }
 
 /** @param {{group: Group, conversation: Conversation | undefined}} row
- * @param {State} state @param {string | null} selected @param {string | null} joining @param {Actions} actions */
+ * @param {State} state @param {string | null} selected @param {string | null} joining @param {SidebarActions} actions */
 function groupRow({ group, conversation }, state, selected, joining, actions) {
   const id = group.conversation;
   const label = html`
@@ -159,7 +140,7 @@ function link(id, current, label) {
   return html`<a class="entry" href="#/${id}" aria-current=${current ? "page" : nothing}>${label}</a>`;
 }
 
-/** @param {Group} group @param {boolean} busy @param {Actions} actions */
+/** @param {Group} group @param {boolean} busy @param {SidebarActions} actions */
 function joinButton({ conversation, name }, busy, actions) {
   const join = () => actions.join(conversation);
   return html`<button class="small" type="button" ?disabled=${busy} aria-label="Join ${name}" @click=${join}>

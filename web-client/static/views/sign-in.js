@@ -1,9 +1,11 @@
 /**
  * Signing in, or making an account: one form with two purposes.
+ *
+ * Loaded when somebody has to sign in.
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { sentence } from "./words.js";
+import { sentence, wordmark } from "./words.js";
 
 /** @typedef {"login" | "register"} Purpose */
 /**
@@ -60,10 +62,6 @@ export function signIn({ purpose, busy, error, reason }, { submit, choose }) {
       </div>
     </main>
   `;
-}
-
-export function wordmark() {
-  return html`<img src="/icon.svg" alt="" width="24" height="24" />Switchboard`;
 }
 
 /**

@@ -6,14 +6,14 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { TRANSPORTS } from "../transports/all.js";
 
-/** @import { Status } from "../connection.js" */
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
+/** @import { SharedStatus as Status } from "../types.js" */
 
 /**
  * @param {{status: Status, servers: ServerAddress[]}} view
- * @param {{choose: (transport: TransportName) => void}} actions
+ * @param {{choose: (transport: TransportName) => void, take: () => void, showWire: () => void}} actions
  */
-export function transport({ status, servers }, { choose }) {
+export function transport({ status, servers }, { choose, take, showWire }) {
   const { state, roundTripMs } = status;
   const trip = state === "live" && roundTripMs !== null ? ` · ${Math.max(1, Math.round(roundTripMs))} ms` : "";
   return html`
@@ -33,6 +33,18 @@ export function transport({ status, servers }, { choose }) {
         )}
       </fieldset>
       ${servers.length > 1 ? html`<p class="hint">${FREELY}</p>` : nothing}
+      <p class="hint">
+        ${
+          status.leading
+            ? "This tab holds the connection; other tabs of yours share it."
+            : html`Another tab of yours holds the connection, and this one shares it:
+                a browser opens no more than six to one server.
+                <button class="link" type="button" @click=${take}>Hold it here</button>`
+        }
+      </p>
+      <p class="hint">
+        <button class="link" type="button" @click=${showWire}>Show the wire</button> (Ctrl + \`)
+      </p>
     </div>
   `;
 }

@@ -4,7 +4,7 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 
-/** @import { State, Conversation } from "../model.js" */
+/** @import { Conversation, State } from "../types.js" */
 
 /** How many colours there are for people and groups; `style.css` has one class for each. */
 const HUES = 8;
@@ -30,6 +30,11 @@ export function dayOf(at, now) {
 /** @param {number} count @param {string} one @param {string} [many] */
 export const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
+export const wordmark = () => html`<img src="/icon.svg" alt="" width="24" height="24" />Switchboard`;
+
+/** A transport's label within a sentence. @param {string} label */
+export const within = (label) => label.replace(/^[LS](?=[a-z])/, (letter) => letter.toLowerCase());
+
 /** @param {State} state @param {string} user */
 export const nameOf = (state, user) => (user === state.me.id ? state.me.name : (state.users.get(user)?.name ?? user));
 
@@ -49,6 +54,16 @@ export function sentence(text) {
 export function listed(names) {
   if (names.length > 3) return `${names.slice(0, 2).join(", ")} and ${names.length - 2} others`;
   return [names.slice(0, -1).join(", "), names.at(-1) ?? ""].filter(Boolean).join(" and ");
+}
+
+/** How to be two people at once: the other name of this machine has cookies of its own, so it is another browser
+ * as far as the server can tell. Elsewhere a private window does the same. */
+export function secondUser() {
+  const other = { localhost: "127.0.0.1", "127.0.0.1": "localhost" }[location.hostname];
+  if (!other) return html`Open this page in a private window and create a second account there.`;
+  const href = `${location.protocol}//${other}:${location.port}/`;
+  return html`<a href=${href} target="_blank" rel="noopener">Open a second user in a new tab</a>: this machine is also
+    called ${other}, and each name has its own cookies and so its own sign-in.`;
 }
 
 /** A coloured disc or square with a first letter; decoration, since the name always stands beside it.

@@ -3,6 +3,7 @@ import test, { beforeEach, mock } from "node:test";
 
 import { ApiError } from "../../static/api.js";
 import { Connection } from "../../static/connection.js";
+import { TRANSPORTS } from "../../static/transports/all.js";
 
 /** The sockets that the page has opened, the newest last. */
 let sockets;
@@ -50,14 +51,18 @@ const SERVERS = [
   { name: "websocket", port: 4001 },
   { name: "sse", port: 4002 },
 ];
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+/** All that can happen without time passing has happened; a transport's module is loaded when it is first used. */
+async function settled() {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
 const lastUrl = () => sockets.at(-1).url;
 
 /** A connection that has started, with what it told. */
-async function start({ loadSnapshot } = {}) {
+async function start({ loadSnapshot, answering = [], servers = SERVERS } = {}) {
   const told = { events: [], snapshots: 0, states: [] };
-  const connection = new Connection(SERVERS, "websocket", {
+  const connection = new Connection(servers, "websocket", {
     loadSnapshot: loadSnapshot ?? (async () => ({ cursor: `e.${10 * (told.snapshots + 1)}` })),
+    answers: async (base) => answering.includes(base),
     onSnapshot: () => (told.snapshots += 1),
     onEvent: (event) => told.events.push(event),
     onStatus: ({ state }) => told.states.at(-1) !== state && told.states.push(state),
@@ -73,6 +78,8 @@ async function pass(ms) {
   mock.timers.tick(ms);
   await settled();
 }
+
+await Promise.all(Object.values(TRANSPORTS).map(({ load }) => load()));
 
 beforeEach(() => {
   sockets = [];
@@ -251,4 +258,76 @@ test("after its end it does nothing more", async () => {
   connection.stop();
   await pass(120_000);
   assert.equal(sockets.length, 1);
+});
+
+const LADDER = [
+  { name: "websocket", port: 4001 },
+  { name: "sse", port: 4002 },
+  { name: "longpoll", port: 4003 },
+];
+const AT = Object.fromEntries(LADDER.map(({ name, port }) => [name, `http://localhost:${port}`]));
+
+/** Ends each socket that opens, until the page stops opening some. */
+async function refuse(times) {
+  for (let attempt = 0; attempt < times; attempt += 1) {
+    sockets.at(-1).end(1006);
+    await settled();
+    await pass(15_000);
+  }
+}
+
+test("a transport that does not open while its server answers is left for the next one", async () => {
+  const opened = [];
+  globalThis.EventSource = class {
+    constructor(url) {
+      opened.push(url);
+      queueMicrotask(() => this.onopen());
+    }
+    close() {}
+  };
+  const { connection } = await start({ servers: LADDER, answering: [AT.websocket, AT.sse, AT.longpoll] });
+  await refuse(1);
+  assert.equal(connection.status.transport, "websocket", "one failure may be chance");
+  await refuse(1);
+  assert.equal(connection.status.blocked, true);
+  assert.equal(connection.status.transport, "websocket", "the server may have come back only now");
+  sockets.at(-1).end(1006);
+  await settled();
+  assert.equal(connection.status.transport, "sse");
+  assert.deepEqual(connection.status.avoided, { transport: "websocket", why: "blocked" });
+  assert.equal(connection.status.state, "live");
+  assert.deepEqual(opened, [`${AT.sse}/events?after=e.10`]);
+
+  connection.switchTo("websocket");
+  await settled();
+  sockets.at(-1).accept();
+  assert.equal(connection.status.avoided, null);
+});
+
+test("where no other server answers there is nothing to fall back on", async () => {
+  const { connection } = await start({ servers: LADDER, answering: [AT.websocket] });
+  await refuse(6);
+  assert.equal(connection.status.transport, "websocket");
+});
+
+test("a transport whose server is gone while another answers is left, and said to be gone", async () => {
+  globalThis.EventSource = class {
+    close() {}
+  };
+  const { connection } = await start({ servers: LADDER, answering: [AT.sse] });
+  sockets.at(-1).end(1006);
+  await pass(500);
+  sockets.at(-1).end(1006);
+  await settled();
+  assert.deepEqual(connection.status.avoided, { transport: "websocket", why: "gone" });
+});
+
+test("a connection that was live and is lost is no reason to fall back", async () => {
+  const { connection } = await start({ servers: LADDER, answering: Object.values(AT) });
+  for (let loss = 0; loss < 5; loss += 1) {
+    sockets.at(-1).accept();
+    sockets.at(-1).end(1006);
+    await pass(15_000);
+  }
+  assert.equal(connection.status.transport, "websocket");
 });

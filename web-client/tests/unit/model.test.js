@@ -121,7 +121,7 @@ test("one's own message is one row before its echo, after it, and after its repl
   assert.deepEqual(shown(echoed, "c9", [entry]), [["cid-u1-1", "hi", "stored"]]);
 
   const { type, id, ...stored } = message(1, "u1", "hi");
-  const acknowledged = model.withSent(waiting, stored);
+  const acknowledged = model.withSent(waiting, stored, { user: "u2" });
   assert.deepEqual(shown(acknowledged, "c9", [entry]), [["cid-u1-1", "hi", "stored"]]);
   assert.deepEqual(shown(applyAll(acknowledged, message(1, "u1", "hi")), "c9"), [["cid-u1-1", "hi", "stored"]]);
 });
@@ -138,7 +138,38 @@ test("another's message with one's own cid hides nothing", () => {
 test("a reply about a message from long ago leaves no hole in the history", () => {
   const state = start({ conversations: [{ ...direct, last_seq: 200, read_seq: 200 }] });
   const { type, id, ...old } = message(10, "u1");
-  assert.deepEqual(model.withSent(state, old).conversations.get("c9").messages, []);
+  assert.deepEqual(model.withSent(state, old, { user: "u2" }).conversations.get("c9").messages, []);
+});
+
+test("a conversation that begins with one's own message is there when its reply is, not only with its event", () => {
+  const { type, id, ...stored } = message(1, "u1", "hi");
+  const begun = model.withSent(start(), stored, { user: "u2" });
+  assert.deepEqual(shown(begun, "c9"), [["cid-u1-1", "hi", "stored"]]);
+  assert.equal(model.directWith(begun, "u2").id, "c9");
+  const started = { type: "direct_started", id: "e.1", conversation: "c9", members: ["u1", "u2"] };
+  assert.deepEqual(shown(applyAll(begun, started, message(1, "u1", "hi")), "c9"), [["cid-u1-1", "hi", "stored"]]);
+});
+
+test("a snapshot made from a state gives that state again", () => {
+  const state = applyAll(
+    start({ conversations: [{ ...direct, last_seq: 2, read_seq: 1 }, rust], groups: [rustGroup] }),
+    message(3, "u2"),
+    { type: "presence", online: ["u3"] },
+  );
+  const again = model.fromSnapshot(model.toSnapshot(state, "e.7"));
+  const byId = (one) => comparable(one).conversations.sort((a, b) => a.id.localeCompare(b.id));
+  assert.deepEqual({ ...comparable(again), conversations: byId(again) }, { ...comparable(state), conversations: byId(state) });
+  assert.equal(model.unread(again, again.conversations.get("c9")), 2);
+  const order = ({ conversations }) => [...conversations.values()].sort((a, b) => a.activity - b.activity).map(({ id }) => id);
+  assert.deepEqual(order(again), order(state), "the liveliest conversation is still the last");
+});
+
+test("a message stays in its block, whatever is added before or after it", () => {
+  const blocksOf = (...seqs) => model.blocks(seqs.map((seq) => ({ seq })), 3).map(({ key, start, end }) => [key, seqs.slice(start, end)]);
+  assert.deepEqual(blocksOf(5, 6, 7), [[1, [5, 6]], [2, [7]]]);
+  assert.deepEqual(blocksOf(2, 3, 4, 5, 6, 7, 8), [[0, [2, 3]], [1, [4, 5, 6]], [2, [7, 8]]]);
+  // What happened while one was not a member has no message here.
+  assert.deepEqual(blocksOf(1, 9), [[0, [1]], [2, [9]]]);
 });
 
 test("a page of history goes before what came live", () => {

@@ -1,0 +1,68 @@
+/**
+ * Where one comes in: the sign-in form, and what becomes of it.
+ *
+ * Loaded when somebody has to sign in.
+ */
+
+import { call } from "./api.js";
+import { render } from "./vendor/lit-html/lit-html.js";
+import { signIn } from "./views/sign-in.js";
+import { styled } from "./views/styled.js";
+
+/** @import { ApiError } from "./api.js" */
+/** @import { User } from "./protocol.js" */
+/** @import { SignIn } from "./views/sign-in.js" */
+
+await styled("/sign-in.css");
+
+export class Door {
+  /** @type {SignIn} */
+  #form = { purpose: "login", busy: false, error: null };
+
+  /**
+   * @param {HTMLElement} root
+   * @param {{isReady: () => boolean, enter: (me: User) => void}} page `isReady`: it is known which servers there are
+   */
+  constructor(root, page) {
+    this.root = root;
+    this.page = page;
+  }
+
+  /** Shows the form, and why. @param {string} reason */
+  open(reason) {
+    this.#set({ purpose: "login", busy: false, error: null, reason });
+  }
+
+  /** Says what is wrong with everything, or that it no longer is. @param {string} message */
+  warn(message) {
+    this.#set({ error: message === "" ? null : { field: "form", message } });
+  }
+
+  /** @param {string} name @param {string} password */
+  async #submit(name, password) {
+    if (this.#form.busy || !this.page.isReady()) return;
+    this.#set({ busy: true, error: null });
+    try {
+      const { user } = await call("POST", `/api/${this.#form.purpose}`, { name, password });
+      this.page.enter(user);
+    } catch (error) {
+      const { code, message } = /** @type {ApiError} */ (error);
+      const field = code?.includes("name") ? "name" : code?.includes("password") ? "password" : "form";
+      this.#set({ busy: false, error: { field, message } });
+      document.getElementById(field === "password" ? "sign-in-password" : "sign-in-name")?.focus();
+    }
+  }
+
+  /** @param {SignIn["purpose"]} purpose */
+  #choose(purpose) {
+    this.#set({ purpose, error: null });
+    document.getElementById("sign-in-name")?.focus();
+  }
+
+  /** @param {Partial<SignIn>} change */
+  #set(change) {
+    this.#form = { ...this.#form, ...change };
+    const submit = (/** @type {string} */ name, /** @type {string} */ password) => void this.#submit(name, password);
+    render(signIn(this.#form, { submit, choose: (purpose) => this.#choose(purpose) }), this.root);
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The Wire drawer: what this page's JavaScript sees of its transport, while it happens.
+ *
+ * Loaded when it is first opened.
+ */
+
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { TRANSPORTS } from "../transports/all.js";
+import { styled } from "./styled.js";
+import { counted, within } from "./words.js";
+
+/** @import { Chat } from "../chat.js" */
+/** @import { Seen } from "../types.js" */
+
+/** How often it is drawn at most: quicker than one reads, slower than messages may come. */
+const REDRAW_MS = 250;
+const ARROWS = { up: "↑", down: "↓", end: "✕" };
+const DIRECTIONS = { up: "sent", down: "received", end: "ended" };
+
+/** @param {number} bytes */
+const sizeOf = (bytes) => (bytes < 1_000 ? `${bytes} B` : `${(bytes / 1_000).toFixed(1)} kB`);
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+});
+
+export class WireDrawer {
+  /** @type {Chat | null} */
+  #chat = null;
+  #paused = false;
+  /** @type {readonly Seen[]} */
+  #shown = [];
+  #due = false;
+  /** @type {HTMLElement | null} */
+  #cameFrom = null;
+
+  get #root() {
+    return /** @type {HTMLElement} */ (document.getElementById("wire"));
+  }
+
+  /** Opens it, or closes it where it is open. @param {Chat} chat */
+  async toggle(chat) {
+    if (this.#chat) return this.close();
+    await styled("/drawer.css");
+    this.#chat = chat;
+    this.#cameFrom = /** @type {HTMLElement | null} */ (document.activeElement);
+    chat.wire.onSight = () => this.#soon();
+    this.#draw();
+    document.getElementById("wire-close")?.focus();
+  }
+
+  close() {
+    if (!this.#chat) return;
+    this.#chat.wire.onSight = () => {};
+    this.#chat = null;
+    render(nothing, this.#root);
+    this.#cameFrom?.focus();
+  }
+
+  #soon() {
+    if (this.#due) return;
+    this.#due = true;
+    setTimeout(() => {
+      this.#due = false;
+      if (this.#chat) this.#draw();
+    }, REDRAW_MS);
+  }
+
+  #draw() {
+    if (!this.#chat) return;
+    const { wire, connection } = this.#chat;
+    const { transport, leading } = connection.status;
+    if (!this.#paused) this.#shown = wire.seen.toReversed();
+    const sum = (/** @type {"up" | "down"} */ wanted) =>
+      sizeOf(wire.seen.reduce((bytes, one) => bytes + (one.direction === wanted ? one.bytes : 0), 0));
+    const pause = () => ((this.#paused = !this.#paused), this.#draw());
+    const label = within(TRANSPORTS[transport].label);
+    const own = html`What this page's JavaScript sees of ${label}. Headers, pings and masks are hidden from it.`;
+    const shared = html`Another tab holds the ${label} connection; this one sees only what that tab passes on.
+      <button class="link" type="button" @click=${() => connection.take()}>Hold it here</button>`;
+    render(
+      html`
+        <section class="drawer" aria-labelledby="wire-title" @keydown=${this.#onKey}>
+          <header>
+            <h2 id="wire-title">Wire</h2>
+            <p class="hint">${leading ? own : shared}</p>
+            <p class="sums">
+              ↑ ${sum("up")} <span class="visually-hidden">sent,</span>
+              ↓ ${sum("down")} <span class="visually-hidden">received</span>
+            </p>
+            <button class="small" type="button" aria-pressed=${this.#paused} @click=${pause}>Pause</button>
+            <button class="small" type="button" @click=${() => wire.clear()}>Clear</button>
+            <button class="small" type="button" id="wire-close" @click=${() => this.close()}>Close</button>
+          </header>
+          <div class="log" tabindex="0" role="region" aria-label="What passed, the newest first">
+            <table>
+              <thead>
+                <tr><th>Time</th><th>Over</th><th>What</th><th class="number">Size</th><th class="number">Took</th><th>Content</th></tr>
+              </thead>
+              <tbody>${repeat(this.#shown, ({ number }) => number, row)}</tbody>
+            </table>
+            ${this.#shown.length === 0 ? html`<p class="hint">Nothing has passed yet.</p>` : nothing}
+          </div>
+        </section>
+      `,
+      this.#root,
+    );
+  }
+
+  #onKey = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    this.close();
+  };
+}
+
+/** @param {Seen} seen */
+function row({ at, over, direction, what, bytes, ms, text }) {
+  return html`
+    <tr class=${direction}>
+      <td class="number">${clock.format(at)}</td>
+      <td>${TRANSPORTS[over].label}</td>
+      <td><span aria-hidden="true">${ARROWS[direction]}</span>
+        <span class="visually-hidden">${DIRECTIONS[direction]}</span> ${what}</td>
+      <td class="number">${bytes > 0 ? html`<span title=${counted(bytes, "byte")}>${sizeOf(bytes)}</span>` : "–"}</td>
+      <td class="number">${ms === undefined ? "–" : `${Math.round(ms)} ms`}</td>
+      <td>${text === "" ? nothing : content(text)}</td>
+    </tr>
+  `;
+}
+
+/** @param {string} text */
+function content(text) {
+  return html`<details><summary><code>${text.slice(0, 160)}</code></summary><pre tabindex="0">${pretty(text)}</pre></details>`;
+}
+
+/** @param {string} text */
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
