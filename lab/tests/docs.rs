@@ -13,7 +13,7 @@ const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 const LAWS: &str = include_str!("../../chat-core/src/conformance/mod.rs");
 
 /// Where a path is that only some machine has.
-const MACHINE_PATHS: [&str; 6] = ["/root/", "/home/", "/Users/", "/work/", "/mnt/", "C:\\"];
+const MACHINE_PATHS: [&str; 4] = ["/home/", "/Users/", "/mnt/", "C:\\"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
