@@ -1,0 +1,147 @@
+//! What is hidden in what is shown: credentials in header fields, and secrets in JSON. Counters know nothing of it.
+
+/// What a hidden byte is shown as; one for one, so that offsets stay true.
+pub(crate) const HIDDEN: u8 = b'*';
+
+/// Header fields whose whole value is a secret.
+const SECRET_FIELDS: [&[u8]; 3] = [b"cookie", b"authorization", b"proxy-authorization"];
+
+/// A field whose value is a secret up to the first semicolon; what follows are attributes worth reading.
+const SET_COOKIE: &[u8] = b"set-cookie";
+
+/// JSON members whose values are secrets.
+const SECRET_MEMBERS: [&[u8]; 2] = [b"password", b"token"];
+
+/// Hides the secret values in the beginning of a head.
+pub(crate) fn hide_in_head(head: &mut [u8]) {
+    let mut hiding = None;
+    for line in head.split_inclusive_mut(|&byte| byte == b'\n') {
+        let mut value = 0;
+        // A line that begins with a space goes on with the value of the line before (RFC 9112 §5.2).
+        if !matches!(line.first(), Some(b' ' | b'\t')) {
+            let colon = line.iter().position(|&byte| byte == b':');
+            let name = &line[..colon.unwrap_or(0)];
+            value = colon.map_or(0, |colon| colon + 1);
+            hiding = match name {
+                _ if SECRET_FIELDS.iter().any(|field| name.eq_ignore_ascii_case(field)) => Some(false),
+                _ if name.eq_ignore_ascii_case(SET_COOKIE) => Some(true),
+                _ => None,
+            };
+        }
+        let Some(to_semicolon) = hiding else { continue };
+        for byte in &mut line[value..] {
+            match byte {
+                b';' if to_semicolon => {
+                    hiding = None;
+                    break;
+                }
+                b' ' | b'\t' | b'\r' | b'\n' => {}
+                secret => *secret = HIDDEN,
+            }
+        }
+    }
+}
+
+/// Finds secrets in JSON that comes byte by byte, however it is cut.
+///
+/// It knows the members by their plain spelling; a name with escapes in it is another name to it.
+#[derive(Debug, Default)]
+pub(crate) struct JsonSecrets {
+    place: Place,
+    /// Whether the byte before was a backslash inside a string.
+    escaped: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum Place {
+    #[default]
+    Outside,
+    /// In a string: which secret members its `length` bytes so far begin.
+    Text { length: usize, candidates: [bool; SECRET_MEMBERS.len()] },
+    /// After a string that is a secret member's name.
+    AfterName,
+    /// After the colon that follows such a name.
+    BeforeValue,
+    /// In a secret string.
+    Secret,
+    /// In a secret that is no string, such as a number.
+    Bare,
+}
+
+impl JsonSecrets {
+    /// Whether this byte, the next one of the text, is to be hidden.
+    pub(crate) fn hides(&mut self, byte: u8) -> bool {
+        let escaped = std::mem::replace(&mut self.escaped, false);
+        let in_string = matches!(self.place, Place::Text { .. } | Place::Secret);
+        self.escaped = in_string && byte == b'\\' && !escaped;
+        let closes = byte == b'"' && !escaped;
+        let space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let ends_value = matches!(byte, b',' | b'}' | b']') || space;
+        let (place, hidden) = match self.place {
+            Place::Text { length, candidates } if closes => {
+                let is_name = |(index, &fits): (usize, &bool)| fits && SECRET_MEMBERS[index].len() == length;
+                let secret = candidates.iter().enumerate().any(is_name);
+                (if secret { Place::AfterName } else { Place::Outside }, false)
+            }
+            Place::Text { length, mut candidates } => {
+                for (fits, member) in candidates.iter_mut().zip(SECRET_MEMBERS) {
+                    *fits &= member.get(length).is_some_and(|letter| letter.eq_ignore_ascii_case(&byte));
+                }
+                (Place::Text { length: length.saturating_add(1), candidates }, false)
+            }
+            Place::AfterName | Place::BeforeValue if space => (self.place, false),
+            Place::AfterName if byte == b':' => (Place::BeforeValue, false),
+            Place::BeforeValue if closes => (Place::Secret, false),
+            Place::BeforeValue if !matches!(byte, b'{' | b'[') => (Place::Bare, true),
+            Place::Secret => (if closes { Place::Outside } else { Place::Secret }, !closes),
+            Place::Bare if !ends_value => (Place::Bare, true),
+            Place::Outside | Place::AfterName | Place::BeforeValue | Place::Bare if closes => {
+                (Place::Text { length: 0, candidates: [true; SECRET_MEMBERS.len()] }, false)
+            }
+            Place::Outside | Place::AfterName | Place::BeforeValue | Place::Bare => (Place::Outside, false),
+        };
+        self.place = place;
+        hidden
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(json: &str) -> String {
+        let mut secrets = JsonSecrets::default();
+        json.chars().map(|c| if secrets.hides(c as u8) { '*' } else { c }).collect()
+    }
+
+    #[test]
+    fn secrets_in_json_are_hidden_whole() {
+        for (json, expected) in [
+            (r#"{"name":"Ann","password":"hunter2"}"#, r#"{"name":"Ann","password":"*******"}"#),
+            (r#"{"token" : "abc", "user":1}"#, r#"{"token" : "***", "user":1}"#),
+            (r#"{"Password":"a\"b\\","x":"y"}"#, r#"{"Password":"******","x":"y"}"#),
+            (r#"{"token":123,"token":null}"#, r#"{"token":***,"token":****}"#),
+            (r#"{"token":{"token":"a"}}"#, r#"{"token":{"token":"*"}}"#),
+            (r#"["token","a"]"#, r#"["token","a"]"#),
+            (
+                r#"{"tokens":"a","xtoken":"b","text":"token"}"#,
+                r#"{"tokens":"a","xtoken":"b","text":"token"}"#,
+            ),
+        ] {
+            assert_eq!(shown(json), expected);
+        }
+    }
+
+    #[test]
+    fn credentials_in_heads_are_hidden_and_nothing_else() {
+        let mut head =
+            *b"GET / HTTP/1.1\r\nHost: a\r\ncOOkie: a=b; c=d\r\n e\r\nAuthorization: Bearer xyz\r\n\
+            Set-Cookie: s=t; HttpOnly\r\nAccept: *\r\n\r\n";
+        hide_in_head(&mut head);
+        assert_eq!(
+            std::str::from_utf8(&head).unwrap(),
+            "GET / HTTP/1.1\r\nHost: a\r\ncOOkie: **** ***\r\n *\r\nAuthorization: ****** ***\r\n\
+             Set-Cookie: ***; HttpOnly\r\nAccept: *\r\n\r\n"
+        );
+    }
+}
