@@ -1,5 +1,6 @@
 //! The other end of the wire: what a client of any transport can do, and the HTTP that all of them share.
 
+use std::error::Error;
 use std::time::Duration;
 
 use axum::Router;
@@ -89,8 +90,23 @@ pub enum ClientError {
 
 impl From<reqwest::Error> for ClientError {
     fn from(error: reqwest::Error) -> Self {
-        Self::Disconnected(error.without_url().to_string())
+        let error = error.without_url();
+        // The error itself says only that a request failed; why is at the bottom of its causes.
+        let mut cause = error.source();
+        while let Some(deeper) = cause.and_then(Error::source) {
+            cause = Some(deeper);
+        }
+        Self::Disconnected(cause.map_or_else(|| error.to_string(), ToString::to_string))
     }
+}
+
+/// One transport of a server, as the server lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Offer {
+    /// Its name.
+    pub name: String,
+    /// Its port, on the same host.
+    pub port: u16,
 }
 
 /// A server to talk to.
@@ -108,6 +124,8 @@ impl Target {
         let http = reqwest::Client::builder()
             .pool_idle_timeout(Duration::from_secs(3))
             .tcp_nodelay(true)
+            // The wire is what is looked at here, and a proxy has one of its own.
+            .no_proxy()
             .build()
             .expect("a client without TLS needs nothing that could fail");
         Self { base: base.trim_end_matches('/').to_owned(), chat: None, http }
@@ -185,6 +203,19 @@ impl Target {
             StatusCode::NO_CONTENT => Ok(()),
             _ => read(answer).await,
         }
+    }
+
+    /// Where each transport is, the one first that the server itself names first. Needs no sign-in.
+    ///
+    /// # Errors
+    /// Nobody is there, or it is no server of this chat.
+    pub async fn transports(&self) -> Result<Vec<Offer>, ClientError> {
+        #[derive(Deserialize)]
+        struct Transports {
+            transports: Vec<Offer>,
+        }
+        let request = self.http.get(format!("{}/api/transports", self.base)).timeout(PATIENCE);
+        Ok(read::<Transports>(request.send().await?).await?.transports)
     }
 
     /// Everything that a user sees, and the cursor from which events carry on.

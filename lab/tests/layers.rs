@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const TRANSPORTS: [&str; 3] = ["ws-server", "sse-server", "longpoll-server"];
 
 /// Which crates of this workspace each crate may use.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("chat-core", &[]),
     ("web-client", &[]),
     ("wiretap", &[]),
@@ -18,6 +18,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("sse-server", &["chat-core", "web-client"]),
     ("longpoll-server", &["chat-core", "web-client"]),
     ("lab", &["chat-core", "web-client", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
+    ("chat-cli", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
     ("benches", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
 ];
 
