@@ -12,13 +12,13 @@ use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use reqwest::Method;
 use serde::Deserialize;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 /// How a client polls.
 pub trait Pace: Send + 'static {
     /// What it lets the server wait, in seconds; `None`: as long as the server thinks fit.
     const WAIT: Option<u64>;
-    /// What it waits itself after an answer without events.
+    /// What it waits itself after an answer, unless the server has more.
     const PAUSE: Duration;
 }
 
@@ -86,6 +86,7 @@ impl<P: Pace> Client for PollClient<P> {
 struct Answer {
     events: Vec<Event>,
     cursor: Option<Cursor>,
+    more: bool,
 }
 
 type Asking = Pin<Box<dyn Future<Output = Result<Answer, ClientError>> + Send>>;
@@ -105,20 +106,21 @@ pub struct PollEvents<P> {
 }
 
 impl<P: Pace> PollEvents<P> {
-    fn take(&mut self, answer: Answer) -> bool {
-        let idle = answer.events.is_empty();
+    /// Takes what a poll brought, and decides when to ask again.
+    fn take(&mut self, answer: Answer) {
         self.polled = answer.cursor.or(self.polled);
-        if idle {
+        if answer.events.is_empty() {
             self.cursor = self.polled;
         }
         self.ready.extend(answer.events);
-        idle
+        self.asking = Some(self.ask(if answer.more { Duration::ZERO } else { P::PAUSE }));
     }
 
     fn ask(&self, pause: Duration) -> Asking {
         let (target, token, cursor) = (self.target.clone(), self.token.clone(), self.polled);
+        let due = Instant::now() + pause;
         Box::pin(async move {
-            sleep(pause).await;
+            sleep_until(due).await;
             poll(target, token, cursor, P::WAIT).await
         })
     }
@@ -140,9 +142,7 @@ impl<P: Pace> Events for PollEvents<P> {
             let Some(asking) = &mut self.asking else { continue };
             let answer = asking.as_mut().await;
             self.asking = None;
-            if self.take(answer?) {
-                self.asking = Some(self.ask(P::PAUSE));
-            }
+            self.take(answer?);
         }
     }
 

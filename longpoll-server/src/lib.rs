@@ -4,5 +4,5 @@
 mod client;
 mod transport;
 
-pub use client::{LongPollClient, ShortPollClient};
+pub use client::{LongPollClient, Pace, PollClient, ShortPollClient};
 pub use transport::{LongPollServer, ShortPollServer};

@@ -1,0 +1,146 @@
+//! Advice: which transport fits a chat of given rate, distance and size, reckoned from what was measured.
+
+mod model;
+mod range;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod words;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use serde::Serialize;
+
+pub(crate) use model::{Estimate, Model, Wish};
+pub(crate) use verdict::Verdict;
+
+use crate::catalogue::title;
+use crate::number::joined;
+use crate::report::{Source, checkout};
+use crate::say::say;
+use range::Range;
+
+/// Without `--send-rate`: everybody is in groups of so many, and each writes its share of what all receive.
+const GROUP: f64 = 100.0;
+
+/// A chat, as its owner describes it.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Messages that each client receives, such as 0.2/s, 6/min or 50/h
+    #[arg(long)]
+    rate: Rate,
+    /// The round trip between clients and server, such as 80ms
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    rtt: std::time::Duration,
+    /// Clients that are connected at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    clients: u32,
+    /// Messages that each client sends [default: a hundredth of --rate, as in groups of a hundred]
+    #[arg(long, value_name = "RATE")]
+    send_rate: Option<Rate>,
+    /// The results to reckon from [default: the newest in benches/results]
+    #[arg(long, value_name = "PATH")]
+    results: Option<PathBuf>,
+    /// Prints the advice as JSON on stdout, and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench advise --rate 0.2/s --rtt 80ms --clients 5000      a company's chat
+  bench advise --rate 50/s --rtt 120ms --clients 200       a ticker
+  bench advise --rate 1/h --rtt 40ms --clients 100000      a news page";
+
+/// So many in a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Rate(f64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, unit) = text.split_once('/').unwrap_or((text, "s"));
+        let seconds = match unit.trim() {
+            "s" => 1.0,
+            "min" | "m" => 60.0,
+            "h" => 3_600.0,
+            _ => return Err("a rate is a number and /s, /min or /h".to_owned()),
+        };
+        match number.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() && number > 0.0 => Ok(Self(number / seconds)),
+            _ => Err("a rate is a number above zero, such as 0.2/s".to_owned()),
+        }
+    }
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Advice<'a> {
+    results: &'a str,
+    wish: Wish,
+    estimates: &'a [Estimate],
+    verdict: &'a Verdict,
+    sentences: Vec<String>,
+}
+
+/// Says which transport fits.
+pub(crate) fn advise(options: &Options) -> anyhow::Result<()> {
+    // Results that are named need no checkout around them.
+    let root = if options.results.is_some() { PathBuf::new() } else { checkout()? };
+    let source = Source::open(&root, options.results.as_deref())?;
+    let model = Model::of(&source.run);
+    let Rate(rate_per_s) = options.rate;
+    let wish = Wish {
+        rate_per_s,
+        rtt_ms: options.rtt.as_secs_f64() * 1e3,
+        clients: f64::from(options.clients),
+        send_rate_per_s: options.send_rate.map_or(rate_per_s / GROUP, |Rate(rate)| rate),
+    };
+    let estimates = model.estimates(&wish);
+    let verdict = Verdict::of(&model, &estimates);
+    let sentences = words::sentences(&source.run, &model, &wish, &verdict);
+    if options.json {
+        let advice =
+            Advice { results: &source.file, wish, estimates: &estimates, verdict: &verdict, sentences };
+        return say(serde_json::to_string_pretty(&advice)?);
+    }
+    say(format_args!("{}\n\n{}", table(&estimates), sentences.join("\n")))?;
+    source.run.warnings.iter().try_for_each(|warning| say(format_args!("Warning: {warning}.")))?;
+    say(format_args!(
+        "Reckoned from {}, measured {} at commit {}.",
+        source.file, source.run.made, source.run.commit
+    ))
+}
+
+fn table(estimates: &[Estimate]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header([
+        "",
+        "latency, median",
+        "latency, p99",
+        "each client, each hour",
+        "server's processor",
+        "server's memory",
+    ]);
+    for one in estimates {
+        table.add_row([
+            title(one.subject).to_owned(),
+            cell(one.p50_ms, 1.0, "ms"),
+            cell(one.p99_ms, 1.0, "ms"),
+            cell(one.hourly_bytes, 1e-6, "MB"),
+            cell(one.cores, 1.0, "cores"),
+            cell(one.memory_mib, 1.0, "MiB"),
+        ]);
+    }
+    table
+}
+
+fn cell(range: Option<Range>, factor: f64, unit: &str) -> String {
+    range.map_or_else(|| "not measured".to_owned(), |range| joined(&(range * factor).words(), unit))
+}

@@ -1,0 +1,67 @@
+//! A median with its interval, to be reckoned with: sums and products bound what they are made of.
+
+use std::ops::{Add, Mul};
+
+use serde::Serialize;
+
+use crate::number::between;
+use crate::ranking::LEAST_SAMPLES;
+
+/// A middle, and what surely lies around it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Range {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+    /// The fewest samples of all that it is made of.
+    pub(crate) samples: usize,
+}
+
+impl Range {
+    /// Adds nothing to anything.
+    pub(crate) const NOTHING: Self = Self { median: 0.0, least: 0.0, most: 0.0, samples: usize::MAX };
+
+    /// Noise may have put a small amount below zero.
+    pub(crate) fn not_negative(self) -> Self {
+        let [median, least, most] = [self.median, self.least, self.most].map(|value| value.max(0.0));
+        Self { median, least, most, ..self }
+    }
+
+    /// Whether there is a ranking between two of them.
+    pub(crate) fn apart_from(&self, other: &Self) -> bool {
+        self.ranks() && other.ranks() && (self.most < other.least || other.most < self.least)
+    }
+
+    /// Whether it rests on enough samples to be ranked.
+    pub(crate) fn ranks(&self) -> bool {
+        self.samples >= LEAST_SAMPLES
+    }
+
+    /// In words, without a unit.
+    pub(crate) fn words(&self) -> String {
+        between(self.median, self.least, self.most)
+    }
+}
+
+impl Add for Range {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            median: self.median + other.median,
+            least: self.least + other.least,
+            most: self.most + other.most,
+            samples: self.samples.min(other.samples),
+        }
+    }
+}
+
+impl Mul<f64> for Range {
+    type Output = Self;
+
+    /// Times a factor that is not negative.
+    fn mul(self, factor: f64) -> Self {
+        let Self { median, least, most, samples } = self;
+        Self { median: median * factor, least: least * factor, most: most * factor, samples }
+    }
+}

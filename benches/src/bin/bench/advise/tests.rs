@@ -1,0 +1,291 @@
+//! Advice from made-up results: each branch of the verdict, and the same verdict in the report's page.
+
+use super::model::{Model, Wish};
+use super::verdict::{Choice, Place, Verdict};
+use super::words::sentences;
+use super::{Range, Rate};
+use crate::report::made_up::{row, run};
+use crate::results::{Row, Run};
+
+/// What is made up of one transport: latency at each rate, bytes of a lone message, processor time and memory.
+struct Made {
+    subject: &'static str,
+    latency_ms: [f64; 2],
+    bytes: f64,
+    delivery_us: f64,
+    process_kib: f64,
+}
+
+const SAME: [Made; 4] = [made("websocket"), made("sse"), made("longpoll"), made("shortpoll")];
+
+const fn made(subject: &'static str) -> Made {
+    Made { subject, latency_ms: [50.0, 50.0], bytes: 204.0, delivery_us: 10.0, process_kib: 8.0 }
+}
+
+/// The rates and round trips of the made-up grid.
+const RATES: [f64; 2] = [1.0, 100.0];
+const TRIPS: [f64; 2] = [0.0, 200.0];
+
+/// Five samples around a value, by a hundredth.
+fn around(value: f64) -> [f64; 5] {
+    [0.99, 0.995, 1.0, 1.005, 1.01].map(|factor| value * factor)
+}
+
+fn results(transports: &[Made]) -> Run {
+    run(transports.iter().flat_map(rows).collect())
+}
+
+fn rows(made: &Made) -> Vec<Row> {
+    let Made { subject, latency_ms, bytes, delivery_us, process_kib } = made;
+    let mut rows = Vec::new();
+    let mut add = |scenario, conditions: &[(&str, f64)], figures: &[(&str, f64)]| {
+        let mut first = row(scenario, subject, conditions, figures[0].0, &around(figures[0].1));
+        for (name, value) in &figures[1..] {
+            first.figures.extend(row(scenario, subject, conditions, name, &around(*value)).figures);
+        }
+        rows.push(first);
+    };
+    for (rate, latency) in RATES.into_iter().zip(latency_ms) {
+        for trip in TRIPS {
+            let conditions = [("rate_per_s", rate), ("rtt_ms", trip), ("burst", 1.0)];
+            add(
+                "crossover",
+                &conditions,
+                &[("p50_ms", latency + trip / 2.0), ("p99_ms", latency + trip), ("total_bytes", *bytes)],
+            );
+        }
+    }
+    add(
+        "bytes",
+        &[("burst", 1.0)],
+        &[("total_bytes", *bytes), ("payload_bytes", 200.0), ("framing_bytes", 4.0)],
+    );
+    add(
+        "idle_bytes",
+        &[("shortened", 1.0)],
+        &[("hourly_up_bytes", 0.0), ("hourly_down_bytes", 3_600.0), ("hourly_cpu_ms", 3.6)],
+    );
+    add("cpu", &[("clients", 1_000.0), ("rate_per_s", 4.0)], &[("delivery_us", 1e9), ("publishing_us", 1e9)]);
+    add(
+        "cpu",
+        &[("clients", 100.0), ("rate_per_s", 20.0)],
+        &[("delivery_us", *delivery_us), ("publishing_us", 500.0)],
+    );
+    add("idle", &[("clients", 500.0)], &[("process_kib", *process_kib), ("kernel_kib", 2.0)]);
+    rows
+}
+
+const WISH: Wish = Wish { rate_per_s: 1.0, rtt_ms: 100.0, clients: 1_000.0, send_rate_per_s: 0.01 };
+
+fn ask(run: &Run, wish: &Wish) -> (Verdict, String) {
+    let model = Model::of(run);
+    let estimates = model.estimates(wish);
+    let verdict = Verdict::of(&model, &estimates);
+    let sentences = sentences(run, &model, wish, &verdict);
+    assert!((2..=6).contains(&sentences.len()), "{sentences:?}");
+    (verdict, sentences.join(" "))
+}
+
+#[test]
+fn what_cannot_be_told_apart_is_said_to_be_level() {
+    let [one, other, third, last] = SAME;
+    let nearly = Made { latency_ms: [50.1, 50.1], delivery_us: 10.1, ..other };
+    let (verdict, words) = ask(&results(&[one, nearly, third, last]), &WISH);
+    assert_eq!(verdict.choice, Choice::Fit(vec!["websocket", "sse", "longpoll", "shortpoll"]));
+    assert!(
+        verdict
+            .criteria
+            .iter()
+            .flat_map(|one| &one.standings)
+            .all(|one| one.place != Place::Behind && one.place != Place::Close)
+    );
+    assert!(words.starts_with("It does not matter"), "{words}");
+    assert!(
+        words.contains(
+            "No difference at this n in latency between WebSocket, SSE, long polling and short polling"
+        ),
+        "{words}"
+    );
+}
+
+#[test]
+fn who_is_behind_by_what_people_notice_is_out_with_the_reason() {
+    let slow = Made { latency_ms: [1_050.0, 1_050.0], ..made("shortpoll") };
+    let (verdict, words) = ask(&results(&[made("websocket"), made("sse"), made("longpoll"), slow]), &WISH);
+    assert_eq!(verdict.choice, Choice::Fit(vec!["websocket", "sse", "longpoll"]));
+    assert!(words.contains("WebSocket, SSE and long polling fit"), "{words}");
+    assert!(words.contains("Short polling needs 1,100 (1,089–1,111) ms where WebSocket needs 100 (99–101) ms, and 100 ms is where"), "{words}");
+}
+
+#[test]
+fn one_alone_may_fit() {
+    let heavy = |subject| Made { bytes: 2_000.0, ..made(subject) };
+    let (verdict, words) =
+        ask(&results(&[made("websocket"), heavy("sse"), heavy("longpoll"), heavy("shortpoll")]), &WISH);
+    // Short polling asks at its own pace: a delivery adds itself alone, and no head.
+    assert_eq!(verdict.choice, Choice::Fit(vec!["websocket", "shortpoll"]));
+    let slow = Made { latency_ms: [900.0, 900.0], ..made("shortpoll") };
+    let (verdict, words_alone) =
+        ask(&results(&[made("websocket"), heavy("sse"), heavy("longpoll"), slow]), &WISH);
+    assert_eq!(verdict.choice, Choice::Fit(vec!["websocket"]));
+    assert!(words_alone.starts_with("WebSocket fits"), "{words_alone}");
+    assert!(words.contains("SSE needs 7.20 (7.13–7.28) MB an hour"), "{words}");
+}
+
+#[test]
+fn differences_too_small_to_notice_are_told_and_decide_nothing() {
+    let (verdict, words) =
+        ask(&results(&[made("websocket"), Made { latency_ms: [60.0, 60.0], ..made("sse") }]), &WISH);
+    assert_eq!(verdict.choice, Choice::Fit(vec!["websocket", "sse"]));
+    assert!(
+        words.contains(
+            "What differs too little to matter: latency (10 ms between the least and the most, below 100 ms)"
+        ),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_trade_is_told_with_its_price() {
+    let fast = Made { latency_ms: [20.0, 20.0], delivery_us: 100.0, ..made("websocket") };
+    let slow = Made { latency_ms: [500.0, 500.0], ..made("longpoll") };
+    let (verdict, words) = ask(&results(&[fast, slow]), &WISH);
+    assert_eq!(verdict.choice, Choice::Trade(vec!["websocket"]));
+    assert!(words.contains("That has its price: WebSocket needs 0.106"), "{words}");
+}
+
+#[test]
+fn too_few_samples_give_no_verdict() {
+    let mut run = results(&[made("websocket"), Made { latency_ms: [900.0, 900.0], ..made("sse") }]);
+    for figure in run.rows.iter_mut().flat_map(|row| row.figures.values_mut()) {
+        figure.samples.truncate(2);
+    }
+    let (verdict, words) = ask(&run, &WISH);
+    assert_eq!(verdict.choice, Choice::Unknown);
+    assert!(words.contains("do not suffice"), "{words}");
+}
+
+#[test]
+fn what_was_not_measured_is_said_and_invalid_rows_are_not_used() {
+    let mut run = results(&SAME);
+    run.rows.retain(|row| !(row.scenario == "idle" && row.subject == "sse"));
+    run.rows
+        .iter_mut()
+        .filter(|row| row.scenario == "crossover" && row.subject == "sse")
+        .for_each(|row| row.invalid.push("lost".to_owned()));
+    let (verdict, words) = ask(&run, &WISH);
+    assert!(verdict.criteria[0].standing("sse").is_none());
+    assert!(
+        words.contains("latency was not measured for SSE; the server's memory was not measured for SSE"),
+        "{words}"
+    );
+}
+
+#[test]
+fn beyond_what_was_measured_the_edge_stands_in_and_is_named() {
+    let rising = Made { latency_ms: [50.0, 90.0], ..made("websocket") };
+    let run = results(&[rising, made("sse")]);
+    let model = Model::of(&run);
+    let at =
+        |rate_per_s, rtt_ms| model.estimates(&Wish { rate_per_s, rtt_ms, ..WISH })[0].p50_ms.unwrap().median;
+    let is =
+        |value: f64, expected: f64| assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
+    is(at(1.0, 0.0), 50.0);
+    // Half of the way from one to a hundred, as logarithms go.
+    is(at(10.0, 0.0), 70.0);
+    is(at(10.0, 100.0), 120.0);
+    is(at(5_000.0, 0.0), 90.0);
+    let (_, words) = ask(&run, &Wish { rate_per_s: 5_000.0, ..WISH });
+    assert!(words.contains("the rate of 5,000/s lies outside of the measured 1/s to 100/s"), "{words}");
+    assert!(!ask(&run, &WISH).1.contains("outside"));
+}
+
+#[test]
+fn cores_bytes_and_memory_add_up() {
+    let wish = Wish { rate_per_s: 2.0, clients: 2_000.0, send_rate_per_s: 0.02, ..WISH };
+    let estimate = Model::of(&results(&SAME)).estimates(&wish).remove(0);
+    let is = |range: Option<Range>, expected: f64| {
+        let value = range.unwrap().median;
+        assert!((value / expected - 1.0).abs() < 1e-9, "{value} is not {expected}");
+    };
+    // Each second: a thousandth of 1 ms of heartbeats, twice 10 µs of deliveries, 0.02 times 500 µs of publishing.
+    is(estimate.cores, 2_000.0 * (1e-6 + 20e-6 + 10e-6));
+    is(estimate.hourly_bytes, 3_600.0 + 2.0 * 3_600.0 * 204.0);
+    is(estimate.memory_mib, 2_000.0 * 10.0 / 1_024.0);
+}
+
+#[test]
+fn a_rate_has_a_unit() {
+    assert_eq!("0.2/s".parse(), Ok(Rate(0.2)));
+    assert_eq!("6/min".parse(), Ok(Rate(0.1)));
+    assert_eq!("36/h".parse(), Ok(Rate(0.01)));
+    for text in ["", "fast", "0/s", "-1/s", "1/d", "inf"] {
+        assert!(text.parse::<Rate>().is_err(), "{text:?}");
+    }
+}
+
+/// The page reckons by itself; where Node.js is at hand, it has to find the same.
+#[test]
+fn the_page_gives_the_same_advice() {
+    let slow = Made { latency_ms: [40.0, 400.0], bytes: 2_000.0, delivery_us: 30.0, ..made("longpoll") };
+    let paced = Made { latency_ms: [1_050.0, 1_000.0], bytes: 900.0, process_kib: 2.0, ..made("shortpoll") };
+    // Another median, but not apart.
+    let level = Made { delivery_us: 10.1, ..made("sse") };
+    let model = Model::of(&results(&[made("websocket"), level, slow, paced]));
+    let wishes: Vec<Wish> =
+        [(0.1, 80.0, 10.0), (1.0, 0.0, 5_000.0), (7.0, 130.0, 300.0), (500.0, 300.0, 20_000.0)]
+            .map(|(rate_per_s, rtt_ms, clients)| Wish {
+                rate_per_s,
+                rtt_ms,
+                clients,
+                send_rate_per_s: rate_per_s / 50.0,
+            })
+            .to_vec();
+    let script = format!(
+        "{}\nconst [model, wishes] = {};\nconsole.log(JSON.stringify(wishes.map((wish) => advise(model, wish))));",
+        crate::report::ADVICE,
+        serde_json::to_string(&(&model, &wishes)).unwrap()
+    );
+    let node = std::process::Command::new("node").args(["--input-type=module", "--eval", &script]).output();
+    let Ok(output) = node else {
+        eprintln!("Node.js is not at hand: not compared");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (index, wish) in wishes.iter().enumerate() {
+        let estimates = model.estimates(wish);
+        let verdict = Verdict::of(&model, &estimates);
+        let ours = serde_json::to_value(&verdict.choice).unwrap();
+        assert_eq!(theirs[index]["choice"], ours, "{wish:?}");
+        for (place, estimate) in estimates.iter().enumerate() {
+            same(&theirs[index]["estimates"][place], &serde_json::to_value(estimate).unwrap());
+        }
+        for (place, criterion) in verdict.criteria.iter().enumerate() {
+            same(
+                &theirs[index]["criteria"][place]["standings"],
+                &serde_json::to_value(&criterion.standings).unwrap(),
+            );
+        }
+    }
+}
+
+/// Equal, but for the last digits of numbers.
+fn same(one: &serde_json::Value, other: &serde_json::Value) {
+    use serde_json::Value::{Array, Number, Object};
+    match (one, other) {
+        (Number(one), Number(other)) => {
+            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            assert!((one - other).abs() <= 1e-9 * one.abs().max(1.0), "{one} is not {other}");
+        }
+        (Array(one), Array(other)) => {
+            assert_eq!(one.len(), other.len());
+            one.iter().zip(other).for_each(|(one, other)| same(one, other));
+        }
+        (Object(one), Object(other)) => {
+            assert!(one.keys().eq(other.keys()), "{one:?} and {other:?}");
+            one.values().zip(other.values()).for_each(|(one, other)| same(one, other));
+        }
+        _ => assert_eq!(one, other),
+    }
+}

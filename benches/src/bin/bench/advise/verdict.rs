@@ -1,0 +1,160 @@
+//! The verdict: who is ahead in what, whether that matters to anybody, and who therefore fits.
+
+use serde::Serialize;
+
+use super::model::{Estimate, Model};
+use super::range::Range;
+
+/// Less than this a person does not notice ([Nielsen], after Miller 1968): it feels instantaneous.
+///
+/// [Nielsen]: https://www.nngroup.com/articles/response-times-3-important-limits/
+const NOTICED_MS: f64 = 100.0;
+
+/// In an hour, for each client: less than one picture on a page.
+const NOTICED_BYTES: f64 = 1e6;
+
+/// One hundredth of a core.
+const NOTICED_CORES: f64 = 0.01;
+
+/// One hundredth of the measured machine's memory.
+const NOTICED_MEMORY: f64 = 0.01;
+
+/// What transports are judged by, in the order in which people care.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Criterion {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    /// Differences below this do not matter.
+    pub(crate) noticed: f64,
+    /// How everybody stands; who was not measured is not there.
+    pub(crate) standings: Vec<Standing>,
+}
+
+/// One transport in one criterion.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Standing {
+    pub(crate) subject: &'static str,
+    pub(crate) value: Range,
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// The best median.
+    Best,
+    /// Cannot be told from the best.
+    Level,
+    /// Behind, by less than matters.
+    Close,
+    /// Behind.
+    Behind,
+}
+
+/// Who fits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Choice {
+    /// These are behind in nothing that matters.
+    Fit(Vec<&'static str>),
+    /// Everybody is behind in something; these are ahead in what people care for most.
+    Trade(Vec<&'static str>),
+    /// There are too few samples, or figures, to say.
+    Unknown,
+}
+
+/// All criteria, and the choice that follows from them.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Verdict {
+    pub(crate) criteria: Vec<Criterion>,
+    pub(crate) choice: Choice,
+}
+
+impl Verdict {
+    pub(crate) fn of(model: &Model, estimates: &[Estimate]) -> Self {
+        let memory = model.memory_mib as f64 * NOTICED_MEMORY;
+        let criteria = vec![
+            Criterion::of("latency", "ms", NOTICED_MS, estimates, |one| one.p50_ms),
+            Criterion::of("bytes", "B an hour", NOTICED_BYTES, estimates, |one| one.hourly_bytes),
+            Criterion::of("processor", "cores", NOTICED_CORES, estimates, |one| one.cores),
+            Criterion::of("memory", "MiB", memory, estimates, |one| one.memory_mib),
+        ];
+        let choice = choose(&criteria);
+        Self { criteria, choice }
+    }
+}
+
+impl Criterion {
+    fn of(
+        name: &'static str,
+        unit: &'static str,
+        noticed: f64,
+        estimates: &[Estimate],
+        value: fn(&Estimate) -> Option<Range>,
+    ) -> Self {
+        let known: Vec<(&str, Range)> =
+            estimates.iter().filter_map(|one| Some((one.subject, value(one)?))).collect();
+        let best = known.iter().min_by(|one, other| one.1.median.total_cmp(&other.1.median)).copied();
+        let standing = |(subject, value): (&'static str, Range)| {
+            let place = match best {
+                Some((first, _)) if first == subject => Place::Best,
+                Some((_, first)) if !value.apart_from(&first) => Place::Level,
+                Some((_, first)) if value.median - first.median < noticed => Place::Close,
+                Some(_) | None => Place::Behind,
+            };
+            Standing { subject, value, place }
+        };
+        Self { name, unit, noticed, standings: known.into_iter().map(standing).collect() }
+    }
+
+    /// Who is ahead.
+    pub(crate) fn best(&self) -> Option<&Standing> {
+        self.standings.iter().find(|standing| standing.place == Place::Best)
+    }
+
+    /// How a transport stands, if it was measured.
+    pub(crate) fn standing(&self, subject: &str) -> Option<&Standing> {
+        self.standings.iter().find(|standing| standing.subject == subject)
+    }
+
+    pub(crate) fn is_behind(&self, subject: &str) -> bool {
+        self.standing(subject).is_some_and(|standing| standing.place == Place::Behind)
+    }
+
+    /// Whether anybody is behind in it.
+    pub(crate) fn matters(&self) -> bool {
+        self.standings.iter().any(|standing| standing.place == Place::Behind)
+    }
+
+    /// Whether it compares at least two, on enough samples.
+    pub(crate) fn is_known(&self) -> bool {
+        self.standings.len() >= 2 && self.standings.iter().all(|standing| standing.value.ranks())
+    }
+}
+
+fn choose(criteria: &[Criterion]) -> Choice {
+    let known: Vec<&Criterion> = criteria.iter().filter(|criterion| criterion.is_known()).collect();
+    // Without latency there is no advice about a thing whose point is to be in time.
+    if !known.iter().any(|criterion| criterion.name == "latency") {
+        return Choice::Unknown;
+    }
+    let mut subjects: Vec<&'static str> = Vec::new();
+    for standing in known.iter().flat_map(|criterion| &criterion.standings) {
+        if !subjects.contains(&standing.subject) {
+            subjects.push(standing.subject);
+        }
+    }
+    let fit = |subject: &&str| !known.iter().any(|criterion| criterion.is_behind(subject));
+    let fitting: Vec<&str> = subjects.iter().copied().filter(fit).collect();
+    if !fitting.is_empty() {
+        return Choice::Fit(fitting);
+    }
+    for criterion in known {
+        let left: Vec<&str> =
+            subjects.iter().copied().filter(|subject| !criterion.is_behind(subject)).collect();
+        if !left.is_empty() {
+            subjects = left;
+        }
+    }
+    Choice::Trade(subjects)
+}

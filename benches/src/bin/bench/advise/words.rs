@@ -1,0 +1,198 @@
+//! The verdict in sentences: who fits, why the others do not, what does not matter, and what to doubt.
+
+use super::model::{Model, Wish};
+use super::verdict::{Choice, Criterion, Place, Standing, Verdict};
+use crate::catalogue::title;
+use crate::number::{between, bytes, capital, joined, plain};
+use crate::results::Run;
+
+/// Three to six sentences.
+pub(crate) fn sentences(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict) -> Vec<String> {
+    let mut sentences = vec![choice(&verdict.choice, model)];
+    if verdict.choice != Choice::Unknown {
+        sentences.extend(outside(verdict));
+        sentences.extend(costs(verdict));
+        sentences.extend(indifferent(verdict));
+        sentences.extend(ties(verdict));
+    }
+    sentences.push(doubts(run, model, wish, verdict));
+    sentences
+}
+
+fn choice(choice: &Choice, model: &Model) -> String {
+    match choice {
+        Choice::Fit(subjects) if subjects.len() == model.transports.len() => {
+            "It does not matter which transport you take: no two of them differ by as much as anybody would notice.".to_owned()
+        }
+        Choice::Fit(subjects) => match &subjects[..] {
+            [one] => format!("{} fits: it alone is behind in nothing that matters.", capital(title(one))),
+            many => {
+                let none = if many.len() == 2 { "neither" } else { "none of them" };
+                let many = capital(&list(many));
+                format!("{many} fit, and between them it does not matter: {none} is behind in anything that anybody would notice.")
+            }
+        },
+        Choice::Trade(subjects) => {
+            let verb = if subjects.len() == 1 { "is" } else { "are" };
+            format!("Every transport is behind in something; {} {verb} ahead in what people notice first.", list(subjects))
+        }
+        Choice::Unknown => "These results do not suffice for a verdict: they lack latencies by rate and round trip, or have fewer than \
+             three samples of a figure; measure with: bench run --scenario crossover,bytes,idle_bytes,cpu,idle."
+            .to_owned(),
+    }
+}
+
+/// Why the others do not fit: for each the criterion in which it is furthest behind, by how much matters.
+fn outside(verdict: &Verdict) -> Option<String> {
+    let chosen = chosen(&verdict.choice);
+    let mut subjects: Vec<&str> = Vec::new();
+    for standing in verdict.criteria.iter().flat_map(|criterion| &criterion.standings) {
+        if !chosen.contains(&standing.subject) && !subjects.contains(&standing.subject) {
+            subjects.push(standing.subject);
+        }
+    }
+    let reasons: Vec<String> =
+        subjects.into_iter().filter_map(|subject| Some(worst(verdict, subject)?.2)).collect();
+    (!reasons.is_empty()).then(|| capital(&format!("{}.", reasons.join("; "))))
+}
+
+/// What the choice costs where it had to be a trade.
+fn costs(verdict: &Verdict) -> Option<String> {
+    let Choice::Trade(subjects) = &verdict.choice else { return None };
+    let costs: Vec<String> = subjects.iter().filter_map(|subject| Some(worst(verdict, subject)?.2)).collect();
+    (!costs.is_empty()).then(|| format!("That has its price: {}.", costs.join("; ")))
+}
+
+/// The criterion in which a transport is behind by most, in words.
+fn worst<'a>(verdict: &'a Verdict, subject: &str) -> Option<(f64, &'a Criterion, String)> {
+    let behind =
+        verdict.criteria.iter().filter(|criterion| criterion.is_known() && criterion.is_behind(subject));
+    let told = behind.filter_map(|criterion| {
+        let (standing, best) = (criterion.standing(subject)?, criterion.best()?);
+        let lag = (standing.value.median - best.value.median) / criterion.noticed;
+        let words = format!(
+            "{} needs {} where {} needs {}, and {} is where it begins to matter",
+            title(subject),
+            amount(criterion, standing),
+            title(best.subject),
+            amount(criterion, best),
+            limit(criterion)
+        );
+        Some((lag, criterion, words))
+    });
+    told.max_by(|one, other| one.0.total_cmp(&other.0))
+}
+
+/// In what nobody is behind, although not all are level.
+fn indifferent(verdict: &Verdict) -> Option<String> {
+    let close = |criterion: &&Criterion| {
+        criterion.is_known()
+            && !criterion.matters()
+            && criterion.standings.iter().any(|one| one.place == Place::Close)
+    };
+    let told: Vec<String> = verdict
+        .criteria
+        .iter()
+        .filter(close)
+        .map(|criterion| {
+            let medians = || criterion.standings.iter().map(|standing| standing.value.median);
+            let apart = medians().fold(f64::NEG_INFINITY, f64::max) - medians().fold(f64::INFINITY, f64::min);
+            format!(
+                "{} ({} between the least and the most, below {})",
+                subject(criterion),
+                scaled(criterion, apart),
+                limit(criterion)
+            )
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("What differs too little to matter: {}.", told.join(", ")))
+}
+
+/// Who cannot be told apart at all.
+fn ties(verdict: &Verdict) -> Option<String> {
+    let tied = |criterion: &Criterion| {
+        let level = criterion.standings.iter().filter(|one| matches!(one.place, Place::Best | Place::Level));
+        let level: Vec<&str> = level.map(|standing| standing.subject).collect();
+        (criterion.is_known() && level.len() > 1)
+            .then(|| format!("{} between {}", subject(criterion), list(&level)))
+    };
+    let ties: Vec<String> = verdict.criteria.iter().filter_map(tied).collect();
+    (!ties.is_empty()).then(|| format!("No difference at this n in {}.", ties.join(", nor in ")))
+}
+
+/// What the figures rest on.
+fn doubts(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict) -> String {
+    let mut doubts = model.beyond(wish);
+    if !doubts.is_empty() {
+        doubts.push("the nearest that was measured stands in for it".to_owned());
+    }
+    for criterion in &verdict.criteria {
+        let lacking = model.transports.iter().filter(|one| criterion.standing(one.subject).is_none());
+        let lacking: Vec<&str> = lacking.map(|transport| transport.subject).collect();
+        if !lacking.is_empty() {
+            doubts.push(format!("{} was not measured for {}", subject(criterion), list(&lacking)));
+        }
+    }
+    if model.transports.iter().all(|transport| transport.send_bytes.is_none()) {
+        doubts.push("what sends weigh was not measured and is left out".to_owned());
+    }
+    let ground = format!(
+        "all this is reckoned from texts of {} bytes on {} cores of {} without TLS or a proxy",
+        model.text_bytes, run.machine.cores, run.machine.processor
+    );
+    doubts.insert(0, ground);
+    format!("{}.", capital(&doubts.join("; ")))
+}
+
+fn chosen(choice: &Choice) -> &[&'static str] {
+    match choice {
+        Choice::Fit(subjects) | Choice::Trade(subjects) => subjects,
+        Choice::Unknown => &[],
+    }
+}
+
+fn subject(criterion: &Criterion) -> &'static str {
+    match criterion.name {
+        "bytes" => "bytes on the wire",
+        "processor" => "the server's processor time",
+        "memory" => "the server's memory",
+        name => name,
+    }
+}
+
+fn amount(criterion: &Criterion, standing: &Standing) -> String {
+    let value = standing.value;
+    match criterion.name {
+        "bytes" => {
+            let (scaled, unit) = bytes(value.median);
+            let factor = if value.median == 0.0 { 1.0 } else { scaled / value.median };
+            format!("{} {unit} an hour", between(scaled, value.least * factor, value.most * factor))
+        }
+        _ => joined(&value.words(), criterion.unit),
+    }
+}
+
+/// A difference in the unit of a criterion.
+fn scaled(criterion: &Criterion, value: f64) -> String {
+    match criterion.name {
+        "bytes" => {
+            let (value, unit) = bytes(value);
+            format!("{} {unit} an hour", plain(value))
+        }
+        _ => joined(&plain(value), criterion.unit),
+    }
+}
+
+fn limit(criterion: &Criterion) -> String {
+    scaled(criterion, criterion.noticed)
+}
+
+/// `WebSocket, SSE and long polling`.
+fn list(subjects: &[&str]) -> String {
+    let titles: Vec<&str> = subjects.iter().map(|subject| title(subject)).collect();
+    match titles.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        Some((last, _)) => (*last).to_owned(),
+        None => "none".to_owned(),
+    }
+}

@@ -1,0 +1,346 @@
+//! What figures are called in words, and which way is better: the one place where their names are listed.
+//!
+//! Results may hold more than is listed here. That is shown under its own name, and never ranked.
+
+use Better::{Higher, Lower, Neither};
+
+use crate::number::{joined, plain};
+
+/// Which way a figure is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+    /// It explains another figure, and is no merit of its own.
+    Neither,
+}
+
+/// One figure of a scenario.
+#[derive(Debug)]
+pub(crate) struct Measure {
+    /// Its name in results.
+    pub(crate) name: &'static str,
+    /// What it says.
+    pub(crate) title: &'static str,
+    /// Its unit, as people write it; empty for a plain count.
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+}
+
+/// One scenario.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    /// Its name in results.
+    pub(crate) scenario: &'static str,
+    pub(crate) title: &'static str,
+    /// What is measured, and how, in a sentence or two.
+    pub(crate) method: &'static str,
+    pub(crate) measures: &'static [Measure],
+}
+
+/// One subject, as it is told from the others in words and in charts.
+#[derive(Debug)]
+pub(crate) struct Name {
+    /// Its name in results.
+    pub(crate) subject: &'static str,
+    pub(crate) title: &'static str,
+    /// One letter, where there is no room for more.
+    pub(crate) letter: &'static str,
+}
+
+/// The floor's name in results. It is shown beside the transports, and never ranked among them.
+pub(crate) const FLOOR: &str = "tcp";
+
+/// All subjects, in the order of every table.
+pub(crate) const SUBJECTS: [Name; 5] = [
+    Name { subject: "websocket", title: "WebSocket", letter: "W" },
+    Name { subject: "sse", title: "SSE", letter: "S" },
+    Name { subject: "longpoll", title: "long polling", letter: "L" },
+    Name { subject: "shortpoll", title: "short polling", letter: "P" },
+    Name { subject: FLOOR, title: "bare TCP", letter: "T" },
+];
+
+/// What was varied, in words.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    /// Its name in results.
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) values: Values,
+}
+
+/// How a condition's values are written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Values {
+    /// With this unit.
+    Number(&'static str),
+    /// One for yes, zero for no.
+    YesNo,
+}
+
+/// All conditions that are compared, in the order of columns.
+///
+/// `shortened` is none of them: it says how a figure was found, and differs between the subjects of one table.
+pub(crate) const CONDITIONS: [Condition; 17] = [
+    condition("clients", "clients", Values::Number("")),
+    condition("rate_per_s", "messages a second", Values::Number("")),
+    condition("rtt_ms", "round trip", Values::Number("ms")),
+    condition("burst", "messages at once", Values::Number("")),
+    condition("missed", "messages missed", Values::Number("")),
+    condition("objective_ms", "objective for p99", Values::Number("ms")),
+    condition("bytes_per_s", "one reader's bandwidth (0: no limit)", Values::Number("B/s")),
+    condition("loss_percent", "packets lost", Values::Number("%")),
+    condition("in_bursts", "lost in bursts", Values::YesNo),
+    condition("as_it_comes", "nginx as it comes", Values::YesNo),
+    condition("ignores_header", "X-Accel-Buffering ignored", Values::YesNo),
+    condition("unbuffered", "proxy_buffering off", Values::YesNo),
+    condition("gzip", "gzip on", Values::YesNo),
+    condition("idle_timeout_s", "nginx's patience with a silent server", Values::Number("s")),
+    condition("committed", "waits for the disk", Values::YesNo),
+    condition("nodelay", "TCP_NODELAY", Values::YesNo),
+    condition("writes", "writes for one request", Values::Number("")),
+];
+
+/// How a figure was found, and nothing that is compared.
+pub(crate) const INCIDENTAL: &str = "shortened";
+
+const fn condition(name: &'static str, title: &'static str, values: Values) -> Condition {
+    Condition { name, title, values }
+}
+
+const fn measure(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Measure {
+    Measure { name, title, unit, better }
+}
+
+const P50: Measure = measure("p50_ms", "median (p50)", "ms", Lower);
+const P90: Measure = measure("p90_ms", "p90", "ms", Lower);
+const P99: Measure = measure("p99_ms", "p99", "ms", Lower);
+const P999: Measure = measure("p999_ms", "p99.9", "ms", Lower);
+const MAX: Measure = measure("max_ms", "longest", "ms", Lower);
+const LATE: Measure = measure("client_late_p99_ms", "the client's own lateness, p99", "ms", Neither);
+const TOTAL: Measure = measure("total_bytes", "all bytes, both ways", "B", Lower);
+const REQUESTS: Measure = measure("requests", "requests", "", Lower);
+const PAYLOAD: Measure = measure("payload_bytes", "payload", "B", Neither);
+const FRAMING: Measure = measure("framing_bytes", "framing", "B", Lower);
+const HEADS: Measure = measure("http_head_bytes", "HTTP heads", "B", Lower);
+const TCP_IP: Measure = measure("tcp_ip_estimated_bytes", "TCP and IP, estimated", "B", Lower);
+const UP: Measure = measure("up_bytes", "up", "B", Lower);
+const DOWN: Measure = measure("down_bytes", "down", "B", Lower);
+const SERVER_CPU: Measure = measure("cpu_us", "server's processor time, all in", "µs", Lower);
+
+/// All scenarios, in the order of the report.
+pub(crate) const TOPICS: [Topic; 17] = [
+    Topic {
+        scenario: "latency",
+        title: "Delivery latency",
+        method: "From when a message was due until each reader has it, against the rate. \
+                 Open loop: what is late is counted late, whoever held it up.",
+        measures: &[P50, P99, P90, P999, MAX, LATE],
+    },
+    Topic {
+        scenario: "max_rate",
+        title: "Highest rate in time",
+        method: "The highest rate at which 99 of 100 deliveries still come within the objective.",
+        measures: &[measure("rate_per_s", "messages a second", "/s", Higher)],
+    },
+    Topic {
+        scenario: "bytes",
+        title: "Bytes for each delivered message",
+        method: "What passes between a client and the server, both ways, for each message that is delivered: \
+                 one alone, and many at once. Counted by a relay; TCP and IP are estimated from the segments.",
+        measures: &[
+            TOTAL,
+            REQUESTS,
+            PAYLOAD,
+            FRAMING,
+            HEADS,
+            TCP_IP,
+            UP,
+            DOWN,
+            measure("connections", "TCP connections opened", "", Lower),
+        ],
+    },
+    Topic {
+        scenario: "idle_bytes",
+        title: "A quiet hour",
+        method: "What an idle client says and is told in an hour, and the server's processor time for it.",
+        measures: &[
+            measure("hourly_up_bytes", "up in an hour", "B", Lower),
+            measure("hourly_down_bytes", "down in an hour", "B", Lower),
+            measure("hourly_requests", "requests in an hour", "", Lower),
+            measure("hourly_cpu_ms", "server's processor time in an hour", "ms", Lower),
+        ],
+    },
+    Topic {
+        scenario: "cpu",
+        title: "The server's processor time for each delivery",
+        method: "One message at a time to more and more members; user and system time of the server's own process. \
+                 The floor is a bare TCP broadcast of the same text.",
+        measures: &[
+            measure("delivery_us", "delivery alone, without publishing", "µs", Lower),
+            SERVER_CPU,
+            measure("context_switches", "context switches", "", Lower),
+            measure("publishing_us", "publishing one message", "µs", Neither),
+            measure("client_cpu_us", "the clients' processor time", "µs", Lower),
+            LATE,
+        ],
+    },
+    Topic {
+        scenario: "skew",
+        title: "From the first reader to the last",
+        method: "How long after the first reader of a message the last one has it.",
+        measures: &[P50, P99, P90, P999, MAX, LATE],
+    },
+    Topic {
+        scenario: "idle",
+        title: "Memory for each idle connection",
+        method: "What the server's process and the kernel hold for each connection while nothing happens, \
+                 and what the process keeps after all have closed.",
+        measures: &[
+            measure("process_kib", "in the process", "KiB", Lower),
+            measure("kernel_kib", "in the kernel", "KiB", Lower),
+            measure("kept_kib", "kept in the process afterwards", "KiB", Lower),
+        ],
+    },
+    Topic {
+        scenario: "connecting",
+        title: "Connecting",
+        method: "Until the first event, which waits already when the client opens its connection, and how many \
+                 clients get so far in a second.",
+        measures: &[
+            measure("round_trips", "round trips until the first event", "", Lower),
+            measure("connects_per_s", "connected in a second", "/s", Higher),
+            P50,
+            P99,
+            P90,
+            P999,
+            MAX,
+        ],
+    },
+    Topic {
+        scenario: "catch_up",
+        title: "Catching up",
+        method: "Clients that were away come back all at once, and read what they missed.",
+        measures: &[
+            measure("catch_up_ms", "until the last has all", "ms", Lower),
+            measure("events_per_s", "events a second, together", "/s", Higher),
+            SERVER_CPU,
+        ],
+    },
+    Topic {
+        scenario: "round_trip",
+        title: "Bursts over a distance",
+        method: "Delivery latency behind links of different delay, when many messages come at once.",
+        measures: &[
+            P50, P99, TOTAL, REQUESTS, P90, P999, MAX, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN, LATE,
+        ],
+    },
+    Topic {
+        scenario: "crossover",
+        title: "Rate against round trip",
+        method: "One message after the other, at different rates, to readers behind links of different delay.",
+        measures: &[
+            P50, P99, TOTAL, REQUESTS, SERVER_CPU, P90, P999, MAX, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN,
+            LATE,
+        ],
+    },
+    Topic {
+        scenario: "slow_reader",
+        title: "A slow reader",
+        method: "What one member behind a trickle costs the server, and the other members.",
+        measures: &[
+            measure("server_kib", "growth of the server's memory", "KiB", Lower),
+            measure("others_p99_ms", "the others' p99", "ms", Lower),
+            LATE,
+        ],
+    },
+    Topic {
+        scenario: "sending",
+        title: "Sending",
+        method: "From a request until its reply, a WebSocket message against a POST. Closed loop: \
+                 the next request leaves when the reply before has come.",
+        measures: &[P50, P99, P90, P999, MAX],
+    },
+    Topic {
+        scenario: "durable",
+        title: "Durable sends",
+        method: "Acknowledged messages a second, each of them on the disk before its reply leaves. Closed loop.",
+        measures: &[measure("acknowledged_per_s", "acknowledged in a second", "/s", Higher)],
+    },
+    Topic {
+        scenario: "nagle",
+        title: "Nagle's algorithm",
+        method: "A request over bare TCP, written in one piece or in two, until its reply. Closed loop.",
+        measures: &[P50, P99, P90, P999, MAX],
+    },
+    Topic {
+        scenario: "loss",
+        title: "Lost packets",
+        method: "Delivery latency while the kernel drops packets on purpose, by chance or in bursts; \
+                 needs root and iptables.",
+        measures: &[
+            P50,
+            P99,
+            P90,
+            P999,
+            MAX,
+            measure("observed_percent", "packets lost indeed", "%", Neither),
+            LATE,
+        ],
+    },
+    Topic {
+        scenario: "proxy",
+        title: "Behind nginx",
+        method: "Whether messages come within a second behind nginx with different settings, and whether connections \
+                 outlive its patience; needs nginx.",
+        measures: &[
+            measure("in_time_percent", "messages that came within a second", "%", Higher),
+            measure("survived_percent", "connections that outlived nginx's patience", "%", Higher),
+        ],
+    },
+];
+
+/// A scenario by its name in results.
+pub(crate) fn topic(scenario: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.scenario == scenario)
+}
+
+/// A figure by its names in results.
+pub(crate) fn find(scenario: &str, figure: &str) -> Option<&'static Measure> {
+    topic(scenario)?.measures.iter().find(|measure| measure.name == figure)
+}
+
+/// A condition's title; its own name if it is a stranger.
+pub(crate) fn condition_title(name: &str) -> &str {
+    CONDITIONS.iter().find(|condition| condition.name == name).map_or(name, |condition| condition.title)
+}
+
+/// A condition's value in words.
+pub(crate) fn condition_value(name: &str, value: f64) -> String {
+    let known = CONDITIONS.iter().find(|condition| condition.name == name);
+    match known.map_or(Values::Number(""), |condition| condition.values) {
+        _ if !value.is_finite() => "–".to_owned(),
+        Values::Number(unit) => joined(&plain(value), unit),
+        Values::YesNo => if value == 0.0 { "no" } else { "yes" }.to_owned(),
+    }
+}
+
+/// Where a condition stands among the others; strangers come last.
+pub(crate) fn condition_place(name: &str) -> usize {
+    CONDITIONS.iter().position(|condition| condition.name == name).unwrap_or(CONDITIONS.len())
+}
+
+/// A subject's title; its own name if it is a stranger.
+pub(crate) fn title(subject: &str) -> &str {
+    SUBJECTS.iter().find(|name| name.subject == subject).map_or(subject, |name| name.title)
+}
+
+/// A subject's letter.
+pub(crate) fn letter(subject: &str) -> &'static str {
+    SUBJECTS.iter().find(|name| name.subject == subject).map_or("?", |name| name.letter)
+}
+
+/// A subject's place in every table; strangers come last.
+pub(crate) fn place(subject: &str) -> usize {
+    SUBJECTS.iter().position(|name| name.subject == subject).unwrap_or(SUBJECTS.len())
+}

@@ -1,0 +1,298 @@
+//! Two runs side by side: what became faster or smaller, and what is no difference at this n.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, Color, Table};
+use serde::Serialize;
+
+use crate::catalogue::{Better, find, title};
+use crate::number::between;
+use crate::ranking::LEAST_SAMPLES;
+use crate::results::{Figure, Row, Run};
+use crate::say::say;
+
+/// Which runs to compare.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The results before
+    before: PathBuf,
+    /// The results after
+    after: PathBuf,
+    /// Prints the comparison as JSON on stdout, and nothing else there
+    #[arg(long)]
+    json: bool,
+}
+
+/// Two runs, figure by figure.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    /// What differs between the runs beside the figures.
+    warnings: Vec<String>,
+    lines: Vec<Line>,
+}
+
+/// One figure that both runs have.
+#[derive(Debug, Serialize)]
+struct Line {
+    scenario: String,
+    subject: String,
+    conditions: BTreeMap<String, f64>,
+    figure: String,
+    before: Spread,
+    after: Spread,
+    /// After by before; none if before was nothing.
+    ratio: Option<Spread>,
+    finding: Finding,
+}
+
+/// A middle, and what surely lies around it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+    samples: usize,
+}
+
+/// What may be said about a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Finding {
+    Better,
+    Worse,
+    /// Apart, but no merit of its own.
+    Higher,
+    Lower,
+    NoDifference,
+    /// Fewer than three samples on a side.
+    TooFewSamples,
+}
+
+/// Compares two files of results.
+pub(crate) fn compare(options: &Options) -> anyhow::Result<()> {
+    let (before, after) = (Run::read(&options.before)?, Run::read(&options.after)?);
+    let comparison = Comparison::of(&before, &after);
+    if options.json {
+        return say(serde_json::to_string_pretty(&comparison)?);
+    }
+    if comparison.lines.is_empty() {
+        bail!("the two runs have no figure in common");
+    }
+    say(comparison.table(std::io::stdout().is_terminal() && !no_color()))?;
+    say("A ratio is after by before; its bounds are those of the extremes. n is the samples of each side.")?;
+    comparison.warnings.iter().try_for_each(|warning| say(format_args!("Warning: {warning}.")))
+}
+
+/// Whether colours are unwelcome ([NO_COLOR]).
+///
+/// [NO_COLOR]: https://no-color.org/
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+impl Comparison {
+    fn of(before: &Run, after: &Run) -> Self {
+        let mut warnings = differences(before, after);
+        let mut lines = Vec::new();
+        let mut alone = 0;
+        for old in &before.rows {
+            let Some(new) = after.rows.iter().find(|new| is_same(old, new)) else {
+                alone += 1;
+                continue;
+            };
+            if !(old.invalid.is_empty() && new.invalid.is_empty()) {
+                warnings.push(format!(
+                    "{} of {} is invalid in one of them",
+                    old.scenario,
+                    title(&old.subject)
+                ));
+                continue;
+            }
+            let both =
+                old.figures.iter().filter_map(|(name, figure)| Some((name, figure, new.figures.get(name)?)));
+            lines.extend(
+                both.map(|(name, old_figure, new_figure)| Line::of(old, name, old_figure, new_figure)),
+            );
+        }
+        alone += after.rows.iter().filter(|new| !before.rows.iter().any(|old| is_same(old, new))).count();
+        if alone > 0 {
+            warnings.push(format!("{alone} rows are in one of them alone"));
+        }
+        warnings.dedup();
+        Self { warnings, lines }
+    }
+
+    fn table(&self, coloured: bool) -> Table {
+        let mut table = Table::new();
+        table.load_style(NOTHING);
+        if !coloured {
+            table.force_no_tty();
+        }
+        table.set_header([
+            "scenario",
+            "conditions",
+            "subject",
+            "figure",
+            "before",
+            "after",
+            "ratio",
+            "n",
+            "finding",
+        ]);
+        for line in &self.lines {
+            let conditions: Vec<String> =
+                line.conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let ratio = line.ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.words());
+            let (before, after) = (line.before, line.after);
+            let mut row = [
+                line.scenario.clone(),
+                conditions.join(" "),
+                title(&line.subject).to_owned(),
+                line.figure.clone(),
+                before.words(),
+                after.words(),
+                ratio,
+                format!("{}, {}", before.samples, after.samples),
+            ]
+            .map(Cell::new)
+            .to_vec();
+            let finding = Cell::new(line.finding.words());
+            row.push(match line.finding {
+                Finding::Better if coloured => finding.fg(Color::Green),
+                Finding::Worse if coloured => finding.fg(Color::Red),
+                Finding::Better | Finding::Worse | Finding::Higher | Finding::Lower => finding,
+                Finding::NoDifference | Finding::TooFewSamples => finding,
+            });
+            table.add_row(row);
+        }
+        table
+    }
+}
+
+impl Line {
+    fn of(row: &Row, name: &str, before: &Figure, after: &Figure) -> Self {
+        let (old, new) = (Spread::of(before), Spread::of(after));
+        // The extremes of both sides bound the ratio; they can do so only on one side of zero.
+        let ratio = (old.least > 0.0).then(|| Spread {
+            median: new.median / old.median,
+            least: new.least / old.most,
+            most: new.most / old.least,
+            samples: old.samples.min(new.samples),
+        });
+        let better = find(&row.scenario, name).map_or(Better::Neither, |measure| measure.better);
+        let finding = match (before.apart_from(after), better, new.median > old.median) {
+            (false, ..) if old.samples.min(new.samples) < LEAST_SAMPLES => Finding::TooFewSamples,
+            (false, ..) => Finding::NoDifference,
+            (true, Better::Neither, true) => Finding::Higher,
+            (true, Better::Neither, false) => Finding::Lower,
+            (true, Better::Higher, true) | (true, Better::Lower, false) => Finding::Better,
+            (true, Better::Higher, false) | (true, Better::Lower, true) => Finding::Worse,
+        };
+        let (scenario, subject) = (row.scenario.clone(), row.subject.clone());
+        let (conditions, figure) = (row.conditions.clone(), name.to_owned());
+        Self { scenario, subject, conditions, figure, before: old, after: new, ratio, finding }
+    }
+}
+
+impl Spread {
+    fn of(figure: &Figure) -> Self {
+        let (least, most) = figure.interval();
+        Self { median: figure.median(), least, most, samples: figure.samples.len() }
+    }
+
+    fn words(self) -> String {
+        between(self.median, self.least, self.most)
+    }
+}
+
+impl Finding {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+            Self::NoDifference => "no difference at this n",
+            Self::TooFewSamples => "too few samples",
+        }
+    }
+}
+
+fn is_same(one: &Row, other: &Row) -> bool {
+    one.scenario == other.scenario && one.subject == other.subject && one.conditions == other.conditions
+}
+
+/// What else differs, so that a difference may come from it.
+fn differences(before: &Run, after: &Run) -> Vec<String> {
+    let (old, new) = (&before.machine, &after.machine);
+    let (was, is) = (&before.method, &after.method);
+    let length = |quick: bool| if quick { "quick" } else { "full" }.to_owned();
+    let compared = [
+        ("the processor", old.processor.clone(), new.processor.clone()),
+        ("the number of cores", old.cores.to_string(), new.cores.to_string()),
+        ("the memory in MiB", old.memory_mib.to_string(), new.memory_mib.to_string()),
+        ("the kernel", old.kernel.clone(), new.kernel.clone()),
+        ("the servers' flags", was.flags.join(" "), is.flags.join(" ")),
+        ("the network", was.network.clone(), is.network.clone()),
+        ("the text's length in bytes", was.text_bytes.to_string(), is.text_bytes.to_string()),
+        (
+            "short polling's pause in ms",
+            was.short_poll_pause_ms.to_string(),
+            is.short_poll_pause_ms.to_string(),
+        ),
+        ("the length of the run", length(was.quick), length(is.quick)),
+    ];
+    let differing = compared.into_iter().filter(|(_, before, after)| before != after);
+    differing
+        .map(|(what, before, after)| format!("{what} differs: {before:?} before, {after:?} after"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::made_up::{row, run};
+
+    fn line(figure: &str, before: &[f64], after: &[f64]) -> Line {
+        let of = |samples: &[f64]| run(vec![row("cpu", "sse", &[("clients", 10.0)], figure, samples)]);
+        Comparison::of(&of(before), &of(after)).lines.pop().unwrap()
+    }
+
+    #[test]
+    fn only_intervals_that_are_apart_are_a_finding() {
+        assert_eq!(line("cpu_us", &[4.0, 5.0, 6.0], &[1.0, 2.0, 3.0]).finding, Finding::Better);
+        assert_eq!(line("cpu_us", &[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).finding, Finding::Worse);
+        assert_eq!(line("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 5.0, 6.0]).finding, Finding::NoDifference);
+        assert_eq!(line("cpu_us", &[1.0, 2.0], &[4.0, 5.0]).finding, Finding::TooFewSamples);
+        assert_eq!(line("publishing_us", &[1.0; 3], &[4.0; 3]).finding, Finding::Higher);
+    }
+
+    #[test]
+    fn a_ratio_is_bounded_by_the_extremes() {
+        let ratio = line("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 6.0, 8.0]).ratio.unwrap();
+        assert_eq!((ratio.median, ratio.least, ratio.most), (3.0, 1.0, 8.0));
+        assert_eq!(line("cpu_us", &[0.0, 2.0, 4.0], &[4.0, 6.0, 8.0]).ratio, None);
+    }
+
+    #[test]
+    fn what_else_differs_is_told_and_invalid_rows_are_left_out() {
+        let before = run(vec![
+            row("cpu", "sse", &[], "cpu_us", &[1.0; 3]),
+            row("idle", "sse", &[], "kept_kib", &[1.0]),
+        ]);
+        let mut after = before.clone();
+        after.machine.kernel = "Linux 7.0".to_owned();
+        after.rows[0].invalid.push("something was lost".to_owned());
+        after.rows.pop();
+        let comparison = Comparison::of(&before, &after);
+        assert!(comparison.lines.is_empty());
+        for told in ["the kernel differs", "cpu of SSE is invalid", "1 rows are in one of them alone"] {
+            assert!(comparison.warnings.iter().any(|warning| warning.contains(told)), "{told}");
+        }
+    }
+}

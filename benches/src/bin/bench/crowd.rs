@@ -1,0 +1,104 @@
+//! The people of a scenario: they register, found a group and join it, and one of them writes.
+
+use anyhow::{Context, bail};
+use benches::cid;
+use chat_core::auth::Token;
+use chat_core::client::{Target, read};
+use chat_core::ids::{ConversationId, UserId};
+use chat_core::protocol::{Command, Done, Reply, Request, To};
+use chat_core::text::{Name, Text};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::Method;
+
+use crate::process::Process;
+use crate::subject::{AnySender, Connection, Subject};
+
+/// People who connect or join at once.
+pub(crate) const AT_ONCE: usize = 64;
+
+/// People in one group; the first of them writes, and reads nothing.
+pub(crate) struct Crowd {
+    pub(crate) writer: (UserId, Token),
+    pub(crate) readers: Vec<(UserId, Token)>,
+    pub(crate) group: ConversationId,
+}
+
+impl Crowd {
+    /// Registers them, and makes their group.
+    pub(crate) async fn gather(process: &Process, readers: usize) -> anyhow::Result<Self> {
+        let target = process.target(Subject::LongPoll);
+        let register = async |number: usize| {
+            let registered = target.register(&format!("user {number}"), "correct horse").await?;
+            anyhow::Ok((registered.0.id, registered.1))
+        };
+        let writer = register(0).await?;
+        let registering = (1..=readers).map(&register);
+        let readers: Vec<_> = stream::iter(registering).buffered(8).try_collect().await?;
+        let name = Name::try_from("everybody".to_owned())?;
+        let founding = post(&target, &writer.1, &[Command::CreateGroup { name, cid: cid() }]).await?;
+        let [Done::GroupCreated { conversation: group, .. }] = founding[..] else { bail!("not a group") };
+        let joining = readers.iter().map(|(_, token)| {
+            let target = &target;
+            async move { post(target, token, &[Command::JoinGroup { conversation: group }]).await }
+        });
+        stream::iter(joining).buffer_unordered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(Self { writer, readers, group })
+    }
+
+    /// Connects all readers over one transport.
+    pub(crate) async fn connect(&self, subject: Subject, target: &Target) -> anyhow::Result<Vec<Connection>> {
+        let connecting = self.readers.iter().map(|(_, token)| subject.connect(target, token, None));
+        let connected = stream::iter(connecting).buffered(AT_ONCE).try_collect().await;
+        connected.with_context(|| format!("{subject} does not connect"))
+    }
+}
+
+/// Sends commands in one POST.
+pub(crate) async fn post(target: &Target, token: &Token, commands: &[Command]) -> anyhow::Result<Vec<Done>> {
+    let requests: Vec<Request> =
+        commands.iter().map(|command| Request { request_id: None, command: command.clone() }).collect();
+    let answer = target.request(Method::POST, "/api/commands", token).json(&requests).send().await?;
+    let replies: Vec<Reply> = read(answer).await?;
+    replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
+}
+
+/// Whoever sends: over the same HTTP for all transports, since what is compared is the way down; or straight into
+/// the broadcast.
+pub(crate) enum Writer {
+    Post { target: Target, token: Token, group: ConversationId },
+    Tcp { sender: Box<dyn AnySender>, group: ConversationId },
+}
+
+impl Writer {
+    pub(crate) async fn new(process: &Process, subject: Subject, crowd: &Crowd) -> anyhow::Result<Self> {
+        let (token, group) = (crowd.writer.1.clone(), crowd.group);
+        Ok(match subject {
+            Subject::Tcp => {
+                let Connection { sender, mut events } =
+                    subject.connect(&process.target(subject), &token, None).await?;
+                // It hears itself, too; somebody has to read it.
+                tokio::spawn(async move { while events.next().await.is_ok() {} });
+                Self::Tcp { sender, group }
+            }
+            Subject::WebSocket | Subject::Sse | Subject::LongPoll | Subject::ShortPoll => {
+                Self::Post { target: process.target(Subject::LongPoll), token, group }
+            }
+        })
+    }
+
+    pub(crate) async fn write(&self, texts: impl Iterator<Item = Text>) -> anyhow::Result<()> {
+        let command = |group, text| Command::Send { to: To::Conversation(group), cid: cid(), text };
+        match self {
+            Self::Post { target, token, group } => {
+                let commands: Vec<Command> = texts.map(|text| command(*group, text)).collect();
+                post(target, token, &commands).await.map(drop)
+            }
+            Self::Tcp { sender, group } => {
+                for text in texts {
+                    sender.send(Request { request_id: None, command: command(*group, text) }).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Whether this process is served in time: a client that is late itself measures only itself.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// A task that asks to be woken every few milliseconds, and notes how late it is.
+pub(crate) struct Lateness(JoinHandle<Histogram<u64>>, oneshot::Sender<()>);
+
+impl Lateness {
+    /// Beyond this a client measures little else than itself.
+    pub(crate) const TOO_LATE_MS: f64 = 20.0;
+
+    const STEP: Duration = Duration::from_millis(5);
+
+    pub(crate) fn watch() -> anyhow::Result<Self> {
+        let mut late_us = Histogram::<u64>::new(3)?;
+        let (stop, mut stopped) = oneshot::channel();
+        let watching = tokio::spawn(async move {
+            while stopped.try_recv().is_err() {
+                let due = Instant::now() + Self::STEP;
+                sleep(Self::STEP).await;
+                late_us.saturating_record(due.elapsed().as_micros() as u64);
+            }
+            late_us
+        });
+        Ok(Self(watching, stop))
+    }
+
+    /// How late it was at the worst, but for one look in a hundred, in milliseconds.
+    pub(crate) async fn p99_ms(self) -> anyhow::Result<f64> {
+        let _ = self.1.send(());
+        Ok(self.0.await?.value_at_quantile(0.99) as f64 / 1e3)
+    }
+}

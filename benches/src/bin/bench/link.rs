@@ -1,0 +1,124 @@
+//! A link between client and server that counts every byte, and has a delay or a slow reader if need be.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use anyhow::Context;
+use chat_core::client::Target;
+use tokio::time::{sleep, timeout};
+use wiretap::{Conditions, Counts, Direction, Reader, Settings, TcpIp, Wiretap};
+
+use crate::book::Open;
+use crate::process::Process;
+use crate::subject::Subject;
+
+/// How long something may take that does not depend on the transport's own pauses.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A wire on which nothing has passed for so long is silent: longer than an answer takes, shorter than any pause.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// The headers of one segment over IPv4 as Linux writes them: 20 bytes of IP, 20 of TCP, 12 of timestamps.
+const SEGMENT_BYTES: u64 = 52;
+
+/// One link, and the server behind it.
+pub(crate) struct Link {
+    tap: Wiretap,
+    target: Target,
+}
+
+impl Link {
+    /// Opens a link to where a subject is served, with a delay of half a round trip each way.
+    pub(crate) async fn open(process: &Process, subject: Subject, rtt_ms: f64) -> anyhow::Result<Self> {
+        let conditions = Conditions::round_trip(Duration::from_secs_f64(rtt_ms / 1e3));
+        let settings = Settings { conditions, ..Settings::default() };
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let tap = Wiretap::listen(any_port, process.address(subject), settings).await?;
+        let target = Target::new(&format!("http://{}", tap.address()));
+        Ok(Self { tap, target })
+    }
+
+    /// The server as clients on this link see it.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Reads no more from the server than so many bytes a second, for each connection.
+    pub(crate) fn read_slowly(&self, bytes_per_s: NonZeroU64) {
+        self.tap.set_conditions(Conditions { reader: Reader::Slow(bytes_per_s), ..self.tap.conditions() });
+    }
+
+    /// What has passed so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        Traffic { counts: self.tap.counts(), tcp_ip: self.tap.tcp_ip() }
+    }
+
+    /// Waits until nothing passes any more.
+    pub(crate) async fn silence(&self) -> anyhow::Result<()> {
+        let quiet = async {
+            let mut last = self.tap.counts();
+            loop {
+                sleep(SILENCE).await;
+                let now = self.tap.counts();
+                if now == last {
+                    return;
+                }
+                last = now;
+            }
+        };
+        timeout(PATIENCE, quiet).await.context("the wire is never silent")
+    }
+}
+
+/// What has passed over a link.
+#[derive(Clone, Copy)]
+pub(crate) struct Traffic {
+    counts: Counts,
+    tcp_ip: TcpIp,
+}
+
+impl Traffic {
+    /// What has passed since an earlier look.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { counts: self.counts - earlier.counts, tcp_ip: self.tcp_ip - earlier.tcp_ip }
+    }
+
+    /// Bytes from clients to the server.
+    pub(crate) fn up_bytes(&self) -> f64 {
+        self.counts.to_server.bytes as f64
+    }
+
+    /// Bytes from the server to clients.
+    pub(crate) fn down_bytes(&self) -> f64 {
+        self.counts.to_client.bytes as f64
+    }
+
+    /// Requests that clients made.
+    pub(crate) fn requests(&self) -> f64 {
+        self.counts.requests() as f64
+    }
+
+    /// Notes it by layer, for each of so many delivered messages.
+    pub(crate) fn note(&self, row: &mut Open, messages: f64) {
+        let layers = [Direction::ToServer, Direction::ToClient].map(|way| self.counts.flow(way).layers);
+        let both = |layer: fn(&wiretap::Layers) -> u64| layers.iter().map(layer).sum::<u64>() as f64;
+        let segments = (self.tcp_ip.segments.to_server + self.tcp_ip.segments.to_client) * SEGMENT_BYTES;
+        for (name, sum) in [
+            ("payload_bytes", both(|layers| layers.payload)),
+            ("framing_bytes", both(|layers| layers.framing)),
+            ("http_head_bytes", both(|layers| layers.http_head)),
+            ("tcp_ip_estimated_bytes", segments as f64),
+            ("up_bytes", self.up_bytes()),
+            ("down_bytes", self.down_bytes()),
+            ("total_bytes", self.up_bytes() + self.down_bytes()),
+            ("requests", self.requests()),
+            ("connections", self.counts.connections as f64),
+        ] {
+            row.add(name, sum / messages);
+        }
+        if both(|layers| layers.opaque) > 0.0 {
+            row.invalidate("some bytes were not understood, so their layers are not known".to_owned());
+        }
+    }
+}

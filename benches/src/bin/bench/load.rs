@@ -1,0 +1,275 @@
+//! Load as people make it: messages are due at their times, whatever became of those before them.
+//!
+//! Each message carries its number, and with it the moment at which it was due. A late message is late because something held it up,
+//! and that counts: there is no coordinated omission.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use chat_core::protocol::Event;
+use chat_core::text::Text;
+use futures_util::future::try_join_all;
+use hdrhistogram::Histogram;
+use tokio::time::{sleep_until, timeout_at};
+
+use crate::book::Open;
+use crate::crowd::{AT_ONCE, Crowd, Writer};
+use crate::lateness::Lateness;
+use crate::process::{Process, Usage};
+use crate::results::Deliveries;
+use crate::subject::{Connection, Subject};
+
+/// The text of every message, in bytes.
+pub(crate) const TEXT_BYTES: usize = 64;
+
+/// The time from the order to begin until the first message is due.
+const AHEAD: Duration = Duration::from_millis(50);
+
+/// How long the last messages may be on their way, beyond what the transport itself lets them wait.
+const LAST: Duration = Duration::from_secs(10);
+
+/// How long a reader who has everything goes on to listen: what comes now came before.
+const AFTERMATH: Duration = Duration::from_millis(50);
+
+/// What is sent: so many messages, so many a second.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) rate_per_s: f64,
+    /// Messages before the first that counts.
+    pub(crate) warm_up: usize,
+    /// Messages that count.
+    pub(crate) messages: usize,
+    /// Messages that are due together.
+    pub(crate) burst: usize,
+}
+
+impl Plan {
+    /// One message after the other for some time, and some before.
+    pub(crate) fn steady(rate_per_s: f64, seconds: f64, warm_up_s: f64) -> Self {
+        let count = |seconds: f64| (rate_per_s * seconds).round().max(1.0) as usize;
+        Self { rate_per_s, warm_up: count(warm_up_s), messages: count(seconds), burst: 1 }
+    }
+
+    /// All messages, those before the first that counts included.
+    pub(crate) fn total(&self) -> usize {
+        self.warm_up + self.messages
+    }
+
+    /// When a message is due, after the beginning.
+    fn due(&self, number: usize) -> Duration {
+        Duration::from_secs_f64((number / self.burst * self.burst) as f64 / self.rate_per_s)
+    }
+
+    fn length(&self) -> Duration {
+        self.due(self.total())
+    }
+}
+
+/// What came to one reader: for each message how long after it was due, if it came.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    /// Messages that count, by number.
+    pub(crate) delays: Vec<Option<Duration>>,
+    pub(crate) deliveries: Deliveries,
+}
+
+/// What a plan came to.
+pub(crate) struct Delivery {
+    /// What came to each reader, in the order of the clients.
+    pub(crate) arrivals: Vec<Arrivals>,
+    /// What the server used meanwhile.
+    pub(crate) server: Usage,
+    /// What this process used meanwhile.
+    pub(crate) client: Usage,
+    /// How late this process was itself.
+    late_p99_ms: f64,
+}
+
+/// Sends a plan's messages to everybody and waits until they have come, or no longer can.
+pub(crate) async fn deliver(
+    process: &Process,
+    subject: Subject,
+    crowd: &Crowd,
+    clients: Vec<Connection>,
+    plan: Plan,
+) -> anyhow::Result<Delivery> {
+    let writer = Writer::new(process, subject, crowd).await?;
+    let lateness = Lateness::watch()?;
+    let (server, client) = (process.usage()?, Usage::of("self")?);
+    let begin = Instant::now() + AHEAD;
+    let until = begin + plan.length() + subject.pause() + LAST;
+    let readers = clients.into_iter().map(|client| tokio::spawn(read_all(client, plan, begin, until)));
+    let readers: Vec<_> = readers.collect();
+    publish(&writer, plan, begin).await?;
+    let arrivals = try_join_all(readers).await?.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let (server, client) = (process.usage()?.since(server), Usage::of("self")?.since(client));
+    Ok(Delivery { arrivals, server, client, late_p99_ms: lateness.p99_ms().await? })
+}
+
+impl Delivery {
+    /// Notes what became of the messages, and whether the client had processor time enough to say so.
+    pub(crate) fn judge(&self, row: &mut Open) {
+        let mut deliveries = Deliveries::default();
+        self.arrivals.iter().for_each(|reader| deliveries.add(reader.deliveries));
+        row.add_deliveries(deliveries);
+        row.add("client_late_p99_ms", self.late_p99_ms);
+        if self.late_p99_ms > Lateness::TOO_LATE_MS {
+            row.invalidate("the client had too little processor time: it was late itself".to_owned());
+        }
+    }
+
+    /// How many messages came, warm-up included.
+    pub(crate) fn delivered(&self) -> f64 {
+        self.arrivals.iter().map(|one| (one.deliveries.expected - one.deliveries.lost) as f64).sum()
+    }
+
+    /// All delays of some of the readers.
+    pub(crate) fn latencies(arrivals: &[Arrivals]) -> anyhow::Result<Latencies> {
+        let mut histogram = Histogram::new(3)?;
+        for delay in arrivals.iter().flat_map(|reader| reader.delays.iter().flatten()) {
+            histogram.record(u64::try_from(delay.as_micros())?)?;
+        }
+        Ok(Latencies(histogram))
+    }
+}
+
+/// Delays in microseconds.
+pub(crate) struct Latencies(pub(crate) Histogram<u64>);
+
+impl Latencies {
+    /// Percentiles in milliseconds, by the names they have in results.
+    pub(crate) fn percentiles(&self) -> BTreeMap<&'static str, f64> {
+        let at = |quantile: f64| self.0.value_at_quantile(quantile) as f64 / 1e3;
+        BTreeMap::from([
+            ("p50_ms", at(0.5)),
+            ("p90_ms", at(0.9)),
+            ("p99_ms", at(0.99)),
+            ("p999_ms", at(0.999)),
+            ("max_ms", self.0.max() as f64 / 1e3),
+        ])
+    }
+}
+
+async fn read_all(
+    client: Connection,
+    plan: Plan,
+    begin: Instant,
+    mut until: Instant,
+) -> anyhow::Result<Arrivals> {
+    let Connection { sender: _kept, mut events } = client;
+    let mut delays = vec![None; plan.total()];
+    let (mut next, mut missing) = (0, plan.total());
+    let mut deliveries = Deliveries::default();
+    loop {
+        let Ok(event) = timeout_at(until.into(), events.next()).await else { break };
+        let Event::Message(message) = event? else { continue };
+        let arrived = begin.elapsed();
+        let Some(number) = number_in(message.text.as_str()) else { continue };
+        let slot = delays.get_mut(number).context("a message that nobody sent")?;
+        match slot {
+            Some(_) => deliveries.duplicated += 1,
+            None => {
+                *slot = Some(arrived.saturating_sub(plan.due(number)));
+                missing -= 1;
+                if number < next {
+                    deliveries.reordered += 1;
+                }
+                next = number + 1;
+                if missing == 0 {
+                    until = Instant::now() + AFTERMATH;
+                }
+            }
+        }
+    }
+    // What is beyond the warm-up counts; but nothing may go wrong in the warm-up either.
+    deliveries.expected = plan.total() as u64;
+    deliveries.lost = missing as u64;
+    Ok(Arrivals { delays: delays.split_off(plan.warm_up), deliveries })
+}
+
+/// What falls due while a POST is under way goes into the next one, in order.
+async fn publish(writer: &Writer, plan: Plan, begin: Instant) -> anyhow::Result<()> {
+    let mut number = 0;
+    while number < plan.total() {
+        sleep_until((begin + plan.due(number)).into()).await;
+        let due = (number..plan.total()).take(AT_ONCE).take_while(|&next| plan.due(next) <= begin.elapsed());
+        let count = due.count().max(1);
+        writer.write((number..number + count).map(text)).await?;
+        number += count;
+    }
+    Ok(())
+}
+
+/// The text of a message: its number, filled up to the length of all.
+pub(crate) fn text(number: usize) -> Text {
+    Text::try_from(format!("{number:<TEXT_BYTES$}")).expect("it is short")
+}
+
+fn number_in(text: &str) -> Option<usize> {
+    text.trim_end().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use chat_core::client::ClientError;
+    use chat_core::protocol::{Reply, Request};
+
+    use super::*;
+    use crate::subject::{AnyEvents, AnySender, Later};
+
+    /// A wire that delivers what it is told to, in that order, and then falls silent.
+    struct Wire(VecDeque<usize>);
+
+    impl AnyEvents for Wire {
+        fn next(&mut self) -> Later<'_, Event> {
+            let next = self.0.pop_front();
+            Box::pin(async move {
+                let Some(number) = next else { return std::future::pending().await };
+                let event = serde_json::json!({
+                    "type": "message", "id": "00000000.1", "conversation": "c1", "seq": 1, "from": "u1",
+                    "cid": "a", "text": text(number), "at": "2026-01-01T00:00:00.000Z",
+                });
+                Ok(serde_json::from_value(event)?)
+            })
+        }
+    }
+
+    impl AnySender for Wire {
+        fn send(&self, _: Request) -> Later<'_, Reply> {
+            Box::pin(async { Err(ClientError::Disconnected("nobody sends here".to_owned())) })
+        }
+    }
+
+    /// What becomes of four messages, the first of which is warm-up.
+    async fn deliveries(arriving: &[usize]) -> Deliveries {
+        let wire = || Box::new(Wire(arriving.iter().copied().collect()));
+        let client = Connection { sender: wire(), events: wire() };
+        let plan = Plan { rate_per_s: 1_000.0, warm_up: 1, messages: 3, burst: 1 };
+        let begin = Instant::now();
+        let arrivals = read_all(client, plan, begin, begin + Duration::from_millis(20)).await.unwrap();
+        assert_eq!(arrivals.delays.len(), plan.messages);
+        arrivals.deliveries
+    }
+
+    #[tokio::test]
+    async fn whatever_is_lost_duplicated_or_reordered_is_counted() {
+        let expected = Deliveries { expected: 4, ..Deliveries::default() };
+        assert_eq!(deliveries(&[0, 1, 2, 3]).await, expected);
+        assert_eq!(deliveries(&[0, 1, 3]).await, Deliveries { lost: 1, ..expected });
+        assert_eq!(deliveries(&[1, 2, 3]).await, Deliveries { lost: 1, ..expected });
+        assert_eq!(deliveries(&[0, 1, 2]).await, Deliveries { lost: 1, ..expected });
+        assert_eq!(deliveries(&[0, 1, 1, 2, 3]).await, Deliveries { duplicated: 1, ..expected });
+        assert_eq!(deliveries(&[0, 1, 2, 3, 3]).await, Deliveries { duplicated: 1, ..expected });
+        assert_eq!(deliveries(&[0, 2, 1, 3]).await, Deliveries { reordered: 1, ..expected });
+    }
+
+    #[test]
+    fn a_burst_is_due_at_once() {
+        let plan = Plan { rate_per_s: 20.0, warm_up: 0, messages: 40, burst: 20 };
+        assert_eq!(plan.due(0), plan.due(19));
+        assert_eq!(plan.due(20), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,174 @@
+/**
+ * The verdict, reckoned in the page: the same rules as `advise/model.rs` and `advise/verdict.rs`, on the same model.
+ * A test gives both the same chats and compares what they say.
+ *
+ * @typedef {{ median: number, least: number, most: number, samples: number }} Range
+ * @typedef {{ points: [number, number, Range][] }} Grid
+ * @typedef {{
+ *   subject: string, paced: boolean, p50_ms: Grid, p99_ms: Grid, total_bytes: Grid,
+ *   lone_bytes: Range | null, added_bytes: Range | null, hourly_bytes: Range | null, hourly_cpu_ms: Range | null,
+ *   send_bytes: Range | null, delivery_us: Range | null, publishing_us: Range | null, connection_kib: Range | null,
+ * }} Transport
+ * @typedef {{ memory_mib: number, text_bytes: number, transports: Transport[] }} Model
+ * @typedef {{ rate_per_s: number, rtt_ms: number, clients: number, send_rate_per_s: number }} Wish
+ * @typedef {{
+ *   subject: string, p50_ms: Range | null, p99_ms: Range | null, hourly_bytes: Range | null, cores: Range | null,
+ *   memory_mib: Range | null,
+ * }} Estimate
+ * @typedef {'best' | 'level' | 'close' | 'behind'} Place
+ * @typedef {{ subject: string, value: Range, place: Place }} Standing
+ * @typedef {{ name: string, noticed: number, standings: Standing[] }} Criterion
+ * @typedef {{ fit: string[] } | { trade: string[] } | 'unknown'} Choice
+ */
+
+/** Fewer samples rank nobody: as in `ranking.rs`. */
+export const LEAST_SAMPLES = 3;
+
+/** @type {Range} */
+const NOTHING = { median: 0, least: 0, most: 0, samples: Infinity };
+
+/** @param {Range} one @param {Range} other @returns {Range} */
+function plus(one, other) {
+  return {
+    median: one.median + other.median,
+    least: one.least + other.least,
+    most: one.most + other.most,
+    samples: Math.min(one.samples, other.samples),
+  };
+}
+
+/** @param {Range} range @param {number} factor @returns {Range} */
+function times({ median, least, most, samples }, factor) {
+  return { median: median * factor, least: least * factor, most: most * factor, samples };
+}
+
+/**
+ * The two values around another, and how far it is from the first to the second.
+ *
+ * @param {number[]} values @param {number} value @returns {[number, number, number] | null}
+ */
+function between(values, value) {
+  const sorted = [...values].sort((one, other) => one - other);
+  if (sorted.length === 0) return null;
+  const inside = Math.min(Math.max(value, sorted[0]), sorted[sorted.length - 1]);
+  const above = sorted.find((known) => known >= inside) ?? inside;
+  const below = sorted.findLast((known) => known <= inside) ?? inside;
+  return [below, above, above > below ? (inside - below) / (above - below) : 0];
+}
+
+/**
+ * Between the four nearest points, by the logarithm of the rate and by the round trip.
+ *
+ * @param {Grid} grid @param {number} rate @param {number} trip @returns {Range | null}
+ */
+export function at({ points }, rate, trip) {
+  const along = between(points.map((point) => Math.log(point[0])), Math.log(rate));
+  const down = between(points.map((point) => point[1]), trip);
+  if (!along || !down) return null;
+  let sum = NOTHING;
+  for (const [index, share] of [[0, 1 - along[2]], [1, along[2]]]) {
+    for (const [place, part] of [[0, 1 - down[2]], [1, down[2]]]) {
+      if (share * part === 0) continue;
+      const known = points.find((point) => Math.log(point[0]) === along[index] && point[1] === down[place]);
+      if (!known) return null;
+      sum = plus(sum, times(known[2], share * part));
+    }
+  }
+  return sum;
+}
+
+/** @param {Transport} transport @param {Wish} wish @returns {Estimate} */
+function estimate(transport, wish) {
+  const { rate_per_s: rate, rtt_ms: trip, clients, send_rate_per_s: sends } = wish;
+  const { hourly_bytes: quiet, hourly_cpu_ms: idle, delivery_us: delivery, publishing_us: publishing } = transport;
+  const each = transport.paced ? transport.added_bytes : at(transport.total_bytes, rate, trip) ?? transport.lone_bytes;
+  const sending = transport.send_bytes ? times(transport.send_bytes, sends * 3600) : NOTHING;
+  const busy = idle && delivery && publishing
+    && plus(plus(times(idle, 1 / 3600e3), times(delivery, rate / 1e6)), times(publishing, sends / 1e6));
+  return {
+    subject: transport.subject,
+    p50_ms: at(transport.p50_ms, rate, trip),
+    p99_ms: at(transport.p99_ms, rate, trip),
+    hourly_bytes: quiet && each && plus(plus(quiet, times(each, rate * 3600)), sending),
+    cores: busy && times(busy, clients),
+    memory_mib: transport.connection_kib && times(transport.connection_kib, clients / 1024),
+  };
+}
+
+/** @param {Range} one @param {Range} other */
+export function apart(one, other) {
+  const enough = Math.min(one.samples, other.samples) >= LEAST_SAMPLES;
+  return enough && (one.most < other.least || other.most < one.least);
+}
+
+/** @param {string} name @param {number} noticed @param {[string, Range | null][]} values @returns {Criterion} */
+function criterion(name, noticed, values) {
+  const known = values.flatMap(([subject, value]) => (value ? [{ subject, value }] : []));
+  const best = known.reduce(
+    (first, one) => (first === null || one.value.median < first.value.median ? one : first),
+    /** @type {{ subject: string, value: Range } | null} */ (null),
+  );
+  const standings = known.map(({ subject, value }) => {
+    const first = best ?? { subject, value };
+    /** @type {Place} */
+    let place = 'behind';
+    if (first.subject === subject) place = 'best';
+    else if (!apart(value, first.value)) place = 'level';
+    else if (value.median - first.value.median < noticed) place = 'close';
+    return { subject, value, place };
+  });
+  return { name, noticed, standings };
+}
+
+/** @param {Criterion[]} criteria @returns {Choice} */
+function choose(criteria) {
+  const known = criteria.filter(({ standings }) =>
+    standings.length >= 2 && standings.every(({ value }) => value.samples >= LEAST_SAMPLES));
+  if (!known.some(({ name }) => name === 'latency')) return 'unknown';
+  let subjects = [...new Set(known.flatMap(({ standings }) => standings.map(({ subject }) => subject)))];
+  const behind = (/** @type {Criterion} */ { standings }, /** @type {string} */ subject) =>
+    standings.some((standing) => standing.subject === subject && standing.place === 'behind');
+  const fit = subjects.filter((subject) => !known.some((one) => behind(one, subject)));
+  if (fit.length > 0) return { fit };
+  for (const one of known) {
+    const left = subjects.filter((subject) => !behind(one, subject));
+    if (left.length > 0) subjects = left;
+  }
+  return { trade: subjects };
+}
+
+/**
+ * What each transport would do in a chat, how they stand to each other, and who fits.
+ *
+ * @param {Model} model @param {Wish} wish @returns {{ estimates: Estimate[], criteria: Criterion[], choice: Choice }}
+ */
+export function advise(model, wish) {
+  const estimates = model.transports.map((transport) => estimate(transport, wish));
+  /** @param {(one: Estimate) => Range | null} value @returns {[string, Range | null][]} */
+  const values = (value) => estimates.map((one) => [one.subject, value(one)]);
+  const criteria = [
+    criterion('latency', 100, values((one) => one.p50_ms)),
+    criterion('bytes', 1e6, values((one) => one.hourly_bytes)),
+    criterion('processor', 0.01, values((one) => one.cores)),
+    criterion('memory', model.memory_mib * 0.01, values((one) => one.memory_mib)),
+  ];
+  return { estimates, criteria, choice: choose(criteria) };
+}
+
+/**
+ * In which directions a wish lies outside of what was measured.
+ *
+ * @param {Model} model @param {Wish} wish @returns {string[]}
+ */
+export function beyond(model, wish) {
+  const points = model.transports.flatMap((transport) => transport.p50_ms.points);
+  if (points.length === 0) return [];
+  const outside = (/** @type {string} */ what, /** @type {number} */ value, /** @type {number[]} */ known) => {
+    const [least, most] = [Math.min(...known), Math.max(...known)];
+    return value < least || value > most ? [`the ${what} lies outside of the measured ${least} to ${most}`] : [];
+  };
+  return [
+    ...outside('rate in messages a second', wish.rate_per_s, points.map((point) => point[0])),
+    ...outside('round trip in ms', wish.rtt_ms, points.map((point) => point[1])),
+  ];
+}

@@ -1,0 +1,165 @@
+//! `docs/results.html`: all figures to play with, in one file that asks nobody for anything.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+use super::Source;
+use crate::advise::Model;
+use crate::catalogue::{Better, CONDITIONS, FLOOR, INCIDENTAL, SUBJECTS, TOPICS, Values};
+use crate::results::{Row, Run};
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+const PARTS: &str = include_str!("parts.js");
+
+/// The verdict's part of the script, which the tests run by itself, too.
+pub(crate) const ADVICE: &str = include_str!("advice.js");
+
+/// What the script reads.
+#[derive(Serialize)]
+struct Results<'a> {
+    facts: Vec<String>,
+    warnings: &'a [String],
+    floor: &'static str,
+    incidental: &'static str,
+    subjects: Vec<(&'static str, &'static str)>,
+    conditions: Vec<Condition>,
+    topics: Vec<Topic>,
+    rows: Vec<Shown<'a>>,
+    model: Model,
+}
+
+#[derive(Serialize)]
+struct Condition {
+    name: &'static str,
+    title: &'static str,
+    /// None for yes and no.
+    unit: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Topic {
+    scenario: &'static str,
+    title: &'static str,
+    method: &'static str,
+    measures: Vec<Measure>,
+}
+
+#[derive(Serialize)]
+struct Measure {
+    name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    better: &'static str,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    scenario: &'a str,
+    subject: &'a str,
+    conditions: &'a BTreeMap<String, f64>,
+    figures: BTreeMap<&'a str, &'a [f64]>,
+    /// Which share was delivered within how many milliseconds.
+    shares: Option<Vec<(f64, f64)>>,
+    invalid: &'a [String],
+}
+
+/// The whole page.
+pub(super) fn page(source: &Source) -> anyhow::Result<String> {
+    let run = &source.run;
+    let results = Results {
+        facts: facts(source),
+        warnings: &run.warnings,
+        floor: FLOOR,
+        incidental: INCIDENTAL,
+        subjects: SUBJECTS.iter().map(|name| (name.subject, name.title)).collect(),
+        conditions: CONDITIONS.iter().map(condition).collect(),
+        topics: TOPICS.iter().map(topic).collect(),
+        rows: run.rows.iter().map(shown).collect::<anyhow::Result<_>>()?,
+        model: Model::of(run),
+    };
+    // In a script element, only the beginning of an end tag or of a comment could be misread.
+    let json = serde_json::to_string(&results)?.replace('<', "\\u003c");
+    let script = [ADVICE, PARTS, SCRIPT].map(alone).join("\n");
+    let parts = [
+        ("{{source}}", source.file.as_str()),
+        ("{{style}}", STYLE),
+        ("{{script}}", &script),
+        ("{{json}}", &json),
+    ];
+    Ok(parts.into_iter().fold(PAGE.to_owned(), |page, (name, part)| page.replacen(name, part, 1)))
+}
+
+/// A module without its imports and exports, to stand in one script with the other.
+fn alone(module: &str) -> String {
+    let lines = module.lines().filter(|line| !line.starts_with("import {"));
+    lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
+}
+
+fn facts(source: &Source) -> Vec<String> {
+    let Run { made, commit, machine, method, .. } = &source.run;
+    vec![
+        format!("measured {made} at commit {commit}, {} repetitions", method.repetitions),
+        format!(
+            "{} cores of {}, {} MiB, {}",
+            machine.cores, machine.processor, machine.memory_mib, machine.kernel
+        ),
+        format!("{}; texts of {} bytes", method.network, method.text_bytes),
+        format!("raw data: {}", source.file),
+    ]
+}
+
+fn condition(condition: &crate::catalogue::Condition) -> Condition {
+    let unit = match condition.values {
+        Values::Number(unit) => Some(unit),
+        Values::YesNo => None,
+    };
+    Condition { name: condition.name, title: condition.title, unit }
+}
+
+fn topic(topic: &crate::catalogue::Topic) -> Topic {
+    let measure = |measure: &crate::catalogue::Measure| Measure {
+        name: measure.name,
+        title: measure.title,
+        unit: measure.unit,
+        better: match measure.better {
+            Better::Lower => "lower",
+            Better::Higher => "higher",
+            Better::Neither => "neither",
+        },
+    };
+    Topic {
+        scenario: topic.scenario,
+        title: topic.title,
+        method: topic.method,
+        measures: topic.measures.iter().map(measure).collect(),
+    }
+}
+
+fn shown(row: &Row) -> anyhow::Result<Shown<'_>> {
+    let histogram = if row.scenario == "latency" { row.latencies()? } else { None };
+    let shares = histogram.map(|histogram| {
+        let nines = (histogram.len().max(1) as f64).log10().min(4.0);
+        let share = |step: i32| 1.0 - 10f64.powf(-f64::from(step) / 10.0);
+        let at = |share: f64| (round(share), round(histogram.value_at_quantile(share).max(1) as f64 / 1e3));
+        (0..=(nines * 10.0).floor() as i32).map(|step| at(share(step))).collect()
+    });
+    Ok(Shown {
+        scenario: &row.scenario,
+        subject: &row.subject,
+        conditions: &row.conditions,
+        figures: row
+            .figures
+            .iter()
+            .map(|(name, figure)| (name.as_str(), figure.samples.as_slice()))
+            .collect(),
+        shares,
+        invalid: &row.invalid,
+    })
+}
+
+/// To a few digits: the same on every machine.
+fn round(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}

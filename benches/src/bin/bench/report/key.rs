@@ -1,0 +1,169 @@
+//! A key to one figure: `bytes/websocket burst=1 total_bytes`. What is written about results names them by keys.
+
+use std::fmt;
+
+use anyhow::{Context, bail};
+
+use crate::catalogue::{CONDITIONS, SUBJECTS, find, topic};
+use crate::results::{Figure, Row, Run};
+
+/// The names that lead to a figure. Conditions that are not named may have any value, but one row alone must fit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Key {
+    pub(crate) scenario: String,
+    pub(crate) subject: String,
+    pub(crate) conditions: Vec<(String, f64)>,
+    pub(crate) figure: String,
+}
+
+/// What a key leads to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Found<'a> {
+    Figure(&'a Figure),
+    /// The row is there, and nobody should quote it.
+    Invalid,
+    /// The run left it out: the scenario, the subject or the figure, or, being a quick one, these conditions.
+    NotMeasured,
+}
+
+impl Key {
+    /// Reads a key. Every name in it must be in the catalogue, so that a slip of the pen is found at once.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut words = text.split_whitespace();
+        let place = words.next().context("a key begins with SCENARIO/SUBJECT")?;
+        let (scenario, subject) =
+            place.split_once('/').with_context(|| format!("{text:?} names no subject"))?;
+        let mut words: Vec<&str> = words.collect();
+        let figure = words.pop().with_context(|| format!("{text:?} names no figure"))?;
+        topic(scenario).with_context(|| format!("{text:?}: there is no scenario {scenario}"))?;
+        find(scenario, figure).with_context(|| format!("{text:?}: {scenario} has no figure {figure}"))?;
+        if !SUBJECTS.iter().any(|name| name.subject == subject) {
+            bail!("{text:?}: there is no subject {subject}");
+        }
+        let condition = |word: &str| {
+            let (name, value) =
+                word.split_once('=').with_context(|| format!("{text:?}: {word} has no value"))?;
+            if !CONDITIONS.iter().any(|condition| condition.name == name) {
+                bail!("{text:?}: there is no condition {name}");
+            }
+            let value = value.parse().with_context(|| format!("{text:?}: {value} is no number"))?;
+            Ok((name.to_owned(), value))
+        };
+        Ok(Self {
+            scenario: scenario.to_owned(),
+            subject: subject.to_owned(),
+            conditions: words.into_iter().map(condition).collect::<anyhow::Result<_>>()?,
+            figure: figure.to_owned(),
+        })
+    }
+
+    /// The same figure of another subject.
+    pub(crate) fn of(&self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..self.clone() }
+    }
+
+    /// Looks the figure up.
+    ///
+    /// # Errors
+    ///
+    /// If several rows fit, or none although a full run measured this figure of this subject: then the key is wrong.
+    pub(crate) fn find<'a>(&self, run: &'a Run) -> anyhow::Result<Found<'a>> {
+        let measured = || run.rows.iter().filter(|row| self.is_of(row));
+        if !measured().any(|row| row.figures.contains_key(&self.figure) || !row.invalid.is_empty()) {
+            return Ok(Found::NotMeasured);
+        }
+        let mut fitting = measured().filter(|row| self.fits(row));
+        let Some(row) = fitting.next() else {
+            // A run that stopped at an error leaves a row without conditions, to say so.
+            let stopped = measured().any(|row| row.figures.is_empty());
+            if run.method.quick || stopped {
+                return Ok(Found::NotMeasured);
+            }
+            bail!("nothing was measured that fits the key {self}");
+        };
+        if let Some(other) = fitting.next() {
+            bail!("the key {self} fits several rows: {:?} and {:?}", row.conditions, other.conditions);
+        }
+        Ok(match row.figure(&self.figure) {
+            Some(figure) => Found::Figure(figure),
+            None => Found::Invalid,
+        })
+    }
+
+    fn is_of(&self, row: &Row) -> bool {
+        row.scenario == self.scenario && row.subject == self.subject
+    }
+
+    /// Whether a row has this figure under these conditions; one that is invalid may not have got so far.
+    fn fits(&self, row: &Row) -> bool {
+        let conditions = self.conditions.iter().all(|(name, value)| row.condition(name) == Some(*value));
+        conditions && (row.figures.contains_key(&self.figure) || !row.invalid.is_empty())
+    }
+
+    /// The unit as people write it.
+    pub(crate) fn unit(&self) -> &'static str {
+        find(&self.scenario, &self.figure).map_or("", |measure| measure.unit)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.scenario, self.subject)?;
+        for (name, value) in &self.conditions {
+            write!(f, " {name}={value}")?;
+        }
+        write!(f, " {}", self.figure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::made_up::{row, run};
+
+    #[test]
+    fn every_name_in_a_key_must_be_known() {
+        Key::parse("bytes/websocket burst=1 total_bytes").unwrap();
+        for text in [
+            "",
+            "bytes burst=1 total_bytes",
+            "bites/websocket total_bytes",
+            "bytes/websockets total_bytes",
+            "bytes/websocket brust=1 total_bytes",
+            "bytes/websocket burst=one total_bytes",
+            "bytes/websocket burst total_bytes",
+            "bytes/websocket burst=1 totl_bytes",
+        ] {
+            assert!(Key::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_leads_to_one_row_or_to_an_error() {
+        let mut run = run(vec![
+            row("bytes", "sse", &[("burst", 1.0)], "total_bytes", &[90.0; 5]),
+            row("bytes", "sse", &[("burst", 20.0)], "total_bytes", &[80.0; 5]),
+        ]);
+        let find = |run: &Run, text: &str| {
+            let found = Key::parse(text).unwrap().find(run)?;
+            anyhow::Ok(match found {
+                Found::Figure(figure) => figure.median().to_string(),
+                Found::Invalid => "invalid".to_owned(),
+                Found::NotMeasured => "not measured".to_owned(),
+            })
+        };
+        assert_eq!(find(&run, "bytes/sse burst=20 total_bytes").unwrap(), "80");
+        assert_eq!(find(&run, "cpu/sse clients=10 cpu_us").unwrap(), "not measured");
+        assert!(find(&run, "bytes/sse total_bytes").unwrap_err().to_string().contains("several rows"));
+        assert!(
+            find(&run, "bytes/sse burst=2 total_bytes")
+                .unwrap_err()
+                .to_string()
+                .contains("nothing was measured")
+        );
+        run.method.quick = true;
+        assert_eq!(find(&run, "bytes/sse burst=2 total_bytes").unwrap(), "not measured");
+        run.rows[1].invalid.push("something was lost".to_owned());
+        assert_eq!(find(&run, "bytes/sse burst=20 total_bytes").unwrap(), "invalid");
+    }
+}

@@ -1,0 +1,239 @@
+//! `docs/results.md`: all results as tables and charts, with all that is needed to doubt them and to make them again.
+
+use std::fmt::Write;
+
+use super::charts::Chart;
+use super::sheet::{Cell, Line, Sheet, scenarios, sheets};
+use super::{COMMAND, Source};
+use crate::catalogue::{Better, TOPICS, condition_title, condition_value, title};
+use crate::number::{capital, joined, spread};
+use crate::ranking::LEAST_SAMPLES;
+use crate::results::{Row, Run};
+
+/// Of each scenario's figures so many are shown at once; the others can be opened.
+const SHOWN: usize = 2;
+
+/// The whole page.
+pub(super) fn page(source: &Source, charts: &[Chart]) -> String {
+    let run = &source.run;
+    let mut page = opening(source);
+    page += &reading(run);
+    for (scenario, topic) in scenarios(run) {
+        let name = topic.map_or(scenario, |topic| topic.title);
+        let method = topic.map_or("", |topic| topic.method);
+        page += &format!("\n## {name}\n\n{}\n", sentences(method));
+        for chart in charts.iter().filter(|chart| chart.scenario == scenario) {
+            page += &format!("\n![{}](charts/{}.svg)\n", chart.alternative, chart.name);
+        }
+        let sheets = sheets(run, scenario);
+        let (shown, others) = sheets.split_at(SHOWN.min(sheets.len()));
+        page.extend(shown.iter().map(table));
+        if !others.is_empty() {
+            let names: Vec<&str> = others.iter().map(|sheet| sheet.title).collect();
+            page += &format!("\n<details><summary>More: {}</summary>\n", names.join("; "));
+            page.extend(others.iter().map(table));
+            page += "\n</details>\n";
+        }
+        page += &faults(run, scenario);
+    }
+    page += &missing(run);
+    page += &again(source);
+    page
+}
+
+/// Where the figures come from.
+fn opening(source: &Source) -> String {
+    let Run { made, commit, machine, method, warnings, .. } = &source.run;
+    let length = if method.quick { "quick" } else { "full" };
+    let [before, after] = method.load_average;
+    let facts = [
+        ("measured", format!("{made}, commit `{commit}`")),
+        (
+            "machine",
+            format!(
+                "{} cores of {}, {} MiB, {}",
+                machine.cores, machine.processor, machine.memory_mib, machine.kernel
+            ),
+        ),
+        (
+            "run",
+            format!("{length}; {} repetitions of each figure, the subjects in turns", method.repetitions),
+        ),
+        ("between client and server", method.network.clone()),
+        ("text of a message", format!("{} bytes", method.text_bytes)),
+        ("short polling", format!("asks again {} ms after each answer", method.short_poll_pause_ms)),
+        ("the servers' flags", format!("`{}`", method.flags.join(" "))),
+        ("load average", format!("{before} before, {after} after")),
+    ];
+    let mut text = format!(
+        "<!-- Rendered by `bench report` from {}; what is changed by hand is lost. -->\n\n# Results\n\n\
+         One chat on four wires, measured by one method.\n\
+         The same figures [to play with](results.html) · [the raw data](../{}) and [its form](../benches/results/schema.json) · \
+         [how it was measured](measuring.md) · [folklore, tested](folklore.md)\n\n| | |\n|---|---|\n",
+        source.file, source.file
+    );
+    for (what, fact) in facts {
+        let _ = writeln!(text, "| {what} | {} |", fact.replace('|', "\\|"));
+    }
+    if !warnings.is_empty() {
+        text += "\n## Warnings\n\n";
+        warnings.iter().for_each(|warning| text += &format!("- {warning}\n"));
+    }
+    text
+}
+
+/// How to read the tables, and what no table can tell.
+fn reading(run: &Run) -> String {
+    let n = run.method.repetitions;
+    let chance = 2.0 / (1..=n).map(|k| (n + k) as f64 / k as f64).product::<f64>();
+    let luck = match n {
+        n if n < LEAST_SAMPLES => {
+            format!("Below {LEAST_SAMPLES} samples nothing is ranked, so this run ranks nothing.")
+        }
+        n => format!(
+            "Two equal subjects would be put apart by chance in one of {:.0} comparisons of {n} samples each; \
+             below {LEAST_SAMPLES} samples nothing is ranked.",
+            1.0 / chance
+        ),
+    };
+    let cores = run.machine.cores;
+    format!(
+        "\n## How to read this\n\n\
+         - A cell is the median of all repetitions and, in brackets, the least and the most; without brackets all were the same.\n\
+         - The last column names the best subject only where all of its samples are on one side of all samples of every other. \
+         Otherwise it says that there is no difference at this n, and between whom. {luck}\n\
+         - The bare TCP broadcast is the floor: what the machine asks for the writes alone. It is no competitor, and never ranked.\n\
+         - A row in which a message was lost, came twice or out of order, or whose client was late itself, is invalid and shows no figure.\n\
+         \n## What this machine distorts\n\n\
+         - Client and server share {cores} cores. At high rates a latency holds the client's work, too.\n\
+         - On loopback whoever sends pays for the receiver's TCP: the server's processor time holds work that elsewhere another machine does, \
+         for the floor as for all.\n\
+         - Loopback loses nothing and reorders nothing, unless a scenario makes it. Delay is made by a relay between client and server, which delays bytes and not segments: \
+         it knows neither slow start nor retransmission.\n\
+         - There is no TLS and no HTTP/2, and a proxy only where a scenario says so. They add to all transports, and not the same to each.\n"
+    )
+}
+
+/// One figure as a table.
+fn table(sheet: &Sheet<'_>) -> String {
+    let way = match sheet.better {
+        Better::Lower => ", less is better",
+        Better::Higher => ", more is better",
+        Better::Neither => "",
+    };
+    let unit = if sheet.unit.is_empty() { String::new() } else { format!(" in {}", unit(sheet.unit)) };
+    let fixed: Vec<String> = sheet
+        .fixed
+        .iter()
+        .map(|(name, value)| format!("{}: {}", condition_title(name), condition_value(name, *value)))
+        .collect();
+    let fixed = if fixed.is_empty() { String::new() } else { format!(" ({})", fixed.join(", ")) };
+    let mut text = format!("\n**{}**{unit}{way}{fixed}\n\n|", capital(sheet.title));
+    let ranked = sheet.is_ranked();
+    let conditions = sheet.varied.iter().map(|name| condition_title(name));
+    let mut columns: Vec<&str> =
+        conditions.chain(sheet.subjects.iter().map(|subject| title(subject))).collect();
+    columns.push("n");
+    columns.extend(ranked.then_some("best"));
+    columns.iter().for_each(|column| text += &format!(" {column} |"));
+    text += &format!("\n|{}\n", "---|".repeat(columns.len()));
+    for line in &sheet.lines {
+        let values = sheet.varied.iter().zip(&line.values);
+        let mut cells: Vec<String> = values.map(|(name, value)| condition_value(name, *value)).collect();
+        cells.extend(line.cells.iter().map(|cell| cell.words()));
+        cells.push(samples(line));
+        cells.extend(ranked.then(|| sheet.rank(line).words()));
+        text += &format!("| {} |\n", cells.join(" | "));
+    }
+    text
+}
+
+impl Cell<'_> {
+    fn words(self) -> String {
+        match self {
+            Self::Figure(figure) => spread(figure),
+            Self::Invalid => "invalid".to_owned(),
+            Self::NotMeasured => "not measured".to_owned(),
+        }
+    }
+}
+
+fn samples(line: &Line<'_>) -> String {
+    let mut counts: Vec<usize> = line
+        .cells
+        .iter()
+        .filter_map(|cell| match cell {
+            Cell::Figure(figure) => Some(figure.samples.len()),
+            Cell::Invalid | Cell::NotMeasured => None,
+        })
+        .collect();
+    counts.sort_unstable();
+    match (counts.first(), counts.last()) {
+        (Some(least), Some(most)) if least != most => format!("{least}–{most}"),
+        (Some(count), _) => count.to_string(),
+        (None, _) => "0".to_owned(),
+    }
+}
+
+/// The rows of a scenario that nobody should quote, and why.
+fn faults(run: &Run, scenario: &str) -> String {
+    let invalid: Vec<&Row> = run.rows(scenario).filter(|row| !row.invalid.is_empty()).collect();
+    if invalid.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nInvalid:\n\n".to_owned();
+    for row in invalid {
+        text += &format!("- {}: {}\n", place_in_words(row), row.invalid.join("; "));
+    }
+    text
+}
+
+/// A row's subject and conditions.
+pub(super) fn place_in_words(row: &Row) -> String {
+    let conditions: Vec<String> = row
+        .conditions
+        .iter()
+        .map(|(name, value)| format!("{} {}", condition_title(name), condition_value(name, *value)))
+        .collect();
+    let conditions = conditions.join(", ");
+    if conditions.is_empty() {
+        title(&row.subject).to_owned()
+    } else {
+        format!("{} ({conditions})", title(&row.subject))
+    }
+}
+
+/// What the catalogue lists, and this run did not measure.
+fn missing(run: &Run) -> String {
+    let absent = TOPICS.iter().filter(|topic| run.rows(topic.scenario).next().is_none());
+    let lines: Vec<String> = absent.map(|topic| format!("- {}: {}\n", topic.title, topic.method)).collect();
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("\n## Not measured in this run\n\n{}", lines.concat())
+    }
+}
+
+fn again(source: &Source) -> String {
+    let quick = if source.run.method.quick { " --quick" } else { "" };
+    format!(
+        "\n## Again\n\n```sh\n\
+         git checkout {}        # what was measured\n\
+         cargo run --release -p benches --bin bench -- run{quick} --output mine.json\n\
+         cargo run --release -p benches --bin bench -- compare {} mine.json\n\
+         {COMMAND} mine.json    # this page, from your own results\n\
+         cargo run --release -p benches --bin bench -- advise --results mine.json --rate 0.2/s --rtt 80ms --clients 5000\n\
+         ```\n",
+        source.run.commit.trim_end_matches("-dirty"),
+        source.file
+    )
+}
+
+/// One sentence per line.
+fn sentences(text: &str) -> String {
+    text.replace(". ", ".\n")
+}
+
+fn unit(unit: &str) -> String {
+    joined("", unit).trim_start().to_owned()
+}

@@ -1,0 +1,228 @@
+//! A run: every scenario, for every subject, again and again in turns.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chat_core::run::stopped;
+use clap::Args;
+use futures_util::future::join_all;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::book::Book;
+use crate::machine::{commit, load_average, machine, now};
+use crate::results::{Method, Run, VERSION};
+use crate::scenarios::Scenario;
+use crate::subject::{EveryTwoSeconds, Subject};
+use crate::threshold::Threshold;
+use crate::{FLAGS, load};
+use longpoll_server::Pace;
+
+/// A load average beyond this share of the cores before a run deserves a warning.
+const BUSY: f64 = 0.25;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Fewer and shorter repetitions: all scenarios in less than three minutes, with wider intervals
+    #[arg(long)]
+    quick: bool,
+    /// Only these transports
+    #[arg(long = "transport", value_name = "NAME", value_delimiter = ',')]
+    transports: Vec<Subject>,
+    /// Only these scenarios
+    #[arg(long = "scenario", value_name = "NAME", value_delimiter = ',')]
+    scenarios: Vec<Scenario>,
+    /// How often each figure is measured, in turns [default: 5, or 3 with --quick]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    repetitions: Option<u16>,
+    /// Where the results go
+    #[arg(long, value_name = "PATH", default_value = "results.json")]
+    output: PathBuf,
+    /// Prints the results as JSON on stdout, and nothing else there
+    #[arg(long)]
+    json: bool,
+    /// Ends with exit code 3 if a figure breaks it, such as 'p99 > 50ms' or 'cpu/websocket cpu_us > 12'
+    #[arg(long = "fail-if", value_name = "RULE")]
+    thresholds: Vec<Threshold>,
+}
+
+/// How a scenario is to be measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) quick: bool,
+    /// The transports that are compared, in the order of every table.
+    pub(crate) transports: Vec<Subject>,
+}
+
+impl Settings {
+    /// One value for a full run, another for a quick one.
+    pub(crate) fn full_or_quick<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
+
+/// Measures, writes the results down, and says whether they are valid and below the thresholds.
+///
+/// Interrupted, it undoes what it has done to the machine and is none the wiser.
+pub(crate) async fn run(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
+    tokio::select! {
+        outcome = measure(options, scope) => outcome,
+        stopped = stopped() => stopped.map(|()| Outcome::Interrupted),
+    }
+}
+
+async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
+    let chosen = |subject: &Subject| match scope {
+        Scope::Floor => false,
+        Scope::Comparison => options.transports.is_empty() || options.transports.contains(subject),
+    };
+    let settings = Settings {
+        quick: options.quick,
+        transports: Subject::TRANSPORTS.into_iter().filter(chosen).collect(),
+    };
+    let repetitions = usize::from(options.repetitions.unwrap_or(settings.full_or_quick(5, 3)));
+    let (mut scenarios, mut warnings) = (Vec::new(), Vec::new());
+    for scenario in Scenario::ALL {
+        if options.scenarios.is_empty() || options.scenarios.contains(&scenario) {
+            match scenario.missing() {
+                None => scenarios.push(scenario),
+                Some(what) => warnings.push(format!("{scenario} was not measured: it needs {what}")),
+            }
+        }
+    }
+    let made = now();
+    let before = load_average()?;
+    let mut book = Book::default();
+    let rounds = rounds(&scenarios, &settings);
+    let progress = progress((rounds.len() * repetitions) as u64);
+    for repetition in 1..=repetitions {
+        for round in &rounds {
+            progress.set_message(format!("{} · {repetition} of {repetitions}", title(round)));
+            let measuring = round.iter().map(|&(scenario, subject)| {
+                let settings = &settings;
+                async move {
+                    let mut book = Book::default();
+                    let measured = scenario.measure(subject, settings, &mut book).await;
+                    (scenario, subject, book, measured)
+                }
+            });
+            for (scenario, subject, mut noted, measured) in join_all(measuring).await {
+                if let Err(error) = measured {
+                    progress.suspend(|| eprintln!("{scenario} of {subject} failed: {error:#}"));
+                    noted.row(scenario.name(), subject, &[]).invalidate(format!("not measured: {error:#}"));
+                }
+                book.merge(noted)?;
+            }
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+    let after = load_average()?;
+    let mut run = Run {
+        version: VERSION,
+        made,
+        commit: commit(),
+        machine: machine()?,
+        method: Method {
+            quick: options.quick,
+            repetitions,
+            text_bytes: load::TEXT_BYTES,
+            short_poll_pause_ms: EveryTwoSeconds::PAUSE.as_millis() as u64,
+            network: "loopback, HTTP/1.1 without TLS or compression, TCP_NODELAY at both ends".to_owned(),
+            flags: FLAGS.map(str::to_owned).to_vec(),
+            load_average: [before, after],
+        },
+        warnings,
+        rows: book.close()?,
+    };
+    warn(&mut run);
+    let json = serde_json::to_string_pretty(&run)?;
+    std::fs::write(&options.output, format!("{json}\n")).with_context(|| {
+        format!("cannot write {}; choose another file with --output", options.output.display())
+    })?;
+    if options.json {
+        println!("{json}");
+    } else {
+        crate::table::print(&run);
+        eprintln!("written to {}", options.output.display());
+    }
+    let broken: Vec<String> = options.thresholds.iter().flat_map(|rule| rule.broken_by(&run)).collect();
+    broken.iter().for_each(|line| eprintln!("{line}"));
+    let invalid = run.rows.iter().filter(|row| !row.invalid.is_empty()).count();
+    match (invalid, broken.is_empty()) {
+        (0, true) => Ok(Outcome::Good),
+        (0, false) => Ok(Outcome::Missed),
+        (rows, _) => bail!("{rows} rows are not valid; the results say why"),
+    }
+}
+
+/// Which subjects a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The transports, and the floor beside them.
+    Comparison,
+    /// The floor alone.
+    Floor,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing to complain of.
+    Good,
+    /// A threshold was missed.
+    Missed,
+    /// It was not measured to its end.
+    Interrupted,
+}
+
+/// What is measured at the same time: first all that mostly waits, and then everything else, each for itself.
+fn rounds(scenarios: &[Scenario], settings: &Settings) -> Vec<Vec<(Scenario, Subject)>> {
+    let all = scenarios.iter().flat_map(|&scenario| {
+        scenario.subjects(settings).into_iter().map(move |subject| (scenario, subject))
+    });
+    let (patient, busy): (Vec<_>, Vec<_>) =
+        all.partition(|(scenario, subject)| scenario.is_patient(*subject));
+    let patient = (!patient.is_empty()).then_some(patient);
+    patient.into_iter().chain(busy.into_iter().map(|one| vec![one])).collect()
+}
+
+fn title(round: &[(Scenario, Subject)]) -> String {
+    match round {
+        [(scenario, subject)] => format!("{scenario} · {subject}"),
+        several => format!("{} that mostly wait", several.len()),
+    }
+}
+
+/// Says what makes figures worse than they would be elsewhere.
+fn warn(run: &mut Run) {
+    let [before, _] = run.method.load_average;
+    if before > BUSY * run.machine.cores as f64 {
+        run.warnings.push(format!("the machine was busy before the run began: load average {before:.2}"));
+    }
+    if run.machine.cores < 4 {
+        run.warnings.push(format!(
+            "client and server shared {} cores: latencies at high rates hold the client's work too",
+            run.machine.cores
+        ));
+    }
+    if run.commit.ends_with("-dirty") {
+        run.warnings.push("files differed from the commit".to_owned());
+    }
+    if cfg!(debug_assertions) {
+        run.warnings.push("a debug build: no figure of processor time or latency means anything".to_owned());
+    }
+    let short = run.method.repetitions;
+    if short < 5 {
+        run.warnings.push(format!("only {short} repetitions: intervals are wide, and rankings rare"));
+    }
+}
+
+/// A bar on a terminal; nothing elsewhere.
+fn progress(steps: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} · {msg}");
+    let bar = ProgressBar::new(steps).with_style(style.expect("the template is well formed"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,50 @@
+//! Durable sends: acknowledged messages a second against clients, each waiting for its reply before it sends again.
+//!
+//! A reply waits for the disk. What several clients send meanwhile shares one commit, so the rate rises with them.
+
+use std::time::{Duration, Instant};
+
+use benches::cid;
+use chat_core::protocol::{Command, Request, To};
+use futures_util::future::try_join_all;
+
+use crate::book::Book;
+use crate::crowd::Crowd;
+use crate::load::text;
+use crate::process::Process;
+use crate::run::Settings;
+use crate::subject::{Connection, Subject};
+
+const CLIENTS: [usize; 3] = [1, 8, 64];
+const CLIENTS_QUICK: [usize; 2] = [1, 64];
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    for &clients in settings.full_or_quick(&CLIENTS[..], &CLIENTS_QUICK[..]) {
+        let process = Process::start(&[]).await?;
+        let crowd = Crowd::gather(&process, clients).await?;
+        let target = process.target(subject);
+        let mut senders = Vec::new();
+        for client in &crowd.readers {
+            let Connection { sender, mut events } = subject.connect(&target.apart(), &client.1, None).await?;
+            // In a direct conversation each, so that nobody's echo is everybody's work.
+            tokio::spawn(async move { while events.next().await.is_ok() {} });
+            senders.push((sender, To::User(crowd.writer.0)));
+        }
+        let length = Duration::from_secs_f64(settings.full_or_quick(2.0, 0.3));
+        let begun = Instant::now();
+        let sending = senders.iter().map(|(sender, to)| async move {
+            let mut acknowledged = 0_usize;
+            while begun.elapsed() < length {
+                let command = Command::Send { to: *to, cid: cid(), text: text(acknowledged) };
+                sender.send(Request { request_id: None, command }).await?.into_result()?;
+                acknowledged += 1;
+            }
+            anyhow::Ok(acknowledged)
+        });
+        let acknowledged: usize = try_join_all(sending).await?.into_iter().sum();
+        let rate = acknowledged as f64 / begun.elapsed().as_secs_f64();
+        book.row("durable", subject, &[("clients", clients as f64)]).add("acknowledged_per_s", rate);
+        process.stop().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Fan-out: what a message to many costs the server for each of them, and how far apart it comes.
+//!
+//! Messages come one at a time, so that each delivery is a write of its own. What publishing costs (the request, the
+//! commit to the disk) is measured alone, with nobody connected, and is also taken off: what remains is delivery.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::book::Book;
+use crate::crowd::Crowd;
+use crate::load::{Arrivals, Delivery, Latencies, Plan, deliver};
+use crate::process::Process;
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// Members of the group, and messages a second to each: enough work to be measured, and time between two messages.
+const CROWDS: [(usize, f64); 3] = [(10, 50.0), (100, 20.0), (1_000, 4.0)];
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    let crowds = settings.full_or_quick(&CROWDS[..], &CROWDS[1..2]);
+    for &(readers, rate) in crowds {
+        let plan = Plan::steady(rate, settings.full_or_quick(3.0, 1.0) + subject.pause().as_secs_f64(), 0.2);
+        let alone = delivery(subject, 0, plan).await?.server.cpu.as_secs_f64() * 1e6;
+        let delivery = delivery(subject, readers, plan).await?;
+        let delivered = delivery.delivered();
+        let cpu = delivery.server.cpu.as_secs_f64() * 1e6;
+        let row = book.row("cpu", subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
+        row.add("cpu_us", cpu / delivered);
+        row.add("delivery_us", (cpu - alone) / delivered);
+        row.add("publishing_us", alone / plan.total() as f64);
+        row.add("context_switches", delivery.server.context_switches / delivered);
+        row.add("client_cpu_us", delivery.client.cpu.as_secs_f64() * 1e6 / delivered);
+        delivery.judge(row);
+        let row = book.row("skew", subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
+        row.add_latencies(&skew(&delivery.arrivals)?)?;
+        delivery.judge(row);
+    }
+    Ok(())
+}
+
+async fn delivery(subject: Subject, readers: usize, plan: Plan) -> anyhow::Result<Delivery> {
+    let process = Process::start(&[]).await?;
+    let crowd = Crowd::gather(&process, readers).await?;
+    let clients = crowd.connect(subject, &process.target(subject)).await?;
+    let delivery = deliver(&process, subject, &crowd, clients, plan).await?;
+    process.stop().await?;
+    Ok(delivery)
+}
+
+/// For each message, the time between the first reader who had it and the last.
+fn skew(arrivals: &[Arrivals]) -> anyhow::Result<Latencies> {
+    let mut histogram = Histogram::new(3)?;
+    let messages = arrivals.first().map_or(0, |reader| reader.delays.len());
+    for number in 0..messages {
+        let delays = || arrivals.iter().filter_map(|reader| reader.delays[number]);
+        let first = delays().min().unwrap_or(Duration::ZERO);
+        let last = delays().max().unwrap_or(Duration::ZERO);
+        histogram.record(u64::try_from((last - first).as_micros())?)?;
+    }
+    Ok(Latencies(histogram))
+}

@@ -1,0 +1,137 @@
+//! Idle connections: what the process and the kernel keep for each, and what they give back.
+//!
+//! Connections are bare sockets that have said what makes them idle clients, each of a user of its own. Limits that
+//! would end them are raised, so that nothing happens while memory is read.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chat_core::auth::Token;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use crate::book::Book;
+use crate::crowd::AT_ONCE;
+use crate::process::{Process, kernel_memory_kib};
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// How long the server may take until all are there, or gone, and its memory rests.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// The time between two looks at the memory; it rests when they differ by less than a thousandth.
+const LOOKS: Duration = Duration::from_millis(250);
+
+/// How long a user is kept who has no connection any more; the last of the flags.
+const GRACE: Duration = Duration::from_millis(200);
+
+const FLAGS: [&str; 10] = [
+    "--header-timeout",
+    "10m",
+    "--ping-after",
+    "10m",
+    "--keep-alive",
+    "10m",
+    "--poll-wait",
+    "60s",
+    "--grace",
+    "200ms",
+];
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    let connections = settings.full_or_quick(5_000, 300);
+    let process = Process::start(&FLAGS).await?;
+    let target = process.target(subject);
+    let registering =
+        (0..connections).map(|number| {
+            let target = &target;
+            async move {
+                target.register(&format!("user {number}"), "correct horse").await.map(|(_, token)| token)
+            }
+        });
+    let tokens: Vec<Token> = stream::iter(registering).buffer_unordered(8).try_collect().await?;
+    drop(target);
+    wait_for(&process, subject, 1).await?;
+    let (empty, kernel_empty) = (settle(&process).await?, kernel_memory_kib()?);
+    let opening = tokens.iter().map(|token| open(&process, subject, token));
+    let open: Vec<TcpStream> = stream::iter(opening).buffer_unordered(AT_ONCE).try_collect().await?;
+    wait_for(&process, subject, connections).await?;
+    let (full, kernel_full) = (settle(&process).await?, kernel_memory_kib()?);
+    drop(open);
+    wait_for(&process, subject, 1).await?;
+    // The users themselves are let go once their grace is over.
+    sleep(GRACE * 2).await;
+    let left = settle(&process).await?;
+    let each = |kib: f64| kib / connections as f64;
+    let row = book.row("idle", subject, &[("clients", connections as f64)]);
+    row.add("process_kib", each(full - empty));
+    // Client and server are on this machine, so half of the sockets are the client's.
+    row.add("kernel_kib", each(kernel_full - kernel_empty) / 2.0);
+    row.add("kept_kib", each(left - empty));
+    process.stop().await
+}
+
+/// Opens a connection and leaves it alone.
+async fn open(process: &Process, subject: Subject, token: &Token) -> anyhow::Result<TcpStream> {
+    const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let (path, headers, answer) = match subject {
+        Subject::WebSocket => ("/ws", UPGRADE, "HTTP/1.1 101"),
+        Subject::Sse => ("/events", "", "HTTP/1.1 200"),
+        // A poll is answered when there is something: now it waits.
+        Subject::LongPoll => ("/poll?wait=60", "", ""),
+        // Between two questions.
+        Subject::ShortPoll => ("/poll?wait=0", "", "HTTP/1.1 200"),
+        Subject::Tcp => bail!("the floor has no users"),
+    };
+    let address = process.address(subject);
+    let mut stream = TcpStream::connect(address).await?;
+    let token = token.as_str();
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    let mut start = vec![0; answer.len()];
+    stream.read_exact(&mut start).await?;
+    if start != answer.as_bytes() {
+        bail!("{subject} answered {:?}", String::from_utf8_lossy(&start));
+    }
+    Ok(stream)
+}
+
+/// Waits until the server has so many connections: no fewer, if there are to be many, and no more, if there are not.
+async fn wait_for(process: &Process, subject: Subject, connections: usize) -> anyhow::Result<()> {
+    let server = if subject == Subject::ShortPoll { Subject::LongPoll } else { subject };
+    let series = format!("chat_connections{{transport=\"{server}\"}} ");
+    let metrics = format!("http://{}/metrics", process.address(subject));
+    let waiting = async {
+        loop {
+            let text = reqwest::get(&metrics).await?.text().await?;
+            let line = text.lines().find_map(|line| line.strip_prefix(&series)).context("no such series")?;
+            let open: f64 = line.parse()?;
+            let reached = if connections > 1 { open >= connections as f64 } else { open <= 1.0 };
+            if reached {
+                return anyhow::Ok(());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(SETTLING, waiting).await.context("connections are missing, or do not end")?
+}
+
+/// The memory of a process in KiB, once it rests.
+async fn settle(process: &Process) -> anyhow::Result<f64> {
+    let settling = async {
+        let mut last = process.memory_kib()?;
+        loop {
+            sleep(LOOKS).await;
+            let now = process.memory_kib()?;
+            if (now - last).abs() < last / 1_000.0 {
+                return anyhow::Ok(now);
+            }
+            last = now;
+        }
+    };
+    timeout(SETTLING, settling).await.context("the memory does not come to rest")?
+}

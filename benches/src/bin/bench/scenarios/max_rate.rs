@@ -1,0 +1,47 @@
+//! The highest rate at which 99 of 100 deliveries to ten members still come in time.
+//!
+//! The rate is doubled until a trial fails, then halved in between: the answer is a rate that held, and the next step
+//! above it did not.
+
+use super::latency::READERS;
+use crate::book::Book;
+use crate::crowd::Crowd;
+use crate::load::{Delivery, Plan, deliver};
+use crate::process::Process;
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// In time: while people talk, a tenth of a second is at once.
+const OBJECTIVE_MS: f64 = 100.0;
+
+/// Where the search begins and where it ends, in messages a second.
+const FIRST: f64 = 250.0;
+const LAST: f64 = 64_000.0;
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    let process = Process::start(&[]).await?;
+    let crowd = Crowd::gather(&process, READERS).await?;
+    let holds = async |rate: f64| {
+        let clients = crowd.connect(subject, &process.target(subject)).await?;
+        let plan = Plan::steady(rate, settings.full_or_quick(0.8, 0.3), 0.1);
+        let delivery = deliver(&process, subject, &crowd, clients, plan).await?;
+        let latencies = Delivery::latencies(&delivery.arrivals)?;
+        let complete = delivery.arrivals.iter().all(|reader| reader.deliveries.fault().is_none());
+        anyhow::Ok(complete && latencies.percentiles()["p99_ms"] <= OBJECTIVE_MS)
+    };
+    let (mut held, mut rate) = (0.0, FIRST);
+    while rate <= LAST && holds(rate).await? {
+        (held, rate) = (rate, rate * 2.0);
+    }
+    let mut failed = rate;
+    for _ in 0..settings.full_or_quick(3, 1) {
+        let between = f64::midpoint(held, failed);
+        match holds(between).await? {
+            true => held = between,
+            false => failed = between,
+        }
+    }
+    let conditions = [("clients", READERS as f64), ("objective_ms", OBJECTIVE_MS)];
+    book.row("max_rate", subject, &conditions).add("rate_per_s", held);
+    process.stop().await
+}

@@ -1,0 +1,201 @@
+//! What is measured. Each scenario measures one subject once; the run calls it again and again, in turns.
+
+mod bytes;
+mod catch_up;
+mod connecting;
+mod distance;
+mod durable;
+mod fan_out;
+mod idle;
+mod latency;
+mod loss;
+mod max_rate;
+mod nagle;
+mod proxy;
+mod quiet;
+mod sending;
+mod slow_reader;
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::book::Book;
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// A scenario, in the order in which they are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Scenario {
+    /// How long a message takes, against how many there are a second
+    Latency,
+    /// The highest rate at which messages still come in time
+    MaxRate,
+    /// Bytes on the wire for each delivered message, by layer
+    Bytes,
+    /// What idle clients say and are told in an hour
+    IdleBytes,
+    /// The server's processor time for each delivered message, and its skew, beside the floor
+    Cpu,
+    /// Memory for each idle connection, in the process and in the kernel
+    Idle,
+    /// Until the first event, and how many connect in a second
+    Connecting,
+    /// How fast clients that were away read what they missed
+    CatchUp,
+    /// Latency while packets get lost (needs root and iptables)
+    Loss,
+    /// Bursts behind links of different delay
+    RoundTrip,
+    /// What a slow reader costs the server and the others
+    SlowReader,
+    /// From a request until its reply, near and far
+    Sending,
+    /// Whether messages come in time through nginx (needs nginx)
+    Proxy,
+    /// Latency and bytes by rate and delay: who wins where
+    Crossover,
+    /// Acknowledged messages a second against clients
+    Durable,
+    /// What Nagle's algorithm costs a request in one write, and in two
+    Nagle,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Latency,
+        Self::MaxRate,
+        Self::Bytes,
+        Self::IdleBytes,
+        Self::Cpu,
+        Self::Idle,
+        Self::Connecting,
+        Self::CatchUp,
+        Self::Loss,
+        Self::RoundTrip,
+        Self::SlowReader,
+        Self::Sending,
+        Self::Proxy,
+        Self::Crossover,
+        Self::Durable,
+        Self::Nagle,
+    ];
+
+    /// Its name on the command line, and in results.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::MaxRate => "max_rate",
+            Self::Bytes => "bytes",
+            Self::IdleBytes => "idle_bytes",
+            Self::Cpu => "cpu",
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::CatchUp => "catch_up",
+            Self::Loss => "loss",
+            Self::RoundTrip => "round_trip",
+            Self::SlowReader => "slow_reader",
+            Self::Sending => "sending",
+            Self::Proxy => "proxy",
+            Self::Crossover => "crossover",
+            Self::Durable => "durable",
+            Self::Nagle => "nagle",
+        }
+    }
+
+    /// What it measures: the transports, and the floor where it says something.
+    pub(crate) fn subjects(self, settings: &Settings) -> Vec<Subject> {
+        let is_measured = |subject: &Subject| match self {
+            // Whoever asks every two seconds never has it within a tenth of one.
+            Self::MaxRate => *subject != Subject::ShortPoll,
+            // All but WebSocket send by POST.
+            Self::Durable => matches!(subject, Subject::WebSocket | Subject::Sse),
+            Self::Nagle => false,
+            Self::Latency
+            | Self::Bytes
+            | Self::IdleBytes
+            | Self::Cpu
+            | Self::Idle
+            | Self::Connecting
+            | Self::CatchUp
+            | Self::Loss
+            | Self::RoundTrip
+            | Self::SlowReader
+            | Self::Sending
+            | Self::Proxy
+            | Self::Crossover => true,
+        };
+        let floor =
+            matches!(self, Self::Latency | Self::MaxRate | Self::Cpu | Self::Nagle).then_some(Subject::Tcp);
+        settings.transports.iter().copied().filter(is_measured).chain(floor).collect()
+    }
+
+    /// Whether it mostly waits, so that others may be measured at the same time.
+    ///
+    /// Short polling waits in whatever is measured; only memory is the whole machine's.
+    pub(crate) fn is_patient(self, subject: Subject) -> bool {
+        match self {
+            Self::Bytes | Self::IdleBytes | Self::Loss | Self::RoundTrip | Self::Proxy | Self::Crossover => {
+                true
+            }
+            Self::Latency | Self::Cpu | Self::SlowReader | Self::Connecting => subject == Subject::ShortPoll,
+            Self::MaxRate | Self::Idle | Self::CatchUp | Self::Sending | Self::Durable | Self::Nagle => false,
+        }
+    }
+
+    /// What this machine has not, and the scenario needs.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Loss => loss::missing(),
+            Self::Proxy => proxy::missing(),
+            Self::Latency
+            | Self::MaxRate
+            | Self::Bytes
+            | Self::IdleBytes
+            | Self::Cpu
+            | Self::Idle
+            | Self::Connecting
+            | Self::CatchUp
+            | Self::RoundTrip
+            | Self::SlowReader
+            | Self::Sending
+            | Self::Crossover
+            | Self::Durable
+            | Self::Nagle => None,
+        }
+    }
+
+    /// Measures one subject once.
+    pub(crate) async fn measure(
+        self,
+        subject: Subject,
+        settings: &Settings,
+        book: &mut Book,
+    ) -> anyhow::Result<()> {
+        match self {
+            Self::Latency => latency::measure(subject, settings, book).await,
+            Self::MaxRate => max_rate::measure(subject, settings, book).await,
+            Self::Bytes => bytes::measure(subject, settings, book).await,
+            Self::IdleBytes => quiet::measure(subject, settings, book).await,
+            Self::Cpu => fan_out::measure(subject, settings, book).await,
+            Self::Idle => idle::measure(subject, settings, book).await,
+            Self::Connecting => connecting::measure(subject, settings, book).await,
+            Self::CatchUp => catch_up::measure(subject, settings, book).await,
+            Self::Loss => loss::measure(subject, settings, book).await,
+            Self::RoundTrip => distance::bursts(subject, settings, book).await,
+            Self::SlowReader => slow_reader::measure(subject, settings, book).await,
+            Self::Sending => sending::measure(subject, settings, book).await,
+            Self::Proxy => proxy::measure(subject, settings, book).await,
+            Self::Crossover => distance::crossover(subject, settings, book).await,
+            Self::Durable => durable::measure(subject, settings, book).await,
+            Self::Nagle => nagle::measure(settings, book).await,
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,202 @@
+//! Behind a proxy: nginx between client and server, as it comes and as it is often set.
+//!
+//! What counts is whether a message comes at all while it is news. This needs nginx.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chat_core::client::Target;
+use chat_core::protocol::Event;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::Child;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::book::Book;
+use crate::crowd::{Crowd, Writer};
+use crate::load::text;
+use crate::process::Process;
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// What a location says beyond where to pass requests on to, under the name it has in results.
+///
+/// Over HTTP/1.0, for long nginx's default, a response has no chunks: only buffers that are full tell where to cut it.
+const SETTINGS: [(&str, &str); 5] = [
+    ("http_1_1", "proxy_http_version 1.1;"),
+    ("http_1_1_ignoring_header", "proxy_http_version 1.1; proxy_ignore_headers X-Accel-Buffering;"),
+    ("http_1_0", "proxy_http_version 1.0;"),
+    ("http_1_0_ignoring_header", "proxy_http_version 1.0; proxy_ignore_headers X-Accel-Buffering;"),
+    ("gzip", "proxy_http_version 1.1; gzip on; gzip_types *; gzip_min_length 0; gzip_proxied any;"),
+];
+
+/// Messages that are sent, a fifth of a second apart.
+const MESSAGES: usize = 5;
+const APART: Duration = Duration::from_millis(200);
+
+/// A message that comes later is no news.
+const NEWS: Duration = Duration::from_secs(1);
+
+/// How long the proxy waits for a word from the server, in seconds, while the server gives a sign of life every two.
+const IDLE_TIMEOUTS_S: [u32; 2] = [1, 4];
+const HASTY: [&str; 8] =
+    ["--ping-after", "2s", "--pong-timeout", "1s", "--keep-alive", "2s", "--poll-wait", "2s"];
+
+/// What is missing for this measurement, if anything is.
+pub(super) fn missing() -> Option<&'static str> {
+    let found = Command::new("nginx").arg("-v").stderr(Stdio::null()).status();
+    found.is_err().then_some("nginx (Debian: apt-get install nginx-light)")
+}
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    for (name, directives) in SETTINGS {
+        let process = Process::start(&[]).await?;
+        let crowd = Crowd::gather(&process, 1).await?;
+        let proxy = Proxy::start(&process, subject, directives).await?;
+        let came = in_time(&process, subject, &crowd, &proxy.target()).await?;
+        let row = book.row("proxy", subject, &[(name, 1.0)]);
+        row.add("in_time_percent", came as f64 * 100.0 / MESSAGES as f64);
+        process.stop().await?;
+    }
+    let periods = settings.full_or_quick(3, 2);
+    for idle_timeout in IDLE_TIMEOUTS_S {
+        let process = Process::start(&HASTY).await?;
+        let crowd = Crowd::gather(&process, 1).await?;
+        let proxy = Proxy::start(
+            &process,
+            subject,
+            &format!("proxy_http_version 1.1; proxy_read_timeout {idle_timeout}s;"),
+        )
+        .await?;
+        let survived = survives(subject, &crowd, &proxy.target(), Duration::from_secs(2) * periods).await?;
+        let row = book.row("proxy", subject, &[("idle_timeout_s", f64::from(idle_timeout))]);
+        row.add("survived_percent", if survived { 100.0 } else { 0.0 });
+        process.stop().await?;
+    }
+    Ok(())
+}
+
+/// How many messages come while they are news.
+async fn in_time(
+    process: &Process,
+    subject: Subject,
+    crowd: &Crowd,
+    target: &Target,
+) -> anyhow::Result<usize> {
+    let writer = Writer::new(process, subject, crowd).await?;
+    let token = &crowd.readers[0].1;
+    let after = target.snapshot(token).await?.cursor;
+    let until = Instant::now() + NEWS + subject.pause();
+    // A wire that is refused, or whose head is held back, brings nothing.
+    let Ok(Ok(mut client)) = timeout_at(until, subject.connect(target, token, Some(after))).await else {
+        return Ok(0);
+    };
+    let mut came = 0;
+    for number in 0..MESSAGES {
+        writer.write(std::iter::once(text(number))).await?;
+        let until = Instant::now() + NEWS + subject.pause();
+        loop {
+            match timeout_at(until, client.events.next()).await {
+                Ok(Ok(Event::Message(message))) if message.text == text(number) => {
+                    came += 1;
+                    break;
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Ok(came),
+                Err(_) => break,
+            }
+        }
+        sleep(APART).await;
+    }
+    Ok(came)
+}
+
+/// Whether a quiet connection is still there after some time.
+async fn survives(subject: Subject, crowd: &Crowd, target: &Target, time: Duration) -> anyhow::Result<bool> {
+    let mut client = subject.connect(target, &crowd.readers[0].1, None).await?;
+    let until = Instant::now() + time;
+    loop {
+        match timeout_at(until, client.events.next()).await {
+            Err(_) => return Ok(true),
+            Ok(Ok(Event::Close { .. }) | Err(_)) => return Ok(false),
+            Ok(Ok(_)) => {}
+        }
+    }
+}
+
+/// nginx before one server.
+struct Proxy {
+    _child: Child,
+    _directory: TempDir,
+    port: u16,
+}
+
+impl Proxy {
+    async fn start(process: &Process, subject: Subject, directives: &str) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        // A port that was free a moment ago; nginx cannot tell which one it was given.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let configuration = directory.path().join("nginx.conf");
+        std::fs::write(
+            &configuration,
+            configuration_text(directory.path(), port, process, subject, directives),
+        )?;
+        let child = tokio::process::Command::new("nginx")
+            .arg("-c")
+            .arg(&configuration)
+            .args(["-e", "stderr"])
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("nginx does not start")?;
+        for _ in 0..100 {
+            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(Self { _child: child, _directory: directory, port });
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        bail!("nginx does not listen")
+    }
+
+    fn target(&self) -> Target {
+        Target::new(&format!("http://127.0.0.1:{}", self.port))
+    }
+}
+
+fn configuration_text(
+    directory: &Path,
+    port: u16,
+    process: &Process,
+    subject: Subject,
+    directives: &str,
+) -> String {
+    let (directory, server) = (directory.display(), process.address(subject));
+    format!(
+        "daemon off;
+master_process off;
+pid {directory}/pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://{server};
+            proxy_set_header Host $http_host;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection $http_connection;
+            {directives}
+        }}
+    }}
+}}
+"
+    )
+}

@@ -1,0 +1,62 @@
+//! A quiet hour: what clients say and are told while nothing happens, and what that costs the server.
+//!
+//! Measured over whole periods of each transport's heartbeat and reckoned up to an hour. A quick run shortens the
+//! servers' periods tenfold and divides what it found by ten: the bytes of a heartbeat do not depend on its period.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::book::Book;
+use crate::crowd::Crowd;
+use crate::link::Link;
+use crate::process::Process;
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// Clients, so that the server's work for them can be seen.
+const CLIENTS: usize = 100;
+
+/// The servers' flags for periods that are ten times as short as their defaults.
+const HASTY: [&str; 8] =
+    ["--ping-after", "2s", "--pong-timeout", "1s", "--keep-alive", "1500ms", "--poll-wait", "2500ms"];
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    let flags = settings.full_or_quick(&[][..], &HASTY[..]);
+    // A page cannot ask another poll to wait for less than the server's own default.
+    let shortened = if settings.quick && subject != Subject::ShortPoll { 10.0 } else { 1.0 };
+    let period = period(subject).div_f64(shortened);
+    let periods = settings.full_or_quick(if subject == Subject::ShortPoll { 12 } else { 1 }, 1);
+    let process = Process::start(flags).await?;
+    let crowd = Crowd::gather(&process, CLIENTS).await?;
+    let link = Link::open(&process, subject, 0.0).await?;
+    let clients = crowd.connect(subject, link.target()).await?;
+    let reading: Vec<_> = clients
+        .into_iter()
+        .map(|mut client| tokio::spawn(async move { while client.events.next().await.is_ok() {} }))
+        .collect();
+    // The first polls, and the news that others have come.
+    link.silence().await?;
+    let (traffic, server) = (link.traffic(), process.usage()?);
+    let length = period * periods;
+    sleep(length).await;
+    let (traffic, server) = (link.traffic().since(traffic), process.usage()?.since(server));
+    reading.iter().for_each(tokio::task::JoinHandle::abort);
+    let hourly = |sum: f64| sum / CLIENTS as f64 / shortened * 3_600.0 / length.as_secs_f64();
+    let row = book.row("idle_bytes", subject, &[("shortened", shortened)]);
+    row.add("hourly_up_bytes", hourly(traffic.up_bytes()));
+    row.add("hourly_down_bytes", hourly(traffic.down_bytes()));
+    row.add("hourly_requests", hourly(traffic.requests()));
+    row.add("hourly_cpu_ms", hourly(server.cpu.as_secs_f64() * 1e3));
+    process.stop().await
+}
+
+/// The time between two signs of life, by the servers' defaults.
+fn period(subject: Subject) -> Duration {
+    match subject {
+        Subject::WebSocket => Duration::from_secs(20),
+        Subject::Sse => Duration::from_secs(15),
+        Subject::LongPoll => Duration::from_secs(25),
+        Subject::ShortPoll | Subject::Tcp => subject.pause(),
+    }
+}

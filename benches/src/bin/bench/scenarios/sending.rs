@@ -1,0 +1,67 @@
+//! Sending: from a request until its reply, a WebSocket message against a POST.
+//!
+//! Closed loop: the next request leaves when the reply before has come. `committed` requests are messages, whose
+//! reply waits for the disk; the others say that somebody types, which costs only the way there and back.
+
+use std::time::Instant;
+
+use benches::cid;
+use chat_core::protocol::{Command, Request, To};
+use hdrhistogram::Histogram;
+
+use crate::book::Book;
+use crate::crowd::Crowd;
+use crate::link::Link;
+use crate::load::{Latencies, text};
+use crate::process::Process;
+use crate::run::Settings;
+use crate::subject::Subject;
+
+/// Time between the ends of the wire and back, in milliseconds.
+const ROUND_TRIPS_MS: [f64; 2] = [0.0, 50.0];
+
+pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+    let process = Process::start(&[]).await?;
+    let crowd = Crowd::gather(&process, 1).await?;
+    for rtt_ms in ROUND_TRIPS_MS {
+        let link = Link::open(&process, subject, rtt_ms).await?;
+        let connection = subject.connect(link.target(), &crowd.readers[0].1, None).await?;
+        let (sender, mut events) = (connection.sender, connection.events);
+        // Whoever writes is told of it, too; somebody has to read it.
+        let echo = tokio::spawn(async move { while events.next().await.is_ok() {} });
+        for committed in [true, false] {
+            let requests = if rtt_ms > 0.0 {
+                settings.full_or_quick(40_u32, 10)
+            } else {
+                settings.full_or_quick(500, 100)
+            };
+            let mut round_trips = Histogram::new(3)?;
+            let before = link.traffic();
+            for number in 0..requests {
+                let command = match committed {
+                    true => Command::Send {
+                        to: To::Conversation(crowd.group),
+                        cid: cid(),
+                        text: text(number as usize),
+                    },
+                    false => Command::Typing { conversation: crowd.group },
+                };
+                let begun = Instant::now();
+                sender.send(Request { request_id: None, command }).await?.into_result()?;
+                // The first one may have to open a connection.
+                if number > 0 {
+                    round_trips.record(u64::try_from(begun.elapsed().as_micros())?)?;
+                }
+            }
+            let conditions = [("rtt_ms", rtt_ms), ("committed", f64::from(u8::from(committed)))];
+            let row = book.row("sending", subject, &conditions);
+            row.add_latencies(&Latencies(round_trips))?;
+            // A message comes back to whoever wrote it; without one, only requests and replies have passed.
+            if !committed {
+                link.traffic().since(before).note(row, f64::from(requests));
+            }
+        }
+        echo.abort();
+    }
+    process.stop().await
+}

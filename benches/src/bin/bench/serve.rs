@@ -1,0 +1,58 @@
+//! The servers that are measured, in a process of their own: its processor time and memory are theirs alone.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use axum::Router;
+use chat_core::chat::Chat;
+use chat_core::http::Site;
+use chat_core::run::{ChatOptions, stopped};
+use chat_core::server::start;
+use clap::Args;
+use longpoll_server::LongPollServer;
+use serde::{Deserialize, Serialize};
+use sse_server::SseServer;
+use tokio::net::TcpListener;
+use ws_server::WsServer;
+
+use crate::floor;
+
+/// What is served.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    chat: ChatOptions,
+}
+
+/// Where everything listens: the line that a server's process begins with.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Addresses {
+    pub(crate) websocket: SocketAddr,
+    pub(crate) sse: SocketAddr,
+    pub(crate) longpoll: SocketAddr,
+    pub(crate) tcp: SocketAddr,
+}
+
+/// Serves one chat on every wire, and the floor, on free ports until it is told to stop.
+pub(crate) async fn serve(options: Options) -> anyhow::Result<()> {
+    let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+    let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let websocket = start::<WsServer>(listener().await?, &chat, Site::default(), Router::new())?;
+    let sse = start::<SseServer>(listener().await?, &chat, Site::default(), Router::new())?;
+    let longpoll = start::<LongPollServer>(listener().await?, &chat, Site::default(), Router::new())?;
+    let bare = listener().await?;
+    let addresses = Addresses {
+        websocket: websocket.address(),
+        sse: sse.address(),
+        longpoll: longpoll.address(),
+        tcp: bare.local_addr()?,
+    };
+    tokio::spawn(floor::broadcast(bare));
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&addresses)?).context("nobody listens")?;
+    stopped().await?;
+    chat.end_sessions();
+    tokio::join!(websocket.stop(), sse.stop(), longpoll.stop());
+    chat.close().await;
+    Ok(())
+}

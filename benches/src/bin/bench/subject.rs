@@ -1,0 +1,134 @@
+//! What is compared: the transports, and the floor below them.
+
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use chat_core::auth::Token;
+use chat_core::client::{Client, ClientError, Events, Sender, Server, Target};
+use chat_core::ids::Cursor;
+use chat_core::protocol::{Event, Reply, Request};
+use clap::ValueEnum;
+use longpoll_server::{LongPollServer, Pace, PollClient, ShortPollServer};
+use sse_server::{SseClient, SseServer};
+use ws_server::{WsClient, WsServer};
+
+use crate::floor::TcpClient;
+
+/// One of the things that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Subject {
+    /// WebSocket.
+    #[value(name = WsServer::NAME)]
+    WebSocket,
+    /// Server-Sent Events.
+    #[value(name = SseServer::NAME)]
+    Sse,
+    /// HTTP long polling.
+    #[value(name = LongPollServer::NAME)]
+    LongPoll,
+    /// HTTP short polling, every two seconds.
+    #[value(name = ShortPollServer::NAME)]
+    ShortPoll,
+    /// A bare TCP broadcast: the floor.
+    #[value(skip)]
+    Tcp,
+}
+
+impl Subject {
+    /// The transports, in the order of every table.
+    pub(crate) const TRANSPORTS: [Self; 4] = [Self::WebSocket, Self::Sse, Self::LongPoll, Self::ShortPoll];
+
+    /// Its name in results.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::WebSocket => WsServer::NAME,
+            Self::Sse => SseServer::NAME,
+            Self::LongPoll => LongPollServer::NAME,
+            Self::ShortPoll => ShortPollServer::NAME,
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// How much longer than others it takes until a message that is there has come.
+    pub(crate) const fn pause(self) -> Duration {
+        match self {
+            Self::ShortPoll => EveryTwoSeconds::PAUSE,
+            Self::WebSocket | Self::Sse | Self::LongPoll | Self::Tcp => Duration::ZERO,
+        }
+    }
+
+    /// Connects a client, to read what comes after a cursor, or from now on.
+    pub(crate) async fn connect(
+        self,
+        target: &Target,
+        token: &Token,
+        after: Option<Cursor>,
+    ) -> Result<Connection, ClientError> {
+        match self {
+            Self::WebSocket => Connection::open::<WsClient>(target, token, after).await,
+            Self::Sse => Connection::open::<SseClient>(target, token, after).await,
+            Self::LongPoll => Connection::open::<longpoll_server::LongPollClient>(target, token, after).await,
+            Self::ShortPoll => Connection::open::<PollClient<EveryTwoSeconds>>(target, token, after).await,
+            Self::Tcp => Connection::open::<TcpClient>(target, token, after).await,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Short polling as people build it.
+pub(crate) struct EveryTwoSeconds;
+
+impl Pace for EveryTwoSeconds {
+    const WAIT: Option<u64> = Some(0);
+    const PAUSE: Duration = Duration::from_secs(2);
+}
+
+/// A client of any transport. What differs is behind two pointers, so that scenarios are written once.
+pub(crate) struct Connection {
+    pub(crate) sender: Box<dyn AnySender>,
+    pub(crate) events: Box<dyn AnyEvents>,
+}
+
+impl Connection {
+    async fn open<C: Client>(
+        target: &Target,
+        token: &Token,
+        after: Option<Cursor>,
+    ) -> Result<Self, ClientError> {
+        let (sender, events) = C::connect(target, token, after).await?;
+        Ok(Self { sender: Box::new(sender), events: Box::new(events) })
+    }
+}
+
+/// What a client's half answers with.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send + 'a>>;
+
+/// The half that asks, of any transport.
+pub(crate) trait AnySender: Send + Sync {
+    /// See [`Sender::send`].
+    fn send(&self, request: Request) -> Later<'_, Reply>;
+}
+
+impl<S: Sender> AnySender for S {
+    fn send(&self, request: Request) -> Later<'_, Reply> {
+        Box::pin(Sender::send(self, request))
+    }
+}
+
+/// The half that listens, of any transport.
+pub(crate) trait AnyEvents: Send {
+    /// See [`Events::next`].
+    fn next(&mut self) -> Later<'_, Event>;
+}
+
+impl<E: Events> AnyEvents for E {
+    fn next(&mut self) -> Later<'_, Event> {
+        Box::pin(Events::next(self))
+    }
+}
