@@ -52,12 +52,13 @@ pub(crate) struct Name {
 pub(crate) const FLOOR: &str = "tcp";
 
 /// All subjects, in the order of every table.
-pub(crate) const SUBJECTS: [Name; 5] = [
+pub(crate) const SUBJECTS: [Name; 6] = [
     Name { subject: "websocket", title: "WebSocket", letter: "W" },
     Name { subject: "sse", title: "SSE", letter: "S" },
     Name { subject: "longpoll", title: "long polling", letter: "L" },
     Name { subject: "shortpoll", title: "short polling", letter: "P" },
     Name { subject: FLOOR, title: "bare TCP", letter: "T" },
+    Name { subject: "server", title: "the servers", letter: "V" },
 ];
 
 /// What was varied, in words.
@@ -129,7 +130,7 @@ const DOWN: Measure = measure("down_bytes", "down", "B", Lower);
 const SERVER_CPU: Measure = measure("cpu_us", "server's processor time, all in", "µs", Lower);
 
 /// All scenarios, in the order of the report.
-pub(crate) const TOPICS: [Topic; 17] = [
+pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "latency",
         title: "Delivery latency",
@@ -272,6 +273,15 @@ pub(crate) const TOPICS: [Topic; 17] = [
         title: "Nagle's algorithm",
         method: "A request over bare TCP, written in one piece or in two, until its reply. Closed loop.",
         measures: &[P50, P99, P90, P999, MAX],
+    },
+    Topic {
+        scenario: "start_up",
+        title: "Starting with a long log",
+        method: "From the start of the process until it listens, after an orderly end and after a kill.",
+        measures: &[
+            measure("ready_ms", "ready after an orderly end", "ms", Lower),
+            measure("after_kill_ready_ms", "ready after a kill", "ms", Lower),
+        ],
     },
     Topic {
         scenario: "loss",

@@ -80,7 +80,7 @@ impl Writer {
                 tokio::spawn(async move { while events.next().await.is_ok() {} });
                 Self::Tcp { sender, group }
             }
-            Subject::WebSocket | Subject::Sse | Subject::LongPoll | Subject::ShortPoll => {
+            Subject::WebSocket | Subject::Sse | Subject::LongPoll | Subject::ShortPoll | Subject::Server => {
                 Self::Post { target: process.target(Subject::LongPoll), token, group }
             }
         })

@@ -53,7 +53,7 @@ impl Process {
         match subject {
             Subject::WebSocket => self.addresses.websocket,
             Subject::Sse => self.addresses.sse,
-            Subject::LongPoll | Subject::ShortPoll => self.addresses.longpoll,
+            Subject::LongPoll | Subject::ShortPoll | Subject::Server => self.addresses.longpoll,
             Subject::Tcp => self.addresses.tcp,
         }
     }
@@ -71,6 +71,11 @@ impl Process {
             bail!("the server did not stop in order");
         }
         Ok(())
+    }
+
+    /// Ends it without a word.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     /// What it has used so far.

@@ -50,6 +50,7 @@ pub(crate) struct Options {
 /// How a scenario is to be measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    pub(crate) scope: Scope,
     pub(crate) quick: bool,
     /// The transports that are compared, in the order of every table.
     pub(crate) transports: Vec<Subject>,
@@ -78,6 +79,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
         Scope::Comparison => options.transports.is_empty() || options.transports.contains(subject),
     };
     let settings = Settings {
+        scope,
         quick: options.quick,
         transports: Subject::TRANSPORTS.into_iter().filter(chosen).collect(),
     };

@@ -33,6 +33,9 @@ pub(crate) enum Subject {
     /// A bare TCP broadcast: the floor.
     #[value(skip)]
     Tcp,
+    /// The servers themselves, whatever the wire.
+    #[value(skip)]
+    Server,
 }
 
 impl Subject {
@@ -47,6 +50,7 @@ impl Subject {
             Self::LongPoll => LongPollServer::NAME,
             Self::ShortPoll => ShortPollServer::NAME,
             Self::Tcp => "tcp",
+            Self::Server => "server",
         }
     }
 
@@ -54,7 +58,7 @@ impl Subject {
     pub(crate) const fn pause(self) -> Duration {
         match self {
             Self::ShortPoll => EveryTwoSeconds::PAUSE,
-            Self::WebSocket | Self::Sse | Self::LongPoll | Self::Tcp => Duration::ZERO,
+            Self::WebSocket | Self::Sse | Self::LongPoll | Self::Tcp | Self::Server => Duration::ZERO,
         }
     }
 
@@ -71,6 +75,7 @@ impl Subject {
             Self::LongPoll => Connection::open::<longpoll_server::LongPollClient>(target, token, after).await,
             Self::ShortPoll => Connection::open::<PollClient<EveryTwoSeconds>>(target, token, after).await,
             Self::Tcp => Connection::open::<TcpClient>(target, token, after).await,
+            Self::Server => Err(ClientError::Disconnected("the servers as such have no wire".to_owned())),
         }
     }
 }

@@ -84,7 +84,7 @@ async fn open(process: &Process, subject: Subject, token: &Token) -> anyhow::Res
         Subject::LongPoll => ("/poll?wait=60", "", ""),
         // Between two questions.
         Subject::ShortPoll => ("/poll?wait=0", "", "HTTP/1.1 200"),
-        Subject::Tcp => bail!("the floor has no users"),
+        Subject::Tcp | Subject::Server => bail!("{subject} has no clients of its own"),
     };
     let address = process.address(subject);
     let mut stream = TcpStream::connect(address).await?;

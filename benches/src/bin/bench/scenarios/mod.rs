@@ -15,13 +15,14 @@ mod proxy;
 mod quiet;
 mod sending;
 mod slow_reader;
+mod start_up;
 
 use std::fmt;
 
 use clap::ValueEnum;
 
 use crate::book::Book;
-use crate::run::Settings;
+use crate::run::{Scope, Settings};
 use crate::subject::Subject;
 
 /// A scenario, in the order in which they are measured.
@@ -60,10 +61,12 @@ pub(crate) enum Scenario {
     Durable,
     /// What Nagle's algorithm costs a request in one write, and in two
     Nagle,
+    /// How long a start takes with a long log
+    StartUp,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Latency,
         Self::MaxRate,
         Self::Bytes,
@@ -80,6 +83,7 @@ impl Scenario {
         Self::Crossover,
         Self::Durable,
         Self::Nagle,
+        Self::StartUp,
     ];
 
     /// Its name on the command line, and in results.
@@ -101,6 +105,7 @@ impl Scenario {
             Self::Crossover => "crossover",
             Self::Durable => "durable",
             Self::Nagle => "nagle",
+            Self::StartUp => "start_up",
         }
     }
 
@@ -111,7 +116,7 @@ impl Scenario {
             Self::MaxRate => *subject != Subject::ShortPoll,
             // All but WebSocket send by POST.
             Self::Durable => matches!(subject, Subject::WebSocket | Subject::Sse),
-            Self::Nagle => false,
+            Self::Nagle | Self::StartUp => false,
             Self::Latency
             | Self::Bytes
             | Self::IdleBytes
@@ -126,9 +131,12 @@ impl Scenario {
             | Self::Proxy
             | Self::Crossover => true,
         };
-        let floor =
-            matches!(self, Self::Latency | Self::MaxRate | Self::Cpu | Self::Nagle).then_some(Subject::Tcp);
-        settings.transports.iter().copied().filter(is_measured).chain(floor).collect()
+        let beside = match self {
+            Self::Latency | Self::MaxRate | Self::Cpu | Self::Nagle => Some(Subject::Tcp),
+            Self::StartUp if settings.scope == Scope::Comparison => Some(Subject::Server),
+            _ => None,
+        };
+        settings.transports.iter().copied().filter(is_measured).chain(beside).collect()
     }
 
     /// Whether it mostly waits, so that others may be measured at the same time.
@@ -140,7 +148,13 @@ impl Scenario {
                 true
             }
             Self::Latency | Self::Cpu | Self::SlowReader | Self::Connecting => subject == Subject::ShortPoll,
-            Self::MaxRate | Self::Idle | Self::CatchUp | Self::Sending | Self::Durable | Self::Nagle => false,
+            Self::MaxRate
+            | Self::Idle
+            | Self::CatchUp
+            | Self::Sending
+            | Self::Durable
+            | Self::Nagle
+            | Self::StartUp => false,
         }
     }
 
@@ -162,7 +176,8 @@ impl Scenario {
             | Self::Sending
             | Self::Crossover
             | Self::Durable
-            | Self::Nagle => None,
+            | Self::Nagle
+            | Self::StartUp => None,
         }
     }
 
@@ -190,6 +205,7 @@ impl Scenario {
             Self::Crossover => distance::crossover(subject, settings, book).await,
             Self::Durable => durable::measure(subject, settings, book).await,
             Self::Nagle => nagle::measure(settings, book).await,
+            Self::StartUp => start_up::measure(settings, book).await,
         }
     }
 }

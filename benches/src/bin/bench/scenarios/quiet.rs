@@ -57,6 +57,6 @@ fn period(subject: Subject) -> Duration {
         Subject::WebSocket => Duration::from_secs(20),
         Subject::Sse => Duration::from_secs(15),
         Subject::LongPoll => Duration::from_secs(25),
-        Subject::ShortPoll | Subject::Tcp => subject.pause(),
+        Subject::ShortPoll | Subject::Tcp | Subject::Server => subject.pause(),
     }
 }
