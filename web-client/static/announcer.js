@@ -2,6 +2,7 @@
  * What a screen reader says about messages that come in: not each of them, and not all at once.
  *
  * The list of messages itself is not announced, or paging and catching up would be read aloud.
+ * Loaded late.
  */
 
 /** The least time between two announcements. */

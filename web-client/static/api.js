@@ -42,6 +42,16 @@ export function noAnswer() {
   return new ApiError("no_answer", `Nothing answers at ${location.host}.`, { status: 0 });
 }
 
+/** A part of the page that is loaded late.
+ * @template T
+ * @param {Promise<T>} loading
+ * @returns {Promise<T>} */
+export function part(loading) {
+  return loading.catch(() => {
+    throw noAnswer();
+  });
+}
+
 /**
  * @param {string} method
  * @param {string} path

@@ -10,6 +10,8 @@ export const BASE_MS = 500;
 export const CAP_MS = 15_000;
 /** A connection that lived this long was good, and the next loss starts from the base again. */
 export const HEALTHY_MS = 10_000;
+/** A connection that is back within this time was never missed. */
+export const UNNOTICED_MS = 1_000;
 
 export class Backoff {
   /** @param {() => number} random evenly from 0 to 1 */

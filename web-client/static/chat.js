@@ -20,6 +20,8 @@ const PAGE = 50;
 const MOST = 600;
 /** The least time between two typing notices. */
 const TYPING_EVERY_MS = 3_000;
+/** The least time between two read marks of one conversation: at twenty messages a second, not each needs its own. */
+const MARK_EVERY_MS = 1_000;
 /** How often a request without a reply is made again before its user is told. */
 const ATTEMPTS = 3;
 
@@ -38,9 +40,11 @@ export class Chat {
   /** Presence events since the users were last read.
    * @type {PassingEvent[]} */
   #presence = [];
-  /** Up to where this page has asked to mark each conversation read.
-   * @type {Map<string, number>} */
+  /** Up to where the server knows each conversation to be read, and when this page told it last.
+   * @type {Map<string, {seq: number, at: number}>} */
   #marked = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #markLater;
 
   /**
    * @param {User} me
@@ -83,6 +87,7 @@ export class Chat {
 
   stop() {
     this.connection.stop();
+    clearTimeout(this.#markLater);
     this.outbox.setReady(false);
   }
 
@@ -109,21 +114,24 @@ export class Chat {
     return this.#ask({ type: "leave_group", conversation });
   }
 
-  /** Tells the server, and through it this user's other pages, that everything at hand has been seen.
+  /** Counts everything at hand as seen, and tells the server, and through it this user's other pages.
    * @param {string} id */
   markRead(id) {
     const conversation = this.state.conversations.get(id);
-    const seq = conversation?.lastSeq ?? 0;
-    const seen = Math.max(conversation?.readSeq ?? 0, this.#marked.get(id) ?? 0);
-    if (seq <= seen || this.connection.status.state !== "live") return;
-    this.#marked.set(id, seq);
-    this.connection.send({ type: "mark_read", conversation: id, seq }).then(
-      ({ ok }) => {
-        if (ok) this.state = model.read(this.state, id, seq);
-        this.page.onChange();
-      },
-      () => this.#marked.delete(id),
-    );
+    if (!conversation || this.connection.status.state !== "live") return;
+    const { lastSeq: seq, readSeq } = conversation;
+    const known = this.#marked.get(id) ?? { seq: readSeq, at: 0 };
+    if (readSeq < seq) this.#set(model.read(this.state, id, seq));
+    if (known.seq >= seq) return;
+    const now = Date.now();
+    if (now < known.at + MARK_EVERY_MS) {
+      clearTimeout(this.#markLater);
+      // Whether its reader still is where they were is for the page to say.
+      this.#markLater = setTimeout(() => this.page.onChange(), known.at + MARK_EVERY_MS - now);
+      return;
+    }
+    this.#marked.set(id, { seq, at: now });
+    this.connection.send({ type: "mark_read", conversation: id, seq }).catch(() => this.#marked.set(id, { ...known, at: now }));
   }
 
   /** Tells the others that this user is writing; called for each key, sent now and then.
@@ -152,11 +160,17 @@ export class Chat {
     }
   }
 
-  /** Lets go of what is far above somebody who reads at the bottom; it can be read again.
+  /** Whether more is at hand than somebody needs who reads at the bottom. @param {string} id */
+  hasMuch(id) {
+    return (this.state.conversations.get(id)?.messages.length ?? 0) > MOST;
+  }
+
+  /** Lets go of some of what is far above such a reader; it can be read again.
+   * Not of all at once: to take thousands of rows from the page would be felt.
    * @param {string} id */
   trim(id) {
-    const messages = this.state.conversations.get(id)?.messages ?? [];
-    if (messages.length > MOST) this.state = model.trimmed(this.state, id, MOST / 2);
+    const count = this.state.conversations.get(id)?.messages.length ?? 0;
+    if (count > MOST) this.#set(model.trimmed(this.state, id, Math.max(MOST / 2, count - PAGE)));
   }
 
   /** @param {Snapshot} snapshot */

@@ -7,7 +7,7 @@
 import { Backoff, HEALTHY_MS } from "./backoff.js";
 import { CURSOR_EXPIRED, CURSOR_UNKNOWN, LOST, UNAUTHENTICATED, closing } from "./codes.js";
 import { TRANSPORTS } from "./transports/all.js";
-import { Unanswered } from "./transports/commands.js";
+import { Unanswered } from "./transports/unanswered.js";
 
 /** @import { Closing, Command, Event } from "./protocol.js" */
 /** @import { Reply, ServerAddress, TransportName } from "./protocol.js" */
@@ -21,8 +21,6 @@ const OPENING_MS = 10_000;
 const LOOK_MS = 5_000;
 /** One attempt in vain may be chance; after this many it is asked whether the transport is what fails. */
 const ATTEMPTS_IN_VAIN = 2;
-/** What to fall back on, from the quickest down: each asks less of the network than the one before. */
-const LADDER = /** @type {const} */ (["websocket", "sse", "longpoll", "shortpoll"]);
 
 /** @param {TransportName} transport @returns {Status} */
 export function beginning(transport) {
@@ -198,29 +196,16 @@ export class Connection {
     if (why.code === LOST && inVain >= ATTEMPTS_IN_VAIN && !starting && navigator.onLine) void this.#considerFalling();
   }
 
-  /** Goes a step down the ladder where this transport is what fails: another server answers, and this one does not
-   * open although it answers too, or does not answer at all. Where nothing answers, there is nothing to fall back on.
-   * It never goes up by itself, so it comes to an end. */
+  /** Goes a step down the ladder where this transport is what fails. It never goes up by itself, so it comes to an end. */
   async #considerFalling() {
-    const { transport, blocked, avoided } = this.status;
-    const next = await this.#nextRung(transport);
-    if (next === null) return;
-    const answers = await this.client.answers(this.base(transport));
-    if (this.#stop.signal.aborted || this.status.transport !== transport || this.status.state === "live") return;
+    const { transport, avoided } = this.status;
+    const ladder = await import("./ladder.js").catch(() => null);
+    const fall = await ladder?.fall(transport, this.servers, (name) => this.client.answers(this.base(name)));
+    if (!fall || this.#stop.signal.aborted || this.status.transport !== transport) return;
+    if (this.status.state === "live") return;
     // It may have come back only now: then one more attempt decides.
-    if (answers && !blocked) return this.#set({ blocked: true });
-    this.#change(next, avoided ?? { transport, why: answers ? "blocked" : "gone" });
-  }
-
-  /** The next transport below this one whose server answers.
-   * @param {TransportName} transport
-   * @returns {Promise<TransportName | null>} */
-  async #nextRung(transport) {
-    for (const name of LADDER.slice(LADDER.indexOf(transport) + 1)) {
-      const known = this.servers.some((server) => server.name === name);
-      if (known && (await this.client.answers(this.base(name)))) return name;
-    }
-    return null;
+    if (fall.why === "blocked" && !this.status.blocked) return this.#set({ blocked: true });
+    this.#change(fall.next, avoided ?? { transport, why: fall.why });
   }
 
   /** @param {TransportName} transport @param {Avoided | null} avoided */

@@ -1,14 +1,18 @@
 /**
  * What the keyboard does anywhere on the page.
+ *
+ * Loaded late.
  */
 
 /**
  * Ctrl+K or ⌘K finds, Alt+↑ and Alt+↓ go from one conversation to the next, Escape goes back to writing,
  * Ctrl+` shows the wire, and ? helps where it is not a letter of a text.
  * @param {{showWire: () => void, help: () => void}} actions
+ * @param {AbortSignal} signal until when
  */
-export function bindKeys({ showWire, help }) {
-  addEventListener("keydown", (event) => {
+export function bindKeys({ showWire, help }, signal) {
+  /** @param {KeyboardEvent} event */
+  const onKey = (event) => {
     if (event.isComposing) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
@@ -25,7 +29,8 @@ export function bindKeys({ showWire, help }) {
     } else if (event.key === "Escape" && !document.querySelector(":popover-open, dialog[open]")) {
       document.getElementById("composer")?.focus();
     }
-  });
+  };
+  addEventListener("keydown", onKey, { signal });
 }
 
 /** @param {EventTarget | null} target */

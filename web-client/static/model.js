@@ -7,7 +7,7 @@
 
 /** @import { ConversationSummary, LoggedEvent, Message, Page } from "./protocol.js" */
 /** @import { PassingEvent, Person, Snapshot, To, User } from "./protocol.js" */
-/** @import { Conversation, Entry, Founding, Row, State } from "./types.js" */
+/** @import { Conversation, Founding, State } from "./types.js" */
 
 /** How long a typing notice is shown. */
 export const TYPING_MS = 5_000;
@@ -192,84 +192,6 @@ export function withUsers(state, users) {
 /** @param {State} state @param {string} conversationId @param {number} seq @returns {State} */
 export function read(state, conversationId, seq) {
   return change(state, conversationId, ({ readSeq }) => ({ readSeq: Math.max(readSeq, seq) }));
-}
-
-/** How many messages of others wait to be read.
- * @param {State} state
- * @param {Conversation} conversation */
-export function unread(state, { messages, readSeq, lastSeq, history }) {
-  const unseen = messages.slice(messages.findLastIndex(({ seq }) => seq <= readSeq) + 1);
-  const own = unseen.filter(({ from }) => from === state.me.id).length;
-  const allAtHand = history === "complete" || (messages.length > 0 && messages[0].seq <= readSeq + 1);
-  return Math.max(0, (allAtHand ? unseen.length : lastSeq - readSeq) - own);
-}
-
-/** The direct conversation with a user, once there is one.
- * @param {State} state
- * @param {string} user */
-export function directWith(state, user) {
-  return [...state.conversations.values()].find((conversation) => conversation.with === user);
-}
-
-/** The address under which messages to this conversation are sent.
- * A direct conversation is named by its other member, before and after it has an id.
- * @param {Conversation} conversation
- * @returns {To} */
-export function addressOf(conversation) {
-  return conversation.with === null ? { conversation: conversation.id } : { user: conversation.with };
-}
-
-/** What of the outbox is not among the messages at hand.
- * @param {State} state
- * @param {readonly Message[]} messages
- * @param {readonly Entry[]} entries
- * @returns {readonly Entry[]} */
-export function waiting(state, messages, entries) {
-  if (entries.length === 0) return entries;
-  const own = new Set(messages.filter(({ from }) => from === state.me.id).map(({ cid }) => cid));
-  return entries.filter(({ cid }) => !own.has(cid));
-}
-
-/** Where blocks of messages begin and end. A message stays in its block whatever is added before or after.
- * @param {readonly Message[]} messages
- * @param {number} size
- * @returns {{key: number, start: number, end: number}[]} */
-export function blocks(messages, size) {
-  /** @type {{key: number, start: number, end: number}[]} */
-  const all = [];
-  messages.forEach(({ seq }, index) => {
-    const key = Math.floor((seq - 1) / size);
-    const last = all.at(-1);
-    if (last?.key === key) last.end = index + 1;
-    else all.push({ key, start: index, end: index + 1 });
-  });
-  return all;
-}
-
-/** The messages at hand, then those of the outbox that are not among them, each once.
- * @param {State} state
- * @param {readonly Message[]} messages
- * @param {readonly Entry[]} entries those addressed to this conversation
- * @returns {Row[]} */
-export function rows(state, messages, entries) {
-  const { id: me } = state.me;
-  const stored = messages.map((message) => ({
-    key: message.from === me ? message.cid : String(message.seq),
-    from: message.from,
-    text: message.text,
-    at: message.at,
-    seq: message.seq,
-    entry: null,
-  }));
-  const unsent = waiting(state, messages, entries).map((entry) => ({
-    key: entry.cid,
-    from: me,
-    text: entry.text,
-    at: entry.at,
-    seq: null,
-    entry,
-  }));
-  return [...stored, ...unsent];
 }
 
 /** Messages by rising seq with more of them put in; the very same array if all were there already.

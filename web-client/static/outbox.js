@@ -86,6 +86,11 @@ export class Outbox {
     this.entries = this.#stored();
   }
 
+  /** What waits to go to one conversation. @param {string | null} key its address as one text */
+  of(key) {
+    return this.entries.filter(({ to }) => addressKey(to) === key);
+  }
+
   /** Takes a message on; it goes out as soon as it can. @param {To} to @param {string} text */
   add(to, text) {
     const now = this.now();

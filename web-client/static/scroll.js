@@ -29,8 +29,13 @@ export class Scroll {
   #watched = null;
   #resized = new ResizeObserver(() => this.sticking && this.toBottom());
 
-  /** @param {() => void} onMove the reader has come to the bottom or left it @param {() => void} onTop */
-  constructor(onMove, onTop) {
+  /**
+   * @param {object} page
+   * @param {() => void} page.onMove the reader has come to the bottom or left it
+   * @param {() => void} page.onTop
+   * @param {AbortSignal} page.signal until when
+   */
+  constructor({ onMove, onTop, signal }) {
     // A scroll event does not bubble, but it can be caught on its way down.
     const onScroll = (/** @type {Event} */ event) => {
       const list = this.#list;
@@ -40,9 +45,9 @@ export class Scroll {
         this.sticking = sticking;
         onMove();
       }
-      if (list.scrollTop < TOP_PX) onTop();
+      if (this.nearTop) onTop();
     };
-    document.addEventListener("scroll", onScroll, true);
+    document.addEventListener("scroll", onScroll, { capture: true, signal });
   }
 
   /** The next thing drawn is another conversation. */
@@ -63,7 +68,7 @@ export class Scroll {
     const list = this.#list;
     if (!list) return;
     this.#watch(list);
-    for (const block of list.querySelectorAll(".block")) {
+    for (const block of blocksOf(list)) {
       if (!this.#known.has(block)) this.#near?.observe(block);
       this.#known.add(block);
     }
@@ -84,10 +89,10 @@ export class Scroll {
     if (list) list.scrollTop = list.scrollHeight;
   }
 
-  /** Whether there is room for more above without scrolling. */
-  get short() {
+  /** Whether the reader is so far up that older messages should be read. */
+  get nearTop() {
     const list = this.#list;
-    return list !== null && list.scrollHeight <= list.clientHeight + TOP_PX;
+    return list !== null && list.scrollTop < TOP_PX;
   }
 
   get #list() {
@@ -111,11 +116,17 @@ export class Scroll {
   }
 }
 
+/** They are looked up as children: to search the list would mean to look at each of thousands of messages.
+ * @param {Element} list */
+function blocksOf(list) {
+  return [...(list.querySelector(".messages")?.children ?? [])];
+}
+
 /** @param {Element} list */
 function topmost(list) {
   const { top } = list.getBoundingClientRect();
   const below = (/** @type {Element} */ one) => one.getBoundingClientRect().bottom > top;
-  const block = [...list.querySelectorAll(".block")].find(below);
+  const block = blocksOf(list).find(below);
   const message = block && [...block.children].find(below);
   return message ? { message, bottom: message.getBoundingClientRect().bottom } : null;
 }

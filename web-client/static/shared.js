@@ -9,7 +9,7 @@
  */
 
 import { Connection, beginning } from "./connection.js";
-import { REPLY_TIMEOUT_MS, Unanswered } from "./transports/commands.js";
+import { REPLY_TIMEOUT_MS, Unanswered } from "./transports/unanswered.js";
 
 /** @import { Lead, SharedClient, SharedStatus, Word } from "./types.js" */
 /** @import { Command, LoggedEvent, PassingEvent, Reply } from "./protocol.js" */

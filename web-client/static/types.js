@@ -85,9 +85,10 @@
  * Something that passed, as a transport tells it.
  * @typedef {object} Sight
  * @property {"up" | "down" | "end"} direction
- * @property {string} what in words: "message", "event", "POST /api/commands", "answer 200", "close 1006: …"
+ * @property {string} what in words: "message", "event", "POST /api/commands", "answer 200", "close 1006"
  * @property {string} [text] what was in it, as far as a script can see
  * @property {number} [ms] how long it took, where it answers something
+ * @property {Closing} [closing] why it ended, where that is known
  */
 /** @typedef {Sight & {number: number, at: number, bytes: number, text: string, over: TransportName}} Seen with time and size */
 /** @typedef {Status & {leading: boolean}} SharedStatus `leading`: this tab holds the connection */
@@ -144,8 +145,10 @@
  * @property {boolean} loaded whether it is known who is there
  * @property {string | null} selected the conversation that is open, or the user whose conversation has not begun
  * @property {string} filter
- * @property {{open: boolean, busy: boolean, error: string}} newGroup
  * @property {string | null} joining the group that is being joined
+ * @property {boolean} creating whether a group is being made
+ * @property {unknown} form with which it is made
+ * @property {unknown} nobody what to say where there is nobody
  */
 /**
  * What an outbox stands on.
@@ -219,6 +222,37 @@
  * @property {(event: LoggedEvent | PassingEvent) => void} onEvent an event has been applied
  * @property {() => void} onSnapshot the state was replaced as a whole
  * @property {(me: User) => void} onOtherUser somebody else has signed in with this browser since
+ */
+/**
+ * Who is told when this user is no longer signed in here.
+ * @typedef {object} Entrance
+ * @property {(reason: string) => void} leave
+ * @property {(user: User) => void} onOtherUser somebody else has signed in with this browser since
+ */
+/**
+ * What the page knows beside the chat: what is open, half written, or half decided.
+ * @typedef {object} Ui
+ * @property {string} filter
+ * @property {string | null} open the address of the open conversation as it was last drawn, as one text
+ * @property {number} newAfter the last seq that had been read when it was opened
+ * @property {number} below how many messages of others came while the reader was further up
+ * @property {boolean} leaving whether the user has been asked if they really want to leave
+ * @property {{open: boolean, busy: boolean, error: string}} newGroup
+ * @property {string | null} joining the group that is being joined
+ * @property {number | null} lostAt when the connection was last live; null while it is
+ * @property {{messages: number, until: number} | null} caughtUp what came after a loss that has just ended
+ * @property {string} problem
+ * @property {string} alert what a screen reader says at once
+ * @property {number} failed how many messages have failed
+ */
+/**
+ * What the address names.
+ * @typedef {object} Opened
+ * @property {string} id
+ * @property {Conversation | undefined} conversation
+ * @property {Person | undefined} person the other one, also where no conversation has begun
+ * @property {To | null} to where messages go; null: it names nothing
+ * @property {string | null} key `to` as one text
  */
 /**
  * What the frame holds.

@@ -4,19 +4,10 @@
  */
 
 import { problem } from "../api.js";
+import { REPLY_TIMEOUT_MS, Unanswered } from "./unanswered.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
 /** @import { Observer } from "../types.js" */
-
-/** How long a reply may take; after that its request counts as unanswered. */
-export const REPLY_TIMEOUT_MS = 10_000;
-
-/** No reply came. The server may have carried the request out or not, so only the same request may be sent again. */
-export class Unanswered extends Error {
-  constructor() {
-    super("The server did not answer.");
-  }
-}
 
 /**
  * @param {string} base the server's address

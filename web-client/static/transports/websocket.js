@@ -3,8 +3,8 @@
  * one socket carries requests up, and replies and events down.
  */
 
-import { closing, inWords } from "../codes.js";
-import { REPLY_TIMEOUT_MS, Unanswered } from "./commands.js";
+import { closing } from "../codes.js";
+import { REPLY_TIMEOUT_MS, Unanswered } from "./unanswered.js";
 
 /** @import { Event, Reply, Request } from "../protocol.js" */
 /** @import { Observer } from "../types.js" */
@@ -38,7 +38,7 @@ export class WebSocketTransport {
     };
     socket.onclose = ({ code }) => {
       this.close();
-      this.observer.onSight({ direction: "end", what: `close ${code}: ${inWords(closing(code))}` });
+      this.observer.onSight({ direction: "end", what: `close ${code}`, closing: closing(code) });
       this.observer.onClose(closing(code));
     };
     this.socket = socket;

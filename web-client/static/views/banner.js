@@ -1,17 +1,19 @@
 /**
  * What is the matter with the connection, in words, and what can be done about it.
+ *
+ * Loaded late.
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
-import { LOST, inWords, needsSignIn } from "../codes.js";
+import { UNNOTICED_MS } from "../backoff.js";
+import { LOST, needsSignIn } from "../codes.js";
 import { TRANSPORTS } from "../transports/all.js";
+import { inWords } from "./close-codes.js";
 import { counted, sentence, within } from "./words.js";
 
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
 /** @import { Avoided, Banner, BannerActions, Status } from "../types.js" */
 
-/** A connection that is back within this time was never missed. */
-export const UNNOTICED_MS = 1_000;
 const START_AGAIN = "Start it again with the command that started this page.";
 /** After this many attempts in vain another transport is suggested. */
 const ATTEMPTS = 3;

@@ -1,11 +1,13 @@
 /**
  * The help dialog: the keys, and what the words on the page mean.
  *
- * Loaded when it is first opened.
+ * Loaded late.
  */
 
 import { html, render } from "../vendor/lit-html/lit-html.js";
 import { styled } from "./styled.js";
+
+await styled("/late.css");
 
 const KEYS = [
   ["Enter", "send"],
@@ -26,8 +28,7 @@ const WORDS = [
 ];
 
 /** Shows it; the browser gives the focus back when it closes. */
-export async function showHelp() {
-  await styled("/drawer.css");
+export function showHelp() {
   const dialog = document.createElement("dialog");
   dialog.className = "help";
   dialog.setAttribute("aria-labelledby", "help-title");

@@ -4,8 +4,8 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { unread } from "../model.js";
-import { avatar, counted, secondUser, sentence } from "./words.js";
+import { unread } from "../selectors.js";
+import { avatar, counted, presence } from "./words.js";
 
 /** @import { Group, Person } from "../protocol.js" */
 /** @import { Conversation, Sidebar, SidebarActions, State } from "../types.js" */
@@ -14,14 +14,13 @@ import { avatar, counted, secondUser, sentence } from "./words.js";
 const MAX_ROWS = 100;
 
 /** @param {Sidebar} sidebar @param {SidebarActions} actions */
-export function sidebar({ state, loaded, selected, filter, newGroup, joining }, actions) {
+export function sidebar({ state, loaded, selected, filter, joining, creating, form, nobody }, actions) {
   const groups = groupRows(state, filter);
   const people = personRows(state, filter);
   /** @param {InputEvent} event */
   const onFilter = (event) => actions.filter(/** @type {HTMLInputElement} */ (event.target).value);
-  const onNewGroup = () => actions.openNewGroup(!newGroup.open);
+  const onNewGroup = () => actions.openNewGroup(!creating);
   const noGroups = filter ? "No group has that name." : "No groups yet. Make the first one.";
-  const nobody = filter ? "Nobody has that name." : html`Alone here? ${secondUser()}`;
   return html`
     <nav class="sidebar" aria-label="Groups and people">
       <div class="find">
@@ -36,11 +35,11 @@ export function sidebar({ state, loaded, selected, filter, newGroup, joining }, 
         <section aria-labelledby="groups-title">
           <header>
             <h2 id="groups-title">Groups</h2>
-            <button class="quiet" type="button" aria-expanded=${newGroup.open} @click=${onNewGroup}>
-              ${newGroup.open ? "Cancel" : "New group"}
+            <button class="quiet" type="button" aria-expanded=${creating} @click=${onNewGroup}>
+              ${creating ? "Cancel" : "New group"}
             </button>
           </header>
-          ${newGroup.open ? newGroupForm(newGroup, actions) : nothing}
+          ${form}
           <ul>
             ${repeat(
               groups.slice(0, MAX_ROWS),
@@ -59,7 +58,7 @@ export function sidebar({ state, loaded, selected, filter, newGroup, joining }, 
               (row) => personRow(row, state, selected),
             )}
           </ul>
-          ${people.length > 0 ? rest(people.length) : hint(loaded, nobody)}
+          ${people.length > 0 ? rest(people.length) : hint(loaded, filter ? "Nobody has that name." : nobody)}
         </section>
       </div>
     </nav>
@@ -79,29 +78,6 @@ function openFirst(event) {
 /** @param {number} count */
 const rest = (count) =>
   count > MAX_ROWS ? html`<p class="hint">…and ${count - MAX_ROWS} more: type above to find them.</p>` : nothing;
-
-/** @param {Sidebar["newGroup"]} newGroup @param {SidebarActions} actions */
-function newGroupForm({ busy, error }, actions) {
-  /** @param {SubmitEvent} event */
-  const onSubmit = (event) => {
-    event.preventDefault();
-    const form = /** @type {HTMLFormElement} */ (event.target);
-    actions.createGroup(String(new FormData(form).get("group")));
-  };
-  return html`
-    <form class="new-group" @submit=${onSubmit} novalidate>
-      <label for="new-group">Name of the group</label>
-      <div class="row">
-        <input
-          id="new-group" name="group" autocomplete="off" maxlength="32"
-          aria-invalid=${error !== ""} aria-describedby="new-group-note"
-        />
-        <button class="primary" type="submit" ?disabled=${busy}>Create</button>
-      </div>
-      <p id="new-group-note" class="error" role="alert">${sentence(error)}</p>
-    </form>
-  `;
-}
 
 /** @param {{group: Group, conversation: Conversation | undefined}} row
  * @param {State} state @param {string | null} selected @param {string | null} joining @param {SidebarActions} actions */
@@ -146,12 +122,6 @@ function joinButton({ conversation, name }, busy, actions) {
   return html`<button class="small" type="button" ?disabled=${busy} aria-label="Join ${name}" @click=${join}>
     Join
   </button>`;
-}
-
-/** A dot and the word. @param {Person | undefined} person */
-export function presence(person) {
-  const word = person?.online ? "online" : "away";
-  return html`<span class="sub presence ${word}">${word}</span>`;
 }
 
 /** @param {number} count */

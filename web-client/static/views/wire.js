@@ -1,17 +1,20 @@
 /**
  * The Wire drawer: what this page's JavaScript sees of its transport, while it happens.
  *
- * Loaded when it is first opened.
+ * Loaded late.
  */
 
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { TRANSPORTS } from "../transports/all.js";
+import { inWords } from "./close-codes.js";
 import { styled } from "./styled.js";
 import { counted, within } from "./words.js";
 
 /** @import { Chat } from "../chat.js" */
 /** @import { Seen } from "../types.js" */
+
+await styled("/late.css");
 
 /** How often it is drawn at most: quicker than one reads, slower than messages may come. */
 const REDRAW_MS = 250;
@@ -43,9 +46,8 @@ export class WireDrawer {
   }
 
   /** Opens it, or closes it where it is open. @param {Chat} chat */
-  async toggle(chat) {
+  toggle(chat) {
     if (this.#chat) return this.close();
-    await styled("/drawer.css");
     this.#chat = chat;
     this.#cameFrom = /** @type {HTMLElement | null} */ (document.activeElement);
     chat.wire.onSight = () => this.#soon();
@@ -119,13 +121,13 @@ export class WireDrawer {
 }
 
 /** @param {Seen} seen */
-function row({ at, over, direction, what, bytes, ms, text }) {
+function row({ at, over, direction, what, bytes, ms, text, closing }) {
   return html`
     <tr class=${direction}>
       <td class="number">${clock.format(at)}</td>
       <td>${TRANSPORTS[over].label}</td>
       <td><span aria-hidden="true">${ARROWS[direction]}</span>
-        <span class="visually-hidden">${DIRECTIONS[direction]}</span> ${what}</td>
+        <span class="visually-hidden">${DIRECTIONS[direction]}</span> ${what}${closing ? `: ${inWords(closing)}` : ""}</td>
       <td class="number">${bytes > 0 ? html`<span title=${counted(bytes, "byte")}>${sizeOf(bytes)}</span>` : "–"}</td>
       <td class="number">${ms === undefined ? "–" : `${Math.round(ms)} ms`}</td>
       <td>${text === "" ? nothing : content(text)}</td>

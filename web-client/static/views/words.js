@@ -4,6 +4,7 @@
 
 import { html } from "../vendor/lit-html/lit-html.js";
 
+/** @import { Person } from "../protocol.js" */
 /** @import { Conversation, State } from "../types.js" */
 
 /** How many colours there are for people and groups; `style.css` has one class for each. */
@@ -56,16 +57,6 @@ export function listed(names) {
   return [names.slice(0, -1).join(", "), names.at(-1) ?? ""].filter(Boolean).join(" and ");
 }
 
-/** How to be two people at once: the other name of this machine has cookies of its own, so it is another browser
- * as far as the server can tell. Elsewhere a private window does the same. */
-export function secondUser() {
-  const other = { localhost: "127.0.0.1", "127.0.0.1": "localhost" }[location.hostname];
-  if (!other) return html`Open this page in a private window and create a second account there.`;
-  const href = `${location.protocol}//${other}:${location.port}/`;
-  return html`<a href=${href} target="_blank" rel="noopener">Open a second user in a new tab</a>: this machine is also
-    called ${other}, and each name has its own cookies and so its own sign-in.`;
-}
-
 /** A coloured disc or square with a first letter; decoration, since the name always stands beside it.
  * @param {string} id what the colour is made from
  * @param {string} name
@@ -74,4 +65,10 @@ export function avatar(id, name, kind) {
   const sum = Array.from(id, (letter) => letter.codePointAt(0) ?? 0).reduce((a, b) => (a * 31 + b) % 997, 0);
   const letter = kind === "group" ? "#" : (Array.from(name)[0] ?? "?").toUpperCase();
   return html`<span class="avatar ${kind} hue-${sum % HUES}" aria-hidden="true">${letter}</span>`;
+}
+
+/** A dot and the word. @param {Person | undefined} person */
+export function presence(person) {
+  const word = person?.online ? "online" : "away";
+  return html`<span class="sub presence ${word}">${word}</span>`;
 }

@@ -12,7 +12,8 @@ import { Stage, TRANSPORTS } from "./stage.mjs";
 /** @type {Stage} */
 let stage;
 
-before(async () => (stage = await Stage.set()));
+// Some say more in a second than a person may.
+before(async () => (stage = await Stage.set({ flags: ["--messages-per-second", "10000", "--message-burst", "10000"] })));
 after(() => stage?.close());
 afterEach(() => stage.clear());
 
@@ -174,7 +175,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     await bob.say("hello");
     await ann.sees("hello");
     const { me } = await ann.get("/api/snapshot");
-    // As much as one may say at once, then the page before the newest has to be asked for.
+    // More than a page, so that the one before the newest has to be asked for.
     await bob.sayAll(
       { user: me.id },
       Array.from({ length: 48 }, (_, index) => `line ${index}\n`.repeat((index % 4) + 1).trim()),
@@ -183,6 +184,10 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
       { user: (await bob.get("/api/snapshot")).me.id },
       Array.from({ length: 48 }, (_, index) => `more ${index}`),
     );
+    // Only what is read opens at the bottom: until then a reload would open at what is new.
+    await ann.sees("more 47");
+    const isRead = async () => (await ann.get("/api/snapshot")).conversations.every((one) => one.read_seq === one.last_seq);
+    while (!(await isRead()));
     await ann.page.reload();
     await ann.sees("more 47");
     const list = ann.page.locator("#messages");
@@ -311,3 +316,33 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     await ann.page.getByRole("heading", { level: 2, name: bob.name }).waitFor();
   });
 }
+
+test("at the bottom a long conversation is let go of bit by bit, and further up it is read again", async () => {
+  const MANY = 700;
+  const MOST = 600;
+  const [ann, bob] = await stage.pair(TRANSPORTS[0]);
+  const { me } = await ann.get("/api/snapshot");
+  const lines = Array.from({ length: MANY }, (_, index) => `line ${index}`);
+  await bob.sayAll({ user: me.id }, lines);
+  await ann.sees(lines.at(-1));
+  /** Scrolls up until everything has been read. */
+  const readAll = () =>
+    ann.page.locator("#messages").evaluate(async (list) => {
+      while (!list.querySelector(".notice").textContent.includes("beginning")) {
+        list.scrollTop = 0;
+        await new Promise((done) => requestAnimationFrame(done));
+      }
+    });
+  await readAll();
+  assert.deepEqual(await ann.texts(), lines);
+  await ann.page.locator("#messages").evaluate((list) => (list.scrollTop = list.scrollHeight));
+  await ann.page.locator(".message").nth(MOST).waitFor({ state: "detached" });
+  const kept = await ann.texts();
+  assert.deepEqual(kept, lines.slice(-kept.length), "the newest stay");
+  const fromBottom = await ann.page
+    .locator("#messages")
+    .evaluate((list) => list.scrollHeight - list.scrollTop - list.clientHeight);
+  assert.ok(fromBottom < 2, `${fromBottom} px from the bottom`);
+  await readAll();
+  assert.deepEqual(await ann.texts(), lines, "all of it, each once");
+});

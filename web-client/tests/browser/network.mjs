@@ -90,17 +90,41 @@ test("offline and online again, the page says how much it caught up on", async (
   assert.deepEqual(await ann.texts(), await bob.texts());
 });
 
-test("a message that the server refuses says why, and can be retried or discarded", async () => {
+test("a message that the server refuses says why, and can be retried or discarded, by keyboard too", async () => {
   const [ann, bob] = await stage.pair(TRANSPORTS[0]);
   await ann.say("x".repeat(8_193));
   await ann.page.locator(".decision .error").waitFor();
   assert.match(await ann.page.getByRole("alert").filter({ hasText: "Not sent." }).textContent(), /8192|8,192/);
   await ann.page.getByRole("button", { name: "Retry" }).click();
   await ann.page.locator(".decision .error").waitFor();
-  await ann.page.getByRole("button", { name: "Discard" }).click();
+  await ann.page.locator("#composer:focus").waitFor();
+  await ann.page.keyboard.press("Shift+Tab");
+  await ann.page.getByRole("button", { name: "Discard" }).and(ann.page.locator(":focus")).waitFor();
+  await ann.page.keyboard.press("Enter");
   await ann.page.locator(".message.unsent").waitFor({ state: "detached" });
+  await ann.page.locator("#composer:focus").waitFor();
   await ann.say("shorter");
   await bob.sees("shorter");
+});
+
+test("a reader of many messages tells the server now and then how far they have come, and in the end all of it", async () => {
+  const [ann, bob] = await stage.pair(TRANSPORTS[0]);
+  const marks = [];
+  ann.page.on("websocket", (socket) =>
+    socket.on("framesent", ({ payload }) => String(payload).includes("mark_read") && marks.push(Date.now())),
+  );
+  await ann.page.reload();
+  await ann.live();
+  const { me } = await ann.get("/api/snapshot");
+  const lines = Array.from({ length: 40 }, (_, index) => `line ${index}`);
+  const began = Date.now();
+  for (const text of lines) await bob.sayAll({ user: me.id }, [text]);
+  await ann.sees(lines.at(-1));
+  await ann.page.locator(".sidebar .unread").waitFor({ state: "detached" });
+  const isRead = async () => (await ann.get("/api/snapshot")).conversations.every((one) => one.read_seq === lines.length);
+  while (!(await isRead()));
+  const most = (Date.now() - began) / 1_000 + 1;
+  assert.ok(marks.length > 0 && marks.length <= most, `${marks.length} read marks, at most ${most} were due`);
 });
 
 for (const transport of TRANSPORTS) {

@@ -13,7 +13,7 @@ import axe from "axe-core";
 import { SCHEMES, Stage, TRANSPORTS, WIDTHS } from "./stage.mjs";
 
 const { SCREENSHOTS } = process.env;
-/** Everything that comes with the first load, in bytes: the files as they are, not compressed. */
+/** Everything that comes until the page can be used, in bytes: files and answers, not compressed. */
 const FIRST_LOAD_BYTES = 150_000;
 
 /** @type {Stage} */
@@ -124,6 +124,17 @@ test("a conversation: its beginning, typing, unread, the divider, a group and on
   await ann.page.locator(".divider").waitFor();
   await look(ann, "divider");
 
+  const { me } = await ann.get("/api/snapshot");
+  const lines = Array.from({ length: 40 }, (_, index) => `Line ${index} of what Bob has to say.`);
+  await bob.sayAll({ user: me.id }, lines);
+  await ann.sees(lines.at(-1));
+  await ann.page.locator("#messages").evaluate((list) => (list.scrollTop = list.scrollHeight / 2));
+  await bob.say("And one more.");
+  await ann.page.getByRole("button", { name: "↓ 1 new" }).waitFor();
+  await look(ann, "reading");
+  await ann.page.getByRole("button", { name: "↓ 1 new" }).click();
+  await ann.sees("And one more.");
+
   await ann.page.getByRole("button", { name: "New group" }).click();
   await ann.page.getByLabel("Name of the group").fill("wires and sockets");
   await look(ann, "new-group");
@@ -187,25 +198,92 @@ test("the wire drawer", async () => {
   await look(ann, "wire");
 });
 
-test("the first load stays small, also for somebody with a conversation open", async () => {
-  const [ann, bob] = await stage.pair(TRANSPORTS[0]);
-  await bob.say("hello");
-  await ann.sees("hello");
-  const files = new Map();
-  const reading = [];
-  ann.page.on("response", (response) => {
-    const { pathname } = new URL(response.url());
-    if (!pathname.startsWith("/api/")) {
-      reading.push(response.body().then((body) => files.set(pathname, body.length), () => {}));
-    }
+/** Opens somebody's page in a new tab and counts what comes until it is ready, and then with what it loads when it has
+ * time.
+ * @param {import("./stage.mjs").Person} person
+ * @param {() => Promise<unknown>} ready */
+async function weigh(person, ready) {
+  const url = person.page.url();
+  await person.page.close();
+  person.page = await person.context.newPage();
+  person.watch(person.page);
+  // The page believes that the browser has no time yet, and that none passes: where nothing works for a second,
+  // what explains it is loaded sooner.
+  await person.page.addInitScript(() => {
+    const now = Date.now();
+    Date.now = () => now;
+    globalThis.requestIdleCallback = (run) => (globalThis.haveTime = run);
   });
-  const session = await ann.context.newCDPSession(ann.page);
+  const session = await person.context.newCDPSession(person.page);
   await session.send("Network.setCacheDisabled", { cacheDisabled: true });
-  await ann.page.reload();
-  await ann.sees("hello");
-  await Promise.all(reading);
-  const sum = [...files.values()].reduce((a, b) => a + b, 0);
-  assert.ok(files.has("/") && files.has("/app.js") && files.has("/style.css"), [...files.keys()].join(" "));
-  assert.ok(sum < FIRST_LOAD_BYTES, `${sum} bytes in ${files.size} files`);
-  if (process.env.FIGURES) console.log(`first load: ${sum} bytes in ${files.size} files`);
+  const came = [];
+  person.page.on("requestfinished", (request) => came.push(request));
+  await person.page.goto(url);
+  await ready();
+  const weight = async () => {
+    const bodies = await Promise.all(came.map(async (request) => (await request.response()).body()));
+    return bodies.reduce((sum, { length }) => sum + length, 0);
+  };
+  const first = await weight();
+  const paths = came.map((request) => new URL(request.url()).pathname);
+  assert.ok(["/", "/app.js", "/style.css", "/api/transports"].every((path) => paths.includes(path)), paths.join(" "));
+  const more = await person.page.evaluate(() => (globalThis.haveTime ? (globalThis.haveTime(), true) : false));
+  if (more) await person.page.evaluate(hasRest);
+  return { first, late: more ? (await weight()) - first : 0 };
+}
+
+/** Resolves when everything that comes late has come; in the page. */
+function hasRest() {
+  const views = ["alone", "banner", "close-codes", "help", "late", "menu", "new-group", "sign-in", "styled", "wire"];
+  const transports = ["commands", "longpoll", "poll", "shortpoll", "sse", "websocket"];
+  const late = [
+    ...["announcer.js", "door.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
+    ...views.map((name) => `views/${name}.js`),
+    ...transports.map((name) => `transports/${name}.js`),
+  ];
+  return new Promise((resolve, reject) => {
+    const began = performance.now();
+    const look = () => {
+      const there = performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname.slice(1));
+      const missing = late.filter((path) => !there.includes(path));
+      if (missing.length === 0) resolve();
+      else if (performance.now() - began > 30_000) reject(new Error(`not loaded: ${missing.join(" ")}`));
+      else setTimeout(look, 20);
+    };
+    look();
+  });
+}
+
+test("the first load stays small, for a visitor and for somebody in a chat over each transport", async () => {
+  const visitor = await stage.person("Visitor");
+  const weights = new Map();
+  weights.set("a visitor", await weigh(visitor, () => visitor.page.getByLabel("Password").waitFor()));
+  for (const transport of TRANSPORTS) {
+    const [ann, bob] = await stage.pair(transport);
+    for (const text of ["Hello.", "And a second one.", "And a third."]) {
+      await bob.say(text);
+      await ann.sees(text);
+    }
+    const ready = () => Promise.all([ann.sees("And a third."), ann.page.locator(".badge.live").waitFor()]);
+    weights.set(transport.label, await weigh(ann, ready));
+  }
+  for (const [who, { first, late }] of weights) {
+    if (process.env.FIGURES) console.log(`first load, ${who}: ${first} bytes, and ${late} when there is time`);
+    assert.ok(first < FIRST_LOAD_BYTES, `${who}: ${first} bytes`);
+  }
+});
+
+test("what comes late is there before the server goes", async () => {
+  const ann = await stage.member("Ann");
+  await ann.page.evaluate(hasRest);
+  await stage.killServer();
+  await ann.banner(/Connection lost\. |Nothing answers at /);
+  await ann.page.keyboard.press("?");
+  await ann.page.getByRole("dialog", { name: "Keys and words" }).waitFor();
+  await ann.page.keyboard.press("Escape");
+  await ann.page.keyboard.press("Control+`");
+  await ann.page.getByRole("region", { name: "Wire", exact: true }).waitFor();
+  await ann.page.locator(".badge").click();
+  await ann.page.getByRole("radio", { name: "Long polling" }).check();
+  await ann.page.locator(".drawer tr", { hasText: "no answer to a poll" }).first().waitFor();
 });

@@ -252,8 +252,10 @@ export class Person {
     await this.live();
   }
 
-  live() {
-    return this.page.locator(".badge.live").waitFor();
+  /** Connected, and with everything that is loaded late: the keys come before the menu. */
+  async live() {
+    await this.page.locator(".badge.live").waitFor();
+    await this.page.locator("#transports").waitFor({ state: "attached" });
   }
 
   async use({ label, name }) {

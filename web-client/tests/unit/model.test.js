@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import * as model from "../../static/model.js";
+import * as selectors from "../../static/selectors.js";
 
 const ANN = { id: "u1", name: "Ann" };
 const NOW = 1_000;
@@ -39,7 +40,7 @@ const message = (seq, from, text = `text ${seq}`, conversation = "c9") => ({
 
 /** What the page shows of a conversation, besides times. */
 const shown = (state, id, entries = []) =>
-  model
+  selectors
     .rows(state, state.conversations.get(id).messages, entries)
     .map(({ key, text, entry }) => [key, text, entry?.state ?? "stored"]);
 
@@ -145,7 +146,7 @@ test("a conversation that begins with one's own message is there when its reply 
   const { type, id, ...stored } = message(1, "u1", "hi");
   const begun = model.withSent(start(), stored, { user: "u2" });
   assert.deepEqual(shown(begun, "c9"), [["cid-u1-1", "hi", "stored"]]);
-  assert.equal(model.directWith(begun, "u2").id, "c9");
+  assert.equal(selectors.directWith(begun, "u2").id, "c9");
   const started = { type: "direct_started", id: "e.1", conversation: "c9", members: ["u1", "u2"] };
   assert.deepEqual(shown(applyAll(begun, started, message(1, "u1", "hi")), "c9"), [["cid-u1-1", "hi", "stored"]]);
 });
@@ -159,13 +160,13 @@ test("a snapshot made from a state gives that state again", () => {
   const again = model.fromSnapshot(model.toSnapshot(state, "e.7"));
   const byId = (one) => comparable(one).conversations.sort((a, b) => a.id.localeCompare(b.id));
   assert.deepEqual({ ...comparable(again), conversations: byId(again) }, { ...comparable(state), conversations: byId(state) });
-  assert.equal(model.unread(again, again.conversations.get("c9")), 2);
+  assert.equal(selectors.unread(again, again.conversations.get("c9")), 2);
   const order = ({ conversations }) => [...conversations.values()].sort((a, b) => a.activity - b.activity).map(({ id }) => id);
   assert.deepEqual(order(again), order(state), "the liveliest conversation is still the last");
 });
 
 test("a message stays in its block, whatever is added before or after it", () => {
-  const blocksOf = (...seqs) => model.blocks(seqs.map((seq) => ({ seq })), 3).map(({ key, start, end }) => [key, seqs.slice(start, end)]);
+  const blocksOf = (...seqs) => selectors.blocks(seqs.map((seq) => ({ seq })), 3).map(({ key, start, end }) => [key, seqs.slice(start, end)]);
   assert.deepEqual(blocksOf(5, 6, 7), [[1, [5, 6]], [2, [7]]]);
   assert.deepEqual(blocksOf(2, 3, 4, 5, 6, 7, 8), [[0, [2, 3]], [1, [4, 5, 6]], [2, [7, 8]]]);
   // What happened while one was not a member has no message here.
@@ -205,7 +206,7 @@ test("who joins sees the group from then on, with nothing unread from before", (
   assert.equal(joined.groups.get("c5").joined, true);
   assert.deepEqual([...joined.conversations.get("c5").members], ["u2", "u3", "u1"]);
   const state = applyAll(joined, message(57, "u2", "welcome", "c5"));
-  assert.equal(model.unread(state, state.conversations.get("c5")), 1);
+  assert.equal(selectors.unread(state, state.conversations.get("c5")), 1);
 });
 
 test("who joins again keeps what they saw before", () => {
@@ -222,7 +223,7 @@ test("who joins again keeps what they saw before", () => {
     shown(state, "c5").map(([, text]) => text),
     ["hi", "again"],
   );
-  assert.equal(model.unread(state, state.conversations.get("c5")), 1);
+  assert.equal(selectors.unread(state, state.conversations.get("c5")), 1);
 });
 
 test("who leaves keeps what they saw", () => {
@@ -241,7 +242,7 @@ test("who leaves keeps what they saw", () => {
 });
 
 test("counts what others wrote since one read, at hand or not", () => {
-  const read = (state) => model.unread(state, state.conversations.get("c9"));
+  const read = (state) => selectors.unread(state, state.conversations.get("c9"));
   const far = start({ conversations: [{ ...direct, last_seq: 80, read_seq: 20 }] });
   assert.equal(read(far), 60);
   const near = applyAll(start({ conversations: [direct] }), message(1, "u2"), message(2, "u1"), message(3, "u2"));
@@ -284,7 +285,7 @@ test("a message of a conversation that nobody announced is shown all the same", 
 
 test("a direct conversation is addressed by its other member", () => {
   const state = start({ conversations: [direct, rust] });
-  assert.deepEqual(model.addressOf(state.conversations.get("c9")), { user: "u2" });
-  assert.deepEqual(model.addressOf(state.conversations.get("c5")), { conversation: "c5" });
-  assert.equal(model.directWith(state, "u2").id, "c9");
+  assert.deepEqual(selectors.addressOf(state.conversations.get("c9")), { user: "u2" });
+  assert.deepEqual(selectors.addressOf(state.conversations.get("c5")), { conversation: "c5" });
+  assert.equal(selectors.directWith(state, "u2").id, "c9");
 });

@@ -1,0 +1,25 @@
+/**
+ * The fallback ladder: what to go on with when a transport does not open.
+ *
+ * Loaded late.
+ */
+
+/** @import { ServerAddress, TransportName } from "./protocol.js" */
+/** @import { Avoided } from "./types.js" */
+
+/** From the quickest down: each asks less of the network than the one before. */
+const LADDER = /** @type {const} */ (["websocket", "sse", "longpoll", "shortpoll"]);
+
+/** The next step down, where this transport is what fails: another server answers, and this one does not open
+ * although it answers too, or does not answer at all. Where nothing answers, there is nothing to fall back on.
+ * @param {TransportName} transport
+ * @param {ServerAddress[]} servers
+ * @param {(transport: TransportName) => Promise<boolean>} answers whether the server of a transport answers requests
+ * @returns {Promise<{next: TransportName, why: Avoided["why"]} | null>} */
+export async function fall(transport, servers, answers) {
+  for (const next of LADDER.slice(LADDER.indexOf(transport) + 1)) {
+    const known = servers.some(({ name }) => name === next);
+    if (known && (await answers(next))) return { next, why: (await answers(transport)) ? "blocked" : "gone" };
+  }
+  return null;
+}

@@ -1,0 +1,244 @@
+/**
+ * The page of somebody who is signed in: what is open, what is half done, and when all of it is drawn.
+ */
+
+import { actionsOf } from "./actions.js";
+import { UNNOTICED_MS } from "./backoff.js";
+import { Chat } from "./chat.js";
+import { needsSignIn } from "./codes.js";
+import { Drafts } from "./drafts.js";
+import { addressKey } from "./outbox.js";
+import { Rest, whenIdle } from "./rest.js";
+import { Scroll } from "./scroll.js";
+import { addressOf, directWith, unread } from "./selectors.js";
+import { render } from "./vendor/lit-html/lit-html.js";
+import { everything } from "./views/everything.js";
+import { nameOf, sentence, titleOf } from "./views/words.js";
+
+/** @import { LoggedEvent, PassingEvent, ServerAddress, TransportName, User } from "./protocol.js" */
+/** @import { Entrance, Opened, Ui } from "./types.js" */
+
+/** The transport that was chosen last, as this browser remembers it. */
+const TRANSPORT = "switchboard.transport";
+/** How long "Back online" stands. */
+const CAUGHT_UP_MS = 5_000;
+
+export class Page {
+  #willDraw = false;
+  #willTrim = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #clock;
+  #stop = new AbortController();
+
+  /**
+   * @param {User} me
+   * @param {ServerAddress[]} servers
+   * @param {HTMLElement} root
+   * @param {Entrance} entrance
+   */
+  constructor(me, servers, root, entrance) {
+    const { signal } = this.#stop;
+    this.servers = servers;
+    this.root = root;
+    this.entrance = entrance;
+    this.drafts = new Drafts(localStorage, me.id);
+    /** @type {Ui} */
+    this.ui = {
+      filter: "",
+      open: null,
+      newAfter: Infinity,
+      below: 0,
+      leaving: false,
+      newGroup: { open: false, busy: false, error: "" },
+      joining: null,
+      lostAt: null,
+      caughtUp: null,
+      problem: "",
+      alert: "",
+      failed: 0,
+    };
+    const chosen = /** @type {TransportName | null} */ (localStorage.getItem(TRANSPORT));
+    const { name } = servers.find((server) => server.name === chosen) ?? servers[0];
+    this.chat = new Chat(me, servers, name, {
+      onChange: () => this.#onChange(),
+      onEvent: (event) => this.#onEvent(event),
+      // Everything was replaced, so the open conversation is opened anew.
+      onSnapshot: () => (this.ui.open = null),
+      onOtherUser: entrance.onOtherUser,
+    });
+    this.scroll = new Scroll({ onMove: () => this.#onMove(), onTop: () => this.#onTop(), signal });
+    this.rest = new Rest(
+      () => this.draw(),
+      ({ bindKeys }) => bindKeys(this.actions.keys, signal),
+    );
+    this.actions = actionsOf(this);
+    addEventListener("hashchange", () => this.draw(), { signal });
+    // Another tab has written a draft.
+    addEventListener("storage", () => this.draw(), { signal });
+    document.addEventListener("visibilitychange", () => this.draw(), { signal });
+  }
+
+  /** @param {boolean} take whether this tab is to hold the connection, whoever holds it now */
+  start(take) {
+    this.chat.start(take);
+    this.draw();
+  }
+
+  /** Ends it for good. */
+  stop() {
+    this.#stop.abort();
+    clearTimeout(this.#clock);
+    this.rest.drawer?.close();
+    this.chat.stop();
+  }
+
+  /** Holds nothing until it wakes. */
+  sleep() {
+    this.chat.stop();
+  }
+
+  wake() {
+    this.chat.start();
+  }
+
+  /** @param {TransportName} name */
+  switchTo(name) {
+    localStorage.setItem(TRANSPORT, name);
+    this.chat.connection.switchTo(name);
+  }
+
+  /** What the address names: a conversation, or a user with whom there is none yet.
+   * @returns {Opened} */
+  get opened() {
+    const id = location.hash.replace(/^#\/?/, "");
+    const { state } = this.chat;
+    const conversation = state.conversations.get(id) ?? (id ? directWith(state, id) : undefined);
+    const person = state.users.get(conversation?.with ?? id);
+    const beginning = person && person.id !== state.me.id ? { user: person.id } : null;
+    const to = conversation ? addressOf(conversation) : beginning;
+    return { id, conversation, person, to, key: to ? addressKey(to) : null };
+  }
+
+  /** Draws soon: once, however much changes until then. */
+  draw() {
+    if (this.#willDraw) return;
+    this.#willDraw = true;
+    // A hidden page gets no animation frames, yet its title still counts what is unread.
+    if (document.visibilityState === "visible") requestAnimationFrame(() => this.drawNow());
+    else setTimeout(() => this.drawNow(), 100);
+  }
+
+  drawNow() {
+    this.#willDraw = false;
+    if (this.#stop.signal.aborted) return;
+    const now = Date.now();
+    if (this.ui.caughtUp && this.ui.caughtUp.until < now) this.ui.caughtUp = null;
+    this.#settle();
+    this.scroll.before();
+    render(everything(this, now), this.root);
+    const { conversation: open } = this.opened;
+    const settled = open === undefined || open.history === "more" || open.history === "complete";
+    this.scroll.after(settled);
+    this.#follow();
+    document.title = this.#title();
+    if (settled && this.chat.loaded) this.rest.loadSoon();
+    if (now - (this.chat.connection.status.lostAt ?? now) >= UNNOTICED_MS) this.rest.loadViews();
+    clearTimeout(this.#clock);
+    if (this.#isMoving(now)) this.#clock = setTimeout(() => this.draw(), 1_000);
+  }
+
+  /** Notices that another conversation has been opened. */
+  #settle() {
+    const { id, conversation: open, key } = this.opened;
+    // A direct conversation is opened by its user's name and gets its own with the first message.
+    if (open && open.id !== id) history.replaceState(null, "", `#/${open.id}`);
+    const newAfter = open && unread(this.chat.state, open) > 0 ? open.readSeq : Infinity;
+    // Whoever comes back to this tab finds what is new as if they opened the conversation.
+    if (document.visibilityState === "hidden") this.ui.newAfter = Math.min(this.ui.newAfter, newAfter);
+    if (key === this.ui.open) return;
+    Object.assign(this.ui, { open: key, newAfter, below: 0, leaving: false, filter: "" });
+    this.scroll.open();
+    // Nobody is torn from another field.
+    if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(() => this.toComposer());
+  }
+
+  /** Where one goes on writing. On a touch screen the focus would open the keyboard over the messages. */
+  toComposer() {
+    if (matchMedia("(hover: hover)").matches) document.getElementById("composer")?.focus();
+  }
+
+  /** Reads what the open conversation lacks, and tells the server what has been seen. */
+  #follow() {
+    const { conversation: open } = this.opened;
+    if (!open) return;
+    if (open.history === "unknown" || this.scroll.nearTop) void this.chat.loadOlder(open.id);
+    if (!this.scroll.sticking) return;
+    if (this.chat.hasMuch(open.id)) this.#trimSoon();
+    if (document.visibilityState === "visible") this.chat.markRead(open.id);
+  }
+
+  /** Never in the frame in which a message is to be painted. */
+  #trimSoon() {
+    if (this.#willTrim) return;
+    this.#willTrim = true;
+    whenIdle(() => {
+      this.#willTrim = false;
+      const { conversation: open } = this.opened;
+      if (open && this.scroll.sticking) this.chat.trim(open.id);
+    });
+  }
+
+  #title() {
+    const { state } = this.chat;
+    const joined = [...state.conversations.values()].filter((one) => one.joined);
+    const count = joined.reduce((sum, one) => sum + unread(state, one), 0);
+    const { conversation: open, person } = this.opened;
+    const name = open ? titleOf(state, open) : person?.name;
+    return `${count > 0 ? `(${count}) ` : ""}${name ? `${name} · ` : ""}Switchboard`;
+  }
+
+  /** Whether something on the page changes with time alone. @param {number} now */
+  #isMoving(now) {
+    const { connection, outbox, state } = this.chat;
+    if (connection.status.state !== "live" || this.ui.caughtUp !== null || outbox.entries.length > 0) return true;
+    return [...state.conversations.values()].some(({ typing }) => [...typing.values()].some((until) => until > now));
+  }
+
+  #onChange() {
+    const { chat, ui } = this;
+    // The chat tells of its first changes while it is being made.
+    if (!chat) return;
+    const { status } = chat.connection;
+    if (status.state === "live" && ui.lostAt !== null) {
+      const missed = chat.loaded && Date.now() - ui.lostAt > UNNOTICED_MS;
+      ui.caughtUp = missed ? { messages: 0, until: Date.now() + CAUGHT_UP_MS } : null;
+    }
+    // Remembered, but no longer signed in: there is nothing to show behind a banner.
+    if (!chat.loaded && needsSignIn(status.closing)) return this.entrance.leave("Your session has expired.");
+    ui.lostAt = chat.loaded ? status.lostAt : null;
+    const failed = chat.outbox.entries.filter(({ state }) => state === "failed");
+    if (failed.length > ui.failed) ui.alert = `Not sent. ${sentence(failed.at(-1)?.refusal?.message ?? "")}`;
+    ui.failed = failed.length;
+    this.draw();
+  }
+
+  /** @param {LoggedEvent | PassingEvent} event */
+  #onEvent(event) {
+    const { chat, ui } = this;
+    if (event.type !== "message" || event.from === chat.state.me.id) return;
+    if (ui.caughtUp) ui.caughtUp.messages += 1;
+    if (this.opened.conversation?.id !== event.conversation) return;
+    if (!this.scroll.sticking) ui.below += 1;
+    void this.rest.announce(nameOf(chat.state, event.from), event.text);
+  }
+
+  #onMove() {
+    if (this.scroll.sticking) this.ui.below = 0;
+    this.draw();
+  }
+
+  #onTop() {
+    const { conversation: open } = this.opened;
+    if (open?.history === "more") void this.chat.loadOlder(open.id);
+  }
+}

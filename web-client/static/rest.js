@@ -1,0 +1,80 @@
+/**
+ * What the page can do without at first.
+ *
+ * It is loaded when the page has come to rest, and sooner where it is needed sooner:
+ * what explains that the server is gone must be here before the server goes.
+ */
+
+import { part } from "./api.js";
+import { TRANSPORTS } from "./transports/all.js";
+
+/** @import { Chat } from "./chat.js" */
+
+/** Runs something when the browser has time; not every browser says when that is.
+ * @param {() => void} run */
+export function whenIdle(run) {
+  (globalThis.requestIdleCallback ?? setTimeout)(run);
+}
+
+export class Rest {
+  /** @type {typeof import("./views/late.js") | null} */
+  views = null;
+  /** @type {import("./views/wire.js").WireDrawer | undefined} */
+  drawer;
+  /** @type {import("./announcer.js").Announcer | undefined} */
+  announcer;
+  #asked = false;
+
+  /**
+   * @param {() => void} onChange something that can be seen is there now
+   * @param {(keys: typeof import("./keys.js")) => void} onKeys
+   */
+  constructor(onChange, onKeys) {
+    this.onChange = onChange;
+    this.onKeys = onKeys;
+  }
+
+  /** Loads everything when the browser has time. */
+  loadSoon() {
+    if (this.#asked) return;
+    this.#asked = true;
+    whenIdle(() => this.#load().catch(() => (this.#asked = false)));
+  }
+
+  /** What does not come now is asked for again when it is needed. */
+  async #load() {
+    this.onKeys(await import("./keys.js"));
+    await this.loadViews();
+    const parts = [import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
+    const transports = Object.values(TRANSPORTS).map(({ load }) => load());
+    await Promise.allSettled([...parts, ...transports, import("./ladder.js"), import("./door.js")]);
+  }
+
+  async loadViews() {
+    if (this.views) return;
+    this.views = await import("./views/late.js").catch(() => null);
+    if (this.views) this.onChange();
+  }
+
+  /** Says to a screen reader what has come. @param {string} from @param {string} text */
+  async announce(from, text) {
+    // Where it does not come, what it would say can still be read.
+    const { Announcer } = await import("./announcer.js").catch(() => ({ Announcer: null }));
+    if (!Announcer) return;
+    this.announcer ??= new Announcer(this.onChange);
+    this.announcer.message(from, text);
+  }
+
+  /** @param {Chat} chat */
+  async showWire(chat) {
+    const { WireDrawer } = await part(import("./views/wire.js"));
+    this.drawer ??= new WireDrawer();
+    this.drawer.toggle(chat);
+  }
+
+  async showHelp() {
+    if (document.querySelector("dialog[open]")) return;
+    const { showHelp } = await part(import("./views/help.js"));
+    showHelp();
+  }
+}

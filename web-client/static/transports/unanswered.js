@@ -1,0 +1,13 @@
+/**
+ * What becomes of a request without a reply, on every wire.
+ */
+
+/** How long a reply may take; after that its request counts as unanswered. */
+export const REPLY_TIMEOUT_MS = 10_000;
+
+/** No reply came. The server may have carried the request out or not, so only the same request may be sent again. */
+export class Unanswered extends Error {
+  constructor() {
+    super("The server did not answer.");
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * The whole page of somebody who is signed in, put together from its parts.
+ */
+
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { badge } from "./badge.js";
+import { conversation } from "./conversation.js";
+import { shell } from "./shell.js";
+import { sidebar } from "./sidebar.js";
+
+/** @import { Page } from "../page.js" */
+
+/** @param {Page} page @param {number} now */
+export function everything({ chat, ui, rest, actions, servers, drafts, opened }, now) {
+  const { state, loaded, outbox } = chat;
+  const { status } = chat.connection;
+  const { conversation: open, person, to, key } = opened;
+  const { problem, caughtUp, filter, joining, newGroup, newAfter, below, leaving } = ui;
+  const { views } = rest;
+  const menu = views?.menu({ status, servers }, actions.transport);
+  const form = newGroup.open ? views?.newGroup(newGroup, actions.sidebar) : undefined;
+  const selected = open?.id ?? person?.id ?? null;
+  const creation = { creating: newGroup.open, form: form ?? nothing };
+  const listed = { state, loaded, selected, filter, joining, ...creation, nobody: views?.nobody() };
+  const draft = key === null ? "" : drafts.get(key);
+  const entries = outbox.of(key);
+  const inView = { state, conversation: open, person, now, entries, newAfter, below, draft, leaving };
+  const moment = html`<p class="empty" aria-busy="true">One moment…</p>`;
+  const nothingOpen = (loaded && views?.nothingOpen()) || moment;
+  return shell(
+    {
+      me: state.me.name,
+      open: to !== null,
+      announcement: rest.announcer?.words ?? "",
+      alert: ui.alert,
+      transport: badge(status, menu ?? nothing, actions.badge),
+      banner: views?.banner({ status, servers, caughtUp, problem, now }, actions.banner) ?? nothing,
+      sidebar: sidebar(listed, actions.sidebar),
+      conversation: to === null ? nothingOpen : conversation(inView, actions.conversation(opened)),
+    },
+    actions.shell,
+  );
+}

@@ -1,0 +1,12 @@
+/**
+ * The views that nothing needs at first, with their style sheet.
+ */
+
+import { styled } from "./styled.js";
+
+export { nobody, nothingOpen } from "./alone.js";
+export { banner } from "./banner.js";
+export { menu } from "./menu.js";
+export { newGroup } from "./new-group.js";
+
+await styled("/late.css");
