@@ -50,6 +50,8 @@ pub(crate) async fn carry(client: TcpStream, number: u64, shared: Arc<Shared>) {
         reset(&client);
         reset(&server);
     }
+    ledger.watched = None;
+    shared.lock_counts().ended += 1;
 }
 
 /// Small writes leave at once: a relay must not add Nagle's delay to what it measures.

@@ -149,6 +149,8 @@ counters! {
     Counts {
         /// Connections that were accepted and had their upstream connection.
         connections: u64,
+        /// Those of them that have ended.
+        ended: u64,
         /// Connections that the upstream server did not take.
         refused: u64,
         /// Connections turned away because the tap had as many as it may have.

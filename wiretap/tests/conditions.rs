@@ -162,6 +162,9 @@ async fn a_link_carries_no_more_than_its_bandwidth_and_nearly_that() {
         ] {
             let bench = Bench::new(under(conditions)).await;
             let (client, mut server) = bench.connect().await;
+            while bench.tap.counts().connections == 0 {
+                tokio::task::yield_now().await;
+            }
             // What an idle link saves up is bounded too.
             advance(Duration::from_secs(1)).await;
             let began = Instant::now();
