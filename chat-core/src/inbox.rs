@@ -231,7 +231,9 @@ impl Subscription {
             }
             let mut batch = Batch::default();
             batch.frames.extend(self.first.take());
-            let unread = state.ring.partition_point(|frame| frame.position() <= Some(self.position));
+            // From the end: a reader who keeps up has all but the newest.
+            let is_new = |frame: &&Arc<Frame>| frame.position() > Some(self.position);
+            let unread = state.ring.len() - state.ring.iter().rev().take_while(is_new).count();
             batch.more = take_some(&mut batch.frames, state.ring.range(unread..));
             if let Some(position) = batch.frames.iter().rev().find_map(|frame| frame.position()) {
                 self.position = position;

@@ -39,7 +39,7 @@ struct MemoryTransport {
     down: mpsc::Sender<Vec<Arc<Frame>>>,
     up: mpsc::Receiver<Bytes>,
     wire: Arc<WireMetrics>,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 /// The client has gone, or takes too long.
@@ -106,7 +106,7 @@ impl Client for MemoryClient {
         let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
         let (up, requests) = mpsc::channel(1);
         let (sender, events, sorter, mut abandoned) = duplex(up.clone(), after);
-        let limits = chat.limits().clone();
+        let limits = Arc::clone(chat.limits());
         tokio::spawn(async move {
             let mut transport = MemoryTransport { down, up: requests, wire, limits };
             // A client that has gone needs no word about it.

@@ -4,7 +4,7 @@
 //! event reaches exactly those who were members at its place. An inbox is made under the same lock, with its
 //! floor at the last published event; what lies before it is the store's to give.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -78,8 +78,8 @@ struct State {
     users: i64,
     /// Counts unlogged frames and sessions.
     numbers: u64,
-    /// Users who left, in the order in which their grace ends.
-    leaving: VecDeque<(Instant, UserId)>,
+    /// Users who left, each once, in the order in which their grace ends.
+    leaving: BTreeSet<(Instant, UserId)>,
     /// Who may have come or gone since presence was last told.
     restless: HashSet<UserId>,
     /// Whom the others believe to be here.
@@ -155,8 +155,10 @@ impl Publisher {
         }
         let number = told + 1;
         place.sessions.insert(number, handle);
-        place.left = None;
-        let inbox = Arc::clone(&place.inbox);
+        let (inbox, left) = (Arc::clone(&place.inbox), place.left.take());
+        if let Some(until) = left {
+            state.leaving.remove(&(until, user));
+        }
         state.numbers = number;
         state.restless.insert(user);
         self.changed.notify_one();
@@ -182,7 +184,7 @@ impl Publisher {
         if place.sessions.is_empty() {
             let until = Instant::now() + self.limits.grace;
             place.left = Some(until);
-            state.leaving.push_back((until, user));
+            state.leaving.insert((until, user));
             self.changed.notify_one();
         }
     }
@@ -193,13 +195,10 @@ impl Publisher {
     pub(crate) fn tell_presence(&self) -> Option<Instant> {
         let mut state = self.state();
         let now = Instant::now();
-        while let Some(&(_, user)) = state.leaving.front().filter(|(until, _)| *until <= now) {
-            state.leaving.pop_front();
-            let gone = state.places.get(&user).is_some_and(|p| p.left.is_some_and(|until| until <= now));
-            if gone {
-                state.places.remove(&user);
-                state.restless.insert(user);
-            }
+        while let Some(&(until, user)) = state.leaving.first().filter(|(until, _)| *until <= now) {
+            state.leaving.remove(&(until, user));
+            state.places.remove(&user);
+            state.restless.insert(user);
         }
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user in std::mem::take(&mut state.restless) {
@@ -215,7 +214,7 @@ impl Publisher {
             let frame = presence_frame(online, offline, self.limits.presence_list);
             state.tell(None, Subject::Presence, &frame, &mut waiting);
         }
-        let next = state.leaving.front().map(|(until, _)| *until);
+        let next = state.leaving.first().map(|(until, _)| *until);
         drop(state);
         wake(waiting);
         next

@@ -26,6 +26,11 @@ impl<T: Copy> Signal<T> {
         }
     }
 
+    /// The reason, once the signal was given.
+    pub(crate) fn given(&self) -> Option<T> {
+        self.given.get().copied()
+    }
+
     /// Ready with the reason once the signal was given. The task that polled last is the one that is woken.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<T> {
         if let Some(reason) = self.given.get() {

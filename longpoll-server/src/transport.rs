@@ -2,7 +2,7 @@
 //!
 //! [RFC 6202 §2]: https://www.rfc-editor.org/rfc/rfc6202#section-2
 
-use std::convert::Infallible;
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use axum::Router;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
-use chat_core::http::{Admission, Problem};
+use chat_core::http::{Admission, Connection, Line, Problem};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::protocol::Frame;
 use chat_core::refusal::{Close, Code, Refusal};
-use chat_core::transport::Transport;
+use chat_core::transport::{Session, Transport};
 use serde::Deserialize;
 
 use crate::{LongPollClient, ShortPollClient};
@@ -61,6 +61,7 @@ struct Wait {
 
 async fn connect(
     wait: Result<Query<Wait>, QueryRejection>,
+    connection: Connection,
     admission: Admission,
 ) -> Result<Response, Problem> {
     let Query(Wait { wait }) = wait.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
@@ -73,51 +74,59 @@ async fn connect(
         .into());
     }
     let name = if wait.is_zero() { ShortPollServer::NAME } else { LongPollServer::NAME };
-    let session = admission.enter(name).await.session()?;
-    let mut transport = PollTransport { wait, answer: Bytes::new() };
-    let Ok(()) = session.serve(&mut transport).await;
-    let headers = [
+    let head = [
         (header::CONTENT_TYPE, "application/json"),
         // The same address has another answer next time.
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, transport.answer).into_response())
+    let serve = move |line, session: Session| async move {
+        let mut transport = PollTransport { line, wait };
+        session.serve(&mut transport).await?;
+        Ok(transport.line)
+    };
+    connection.answer_polls(head, admission, name, serve).await
 }
 
 /// One poll.
 struct PollTransport {
+    line: Line,
     wait: Duration,
-    answer: Bytes,
 }
 
 impl Transport for PollTransport {
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn patience(&self) -> Duration {
         self.wait
     }
 
-    async fn deliver(&mut self, batch: &Batch) -> Result<ControlFlow<()>, Infallible> {
+    async fn deliver(&mut self, batch: &Batch) -> io::Result<ControlFlow<()>> {
         let events: Vec<&[u8]> = batch.frames.iter().map(|frame| frame.json().as_ref()).collect();
-        self.answer = answer(&events.join(&b","[..]), batch.cursor.as_ref(), batch.more);
+        let answer = answer(&events.join(&b","[..]), batch.cursor.as_ref(), batch.more);
+        self.line.answer(&answer).await?;
         Ok(ControlFlow::Break(()))
     }
 
     /// The empty answer: the client asks again at once, and no proxy takes the silence for death.
-    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<()>, Infallible> {
-        self.answer = answer(&[], Some(cursor), false);
+    async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<()>> {
+        self.line.answer(&answer(&[], Some(cursor), false)).await?;
         Ok(ControlFlow::Break(()))
     }
 
-    async fn close(&mut self, why: Close, cursor: Option<&Cursor>) -> Result<(), Infallible> {
-        self.answer = answer(Frame::close(why).json(), cursor, false);
-        Ok(())
+    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        self.line.left().await?;
+        Ok(None)
+    }
+
+    async fn close(&mut self, why: Close, cursor: Option<&Cursor>) -> io::Result<()> {
+        self.line.end_after();
+        self.line.answer(&answer(Frame::close(why).json(), cursor, false)).await
     }
 }
 
 /// `{"events": […], "cursor", "more"}`.
-fn answer(events: &[u8], cursor: Option<&Cursor>, more: bool) -> Bytes {
+fn answer(events: &[u8], cursor: Option<&Cursor>, more: bool) -> Vec<u8> {
     let cursor = cursor.map_or_else(|| "null".to_owned(), |cursor| format!("\"{cursor}\""));
-    let rest = format!("],\"cursor\":{cursor},\"more\":{more}}}");
-    [b"{\"events\":[", events, rest.as_bytes()].concat().into()
+    let more: &[u8] = if more { b"true" } else { b"false" };
+    [b"{\"events\":[", events, b"],\"cursor\":", cursor.as_bytes(), b",\"more\":", more, b"}"].concat()
 }

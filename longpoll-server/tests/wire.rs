@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+#[path = "wire/handover.rs"]
+mod handover;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -17,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// One connection, over which one poll goes after the other.
-struct Wire {
+pub(crate) struct Wire {
     stream: BufReader<TcpStream>,
     token: String,
 }
@@ -62,10 +65,20 @@ impl Wire {
     }
 
     async fn ask(&mut self, query: &str) {
+        let request = self.request("GET", &format!("/poll{query}"), "HTTP/1.1", "");
+        self.say(&request).await;
+    }
+
+    /// A request of this user's, with whole lines of further headers.
+    fn request(&self, method: &str, path: &str, version: &str, headers: &str) -> String {
         let token = &self.token;
-        let request =
-            format!("GET /poll{query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
-        self.stream.write_all(request.as_bytes()).await.unwrap();
+        format!(
+            "{method} {path} {version}\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}\r\n"
+        )
+    }
+
+    async fn say(&mut self, bytes: &str) {
+        self.stream.write_all(bytes.as_bytes()).await.unwrap();
     }
 
     async fn answer(&mut self) -> Answer {

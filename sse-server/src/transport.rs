@@ -2,28 +2,25 @@
 //!
 //! [the HTML standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-use std::convert::Infallible;
+use std::io;
 use std::ops::ControlFlow;
-use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_stream::stream;
 use axum::Router;
-use axum::body::Body;
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
-use chat_core::http::Admission;
+use chat_core::http::{Admission, Connection, Line};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
 use chat_core::transport::Transport;
-use tokio::sync::mpsc;
 
 use crate::SseClient;
 
@@ -43,83 +40,57 @@ impl Server for SseServer {
     }
 }
 
-async fn connect(admission: Admission) -> Response {
-    let limits = admission.limits().clone();
+async fn connect(connection: Connection, admission: Admission) -> Response {
+    let limits = Arc::clone(admission.limits());
     let admitted = admission.enter(SseServer::NAME).await;
-    // The loop that serves the session runs inside the response's body: when the client leaves, the body is
-    // dropped, and the session with it.
-    let events = stream! {
-        let (chunks, mut next) = mpsc::channel(1);
-        let mut transport = SseTransport { chunks, limits };
-        yield Ok::<_, Infallible>(Bytes::from_static(RETRY.as_bytes()));
-        {
-            let mut serving = pin!(admitted.serve(&mut transport));
-            loop {
-                tokio::select! {
-                    biased;
-                    Some(chunk) = next.recv() => yield Ok(chunk),
-                    _ = &mut serving => break,
-                }
-            }
-        }
-        while let Ok(chunk) = next.try_recv() {
-            yield Ok(chunk);
-        }
-    };
-    let headers = [
+    let head = [
         (header::CONTENT_TYPE.as_str(), "text/event-stream"),
         // Nobody between here and the client may keep, pack or change it.
         (header::CACHE_CONTROL.as_str(), "no-cache, no-transform"),
         // nginx collects a response before it passes it on, unless it is told not to.
         ("x-accel-buffering", "no"),
     ];
-    (headers, Body::from_stream(events)).into_response()
+    connection.hand_over(head, async move |mut line| {
+        line.begin(RETRY).await?;
+        let mut transport = SseTransport { line, limits };
+        admitted.serve(&mut transport).await?;
+        transport.line.finish().await?;
+        Ok(transport.line)
+    })
 }
 
 /// One event stream.
 struct SseTransport {
-    chunks: mpsc::Sender<Bytes>,
-    limits: Limits,
-}
-
-/// The client has left.
-#[derive(Debug, thiserror::Error)]
-#[error("the response's body is gone")]
-struct Gone;
-
-impl SseTransport {
-    async fn write(&mut self, chunk: Bytes) -> Result<ControlFlow<()>, Gone> {
-        self.chunks.send(chunk).await.map_err(|_| Gone)?;
-        Ok(ControlFlow::Continue(()))
-    }
+    line: Line,
+    limits: Arc<Limits>,
 }
 
 impl Transport for SseTransport {
-    type Error = Gone;
+    type Error = io::Error;
 
     fn patience(&self) -> Duration {
         self.limits.keep_alive
     }
 
-    async fn deliver(&mut self, batch: &Batch) -> Result<ControlFlow<()>, Gone> {
-        let chunk = match batch.frames.as_slice() {
-            [frame] => frame.encoded::<EventStream>(),
-            frames => {
-                let encoded: Vec<Bytes> = frames.iter().map(|frame| frame.encoded::<EventStream>()).collect();
-                encoded.concat().into()
-            }
-        };
-        self.write(chunk).await
+    async fn deliver(&mut self, batch: &Batch) -> io::Result<ControlFlow<()>> {
+        self.line.write_frames::<EventStream>(&batch.frames).await?;
+        Ok(ControlFlow::Continue(()))
     }
 
     /// A comment for proxies, which cut what is silent, and a tick for the page, which cannot see comments.
-    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<()>, Gone> {
-        let tick = Frame::tick(cursor).encoded::<EventStream>();
-        self.write([b": keep-alive\n", tick.as_ref()].concat().into()).await
+    async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<()>> {
+        let tick = EventStream::encode(&Frame::tick(cursor));
+        self.line.write_more(&[b": keep-alive\n", &tick]).await?;
+        Ok(ControlFlow::Continue(()))
     }
 
-    async fn close(&mut self, why: Close, _: Option<&Cursor>) -> Result<(), Gone> {
-        self.write(Frame::close(why).encoded::<EventStream>()).await.map(drop)
+    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        self.line.left().await?;
+        Ok(None)
+    }
+
+    async fn close(&mut self, why: Close, _: Option<&Cursor>) -> io::Result<()> {
+        self.line.write_frames::<EventStream>(&[Frame::close(why)]).await
     }
 }
 

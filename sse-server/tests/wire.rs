@@ -344,6 +344,117 @@ async fn ends_the_session_of_a_client_that_hangs_up() {
 }
 
 #[tokio::test]
+async fn streams_to_a_client_of_http_1_0_without_chunks() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let cursor = bob.cursor().await;
+    send(&ann, &bob, "1", "first").await;
+    let address = house.target.base().trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let token = bob.token.as_str();
+    let request = format!("GET /events?after={cursor} HTTP/1.0\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    let mut bytes = [0; 4_096];
+    while !said.contains("first") {
+        let read = timeout(PATIENCE, stream.read(&mut bytes)).await.expect("bytes come in time").unwrap();
+        said += std::str::from_utf8(&bytes[..read]).unwrap();
+    }
+    // What comes next is told in the same way.
+    send(&ann, &bob, "2", "second").await;
+    bob.target.sign_out(&bob.token).await.unwrap();
+    timeout(PATIENCE, stream.read_to_string(&mut said)).await.expect("the connection ends").unwrap();
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
+    assert!(!head.contains("transfer-encoding") && !head.contains("content-length"), "{head}");
+    let events: Vec<&str> = body.split_inclusive("\n\n").collect();
+    assert_eq!(events.len(), 5, "{body}");
+    assert_eq!((events[0], events[4]), (RETRY, close(4503, "revoked", false).as_str()));
+    assert!(events[1..4].iter().all(|event| event.starts_with("id: ")), "{body}");
+}
+
+#[tokio::test]
+async fn gives_the_head_alone_to_who_asks_for_it_alone() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let address = house.target.base().trim_start_matches("http://");
+    let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+    let token = ann.token.as_str();
+    for _ in 0..2 {
+        let request = format!("HEAD /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let reading = stream.read_line(&mut head);
+            assert!(timeout(PATIENCE, reading).await.expect("a line comes in time").unwrap() > 0);
+        }
+        // Nothing follows it but the head of the next answer.
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
+    }
+    house.eventually("nobody is served", |house| house.metric("chat_sessions", "") == 0).await;
+}
+
+#[tokio::test]
+async fn carries_other_requests_before_and_after_a_stream() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let token = ann.token.as_str();
+    let users =
+        format!("GET /api/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", bob.token.as_str());
+    let events = format!("GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let address = house.target.base().trim_start_matches("http://");
+    let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+    let mut wire = Wire { stream, text: String::new() };
+    // What is asked behind a stream has to wait for its end.
+    wire.stream.write_all([users.as_str(), &events, &users].concat().as_bytes()).await.unwrap();
+    let answer = async |wire: &mut Wire| {
+        let mut length = None;
+        loop {
+            let line = wire.line().await;
+            length = line.strip_prefix("content-length: ").map(|n| n.parse::<usize>().unwrap()).or(length);
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length.unwrap_or(0)];
+        timeout(PATIENCE, wire.stream.read_exact(&mut body)).await.expect("a body comes in time").unwrap();
+        String::from_utf8(body).unwrap()
+    };
+    assert!(answer(&mut wire).await.contains("Ann"));
+    assert_eq!(answer(&mut wire).await, "", "a stream has no length");
+    assert_eq!(wire.event().await, RETRY);
+    send(&bob, &ann, "1", "hi").await;
+    assert_eq!(wire.json().await["type"], "direct_started");
+    assert_eq!(wire.json().await["text"], "hi");
+    ann.target.sign_out(&ann.token).await.unwrap();
+    assert_eq!(wire.closed().await, close(4503, "revoked", false));
+    assert!(answer(&mut wire).await.contains("Bob"));
+}
+
+#[tokio::test]
+async fn shows_the_stream_to_a_listed_page_and_to_no_other() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let bearer = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
+    let origin = house.target.base();
+    let (_wire, head) = Wire::ask(&house, "/events", &format!("{bearer}Origin: {origin}\r\n")).await;
+    assert!(head.contains(&format!("access-control-allow-origin: {origin}")), "{head:?}");
+    let (_, head) =
+        Wire::ask(&house, "/events", &format!("{bearer}Origin: http://elsewhere.example\r\n")).await;
+    assert_eq!(head[0], "HTTP/1.1 403 Forbidden");
+}
+
+#[tokio::test]
+async fn ends_the_session_of_a_client_that_says_no_more() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let mut wire = Wire::open(&house, ann.token.as_str(), "", "").await;
+    wire.stream.get_mut().shutdown().await.unwrap();
+    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+}
+
+#[tokio::test]
 async fn explains_itself() {
     let help = Command::new(env!("CARGO_BIN_EXE_sse-server")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();

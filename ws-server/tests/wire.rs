@@ -207,6 +207,71 @@ async fn joins_the_fragments_of_a_message_around_a_ping() {
 }
 
 #[tokio::test]
+async fn hears_what_was_said_before_the_handshake_was_answered() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    let found = frame(TEXT, found_group().to_string().as_bytes());
+    let (ping, typing) = (frame(PING, b"early"), frame(TEXT, typing("r").to_string().as_bytes()));
+    let said = [found, ping, typing].concat();
+    let address = house.target.base().trim_start_matches("http://");
+    let handshake = handshake("", ann.token.as_str());
+    // Together with the request, or cut anywhere behind it.
+    for cut in [0, 1, 2, 7, 40, said.len()] {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(&[handshake.as_bytes(), &said[..cut]].concat()).await.unwrap();
+        stream.write_all(&said[cut..]).await.unwrap();
+        let mut wire = Wire(stream);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.extend(wire.read(1).await);
+        }
+        let (mut pongs, mut replies) = (Vec::new(), 0);
+        while replies < 2 || pongs.is_empty() {
+            let (head, payload) = wire.receive().await;
+            match head[0] {
+                PONG => pongs.push(payload),
+                _ => replies += u32::from(payload.starts_with(br#"{"type":"reply""#)),
+            }
+        }
+        assert_eq!(pongs, [b"early"], "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn never_writes_a_pong_into_a_message() {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (mut from, mut to) = (Wire::open(&house, &ann).await, Wire::open(&house, &bob).await);
+    let text = "x".repeat(8_000);
+    let talking = async {
+        for number in 0..500 {
+            from.send(TEXT, send(&bob.id().to_string(), &number.to_string(), &text).to_string().as_bytes())
+                .await;
+        }
+    };
+    // Bob asks and asks, and reads nothing, until what goes to him no longer fits between the two.
+    let asking = async {
+        for number in 0..2_000_u32 {
+            to.send(PING, &number.to_be_bytes()).await;
+        }
+        house.eventually("messages wait for Bob", |house| house.metric("chat_frames_total", "") > 600).await;
+        let (mut pongs, mut messages) = (Vec::new(), 0);
+        while messages < 500 || pongs.len() < 100 {
+            let (head, payload) = to.receive().await;
+            match head[0] {
+                PONG => pongs.push(u32::from_be_bytes(payload.try_into().unwrap())),
+                TEXT => messages += u32::from(payload.windows(4).any(|text| text == b"xxxx")),
+                other => panic!("no frame begins with {other:x}"),
+            }
+        }
+        assert!(pongs.is_sorted());
+        assert_eq!(messages, 500);
+    };
+    tokio::join!(talking, asking);
+}
+
+#[tokio::test]
 async fn gives_what_was_missed_in_order_one_frame_for_each_event() {
     let house = quiet_house(|_| {}).await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);

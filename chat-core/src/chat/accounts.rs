@@ -7,6 +7,7 @@ use super::{Chat, SignIn};
 use crate::auth::Token;
 use crate::model::User;
 use crate::refusal::{Close, Code, Refusal};
+use crate::store::TokenHash;
 use crate::text::{Name, Password};
 
 impl Chat {
@@ -87,7 +88,14 @@ impl Chat {
     /// # Errors
     /// `unauthenticated`: it is unknown, expired or ended.
     pub async fn authenticate(&self, token: &Token) -> Result<SignIn, Refusal> {
-        let hash = token.hash();
+        self.signed_in(token.hash()).await
+    }
+
+    /// The sign-in with this hash of its token.
+    ///
+    /// # Errors
+    /// `unauthenticated`: it is unknown, expired or ended.
+    pub(crate) async fn signed_in(&self, hash: TokenHash) -> Result<SignIn, Refusal> {
         let sign_in = match self.0.auth.known(&hash) {
             Ok(known) => Some(known),
             Err(moment) => {

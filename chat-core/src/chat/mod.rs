@@ -78,7 +78,7 @@ impl Chat {
 
     /// The limits that this chat was opened with.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Arc<Limits> {
         &self.0.limits
     }
 

@@ -8,23 +8,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 
-use super::Problem;
+use super::{Peer, Problem};
 use crate::auth::Token;
 use crate::chat::{Chat, SignIn};
 use crate::ids::{Cursor, IdError};
 use crate::limits::Limits;
 use crate::publisher::Cut;
 use crate::refusal::{Close, Code, Refusal};
+use crate::store::TokenHash;
 use crate::transport::{Session, Transport};
-
-/// The connection that a request came over, as the accept loop knows it.
-#[derive(Clone)]
-pub(crate) struct Peer {
-    /// The address of the other end.
-    pub(crate) address: IpAddr,
-    /// Cuts the connection.
-    pub(crate) cut: Cut,
-}
 
 /// A client at the door of a stream or a poll: who it is, and from where it wants to read on.
 ///
@@ -34,6 +26,8 @@ pub struct Admission {
     chat: Chat,
     sign_in: Result<SignIn, Refusal>,
     after: Option<Cursor>,
+    /// The cursor came in a header, where browsers put it.
+    by_header: bool,
     cut: Option<Cut>,
 }
 
@@ -51,19 +45,26 @@ impl FromRequestParts<Chat> for Admission {
         // https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header
         let last =
             parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+        let by_header = last.is_some();
         let after = last.or(after.as_deref()).map(str::parse).transpose();
         let after = after.map_err(|error: IdError| Refusal::new(Code::BadRequest, error.to_string()))?;
         let sign_in = sign_in(&parts.headers, chat).await;
         let cut = parts.extensions.get::<Arc<Peer>>().map(|from| Arc::clone(&from.cut));
-        Ok(Self { chat: chat.clone(), sign_in, after, cut })
+        Ok(Self { chat: chat.clone(), sign_in, after, by_header, cut })
     }
 }
 
 impl Admission {
     /// The limits of the chat behind the door.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &Arc<Limits> {
         self.chat.limits()
+    }
+
+    /// Whoever sends the same request again, after another cursor in its query.
+    pub(super) fn next(&self) -> Option<Next> {
+        let token = self.sign_in.as_ref().ok().filter(|_| !self.by_header)?.token;
+        Some(Next { chat: self.chat.clone(), token, cut: self.cut.clone() })
     }
 
     /// Gives the client its place in the chat, counted under the transport's name.
@@ -77,6 +78,23 @@ impl Admission {
             Err(refusal) => Err(refusal),
         };
         Admitted(session.inspect_err(|refusal| wire.closed(Close::of_refusal(refusal))))
+    }
+}
+
+/// A client at the door once more, known by what was the same in its request.
+#[derive(Clone)]
+pub(super) struct Next {
+    chat: Chat,
+    token: TokenHash,
+    cut: Option<Cut>,
+}
+
+impl Next {
+    /// Gives the client its place in the chat anew, if its sign-in is still good.
+    pub(super) async fn enter(self, after: Cursor, transport: &'static str) -> Result<Session, Refusal> {
+        let sign_in = self.chat.signed_in(self.token).await?;
+        let wire = self.chat.metrics().wire(transport);
+        Session::open(&self.chat, sign_in, Some(after), wire, self.cut).await
     }
 }
 

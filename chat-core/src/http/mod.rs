@@ -1,8 +1,12 @@
 //! What every server shares over HTTP: reads are resources, requests are posted, errors are problem documents.
 
 mod admission;
+mod again;
 mod api;
 mod body;
+mod handover;
+mod head;
+mod line;
 mod origin;
 mod problem;
 
@@ -20,7 +24,10 @@ use crate::metrics::WireMetrics;
 use crate::refusal::{Code, Refusal};
 
 pub use admission::Admission;
-pub(crate) use admission::Peer;
+pub use handover::Connection;
+pub(crate) use handover::{Peer, Serving};
+pub(crate) use head::Asked;
+pub use line::Line;
 pub use origin::Origins;
 pub use problem::Problem;
 

@@ -1,7 +1,7 @@
 //! A reply or an event as bytes: encoded once, and shared by everybody who gets it.
 
 use std::any::TypeId;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -22,8 +22,15 @@ pub struct Frame {
     id: Option<Cursor>,
     json: Bytes,
     is_reply: bool,
-    /// Guards the wires' own encodings: few, so a list is searched faster than a map.
-    encodings: Mutex<Vec<(TypeId, Bytes)>>,
+    encoded: OnceLock<Box<Encoded>>,
+}
+
+/// A frame as one wire writes it, and as the next one does: few, and never waited for.
+#[derive(Debug)]
+struct Encoded {
+    wire: TypeId,
+    bytes: Bytes,
+    next: OnceLock<Box<Encoded>>,
 }
 
 impl Frame {
@@ -34,13 +41,13 @@ impl Frame {
             Event::Tick { cursor } => Some(*cursor),
             event => event.id(),
         };
-        Arc::new(Self { id, json: to_json(event), is_reply: false, encodings: Mutex::default() })
+        Arc::new(Self { id, json: to_json(event), is_reply: false, encoded: OnceLock::new() })
     }
 
     /// The frame of a reply.
     #[must_use]
     pub fn of_reply(reply: &Reply) -> Arc<Self> {
-        Arc::new(Self { id: None, json: to_json(reply), is_reply: true, encodings: Mutex::default() })
+        Arc::new(Self { id: None, json: to_json(reply), is_reply: true, encoded: OnceLock::new() })
     }
 
     /// The frame that says that the server is there.
@@ -79,15 +86,18 @@ impl Frame {
     }
 
     /// The bytes as wire `E` writes them: made at the first call, shared from then on.
-    pub fn encoded<E: Encoding>(&self) -> Bytes {
-        let mut encodings = self.encodings.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn encoded<E: Encoding>(&self) -> &Bytes {
         let wire = TypeId::of::<E>();
-        if let Some((_, bytes)) = encodings.iter().find(|(known, _)| *known == wire) {
-            return bytes.clone();
+        let mut place = &self.encoded;
+        loop {
+            let next = OnceLock::new;
+            let known =
+                place.get_or_init(|| Box::new(Encoded { wire, bytes: E::encode(self), next: next() }));
+            if known.wire == wire {
+                return &known.bytes;
+            }
+            place = &known.next;
         }
-        let bytes = E::encode(self);
-        encodings.push((wire, bytes.clone()));
-        bytes
     }
 }
 

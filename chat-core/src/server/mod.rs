@@ -4,31 +4,25 @@
 //! wait has a limit, and the limit for writing lives in the accepted socket, under every kind of response.
 
 mod connections;
+mod requests;
 mod socket;
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tower::ServiceExt;
 
 use self::connections::Connections;
 use self::socket::Socket;
 use crate::chat::Chat;
 use crate::client::Server;
-use crate::http::{Peer, Site, router};
+use crate::http::{Line, Peer, Site, router};
 use crate::limits::Limits;
 use crate::refusal::Close;
 
@@ -68,7 +62,7 @@ pub fn start<S: Server>(
     let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
     let (stopping, stopped) = watch::channel(false);
     let connections = Arc::new(Connections::new(wire));
-    let limits = Arc::new(chat.limits().clone());
+    let limits = Arc::clone(chat.limits());
     let patience = limits.shutdown_timeout;
     let accepting = tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
     Ok(Running { address, stopping, accepting, connections, patience })
@@ -125,8 +119,9 @@ async fn accept(
             continue;
         }
         let socket = Socket::new(stream, limits.write_timeout, Arc::clone(&cut), open);
-        let peer = Arc::new(Peer { address: peer.ip(), cut });
-        tokio::spawn(serve(socket, router.clone(), Arc::clone(&limits), peer, stopping.clone()));
+        let peer = Arc::new(Peer::new(peer.ip(), cut));
+        let (router, limits) = (router.clone(), Arc::clone(&limits));
+        tokio::spawn(requests::serve(Line::new(socket), router, limits, peer, stopping.clone()));
     }
 }
 
@@ -154,36 +149,4 @@ fn turn_away(stream: &TcpStream) {
         body.len()
     );
     let _ = stream.try_write(answer.as_bytes());
-}
-
-/// Serves one connection until it ends or is upgraded.
-async fn serve(
-    socket: Socket,
-    router: Router,
-    limits: Arc<Limits>,
-    peer: Arc<Peer>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Arc::clone(&peer));
-        router.clone().oneshot(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(Limits::HEAD_BYTES)
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = told(&mut stopping) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
 }

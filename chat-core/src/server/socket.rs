@@ -49,12 +49,20 @@ impl Socket {
     }
 
     /// An error once the connection is to be cut.
-    fn poll_cut(&mut self, cx: &Context<'_>) -> io::Result<()> {
-        match self.cut.poll(cx) {
-            Poll::Ready(why) => {
+    fn check_cut(&mut self) -> io::Result<()> {
+        match self.cut.given() {
+            Some(why) => {
                 self.ended = true;
                 Err(io::Error::new(io::ErrorKind::ConnectionAborted, why.name()))
             }
+            None => Ok(()),
+        }
+    }
+
+    /// The same, for a task that waits now and is to be woken for it.
+    fn wait_for_cut(&mut self, cx: &Context<'_>) -> io::Result<()> {
+        match self.cut.poll(cx) {
+            Poll::Ready(_) => self.check_cut(),
             Poll::Pending => Ok(()),
         }
     }
@@ -66,6 +74,7 @@ impl Socket {
             self.ended |= result.is_err();
             return written;
         }
+        self.wait_for_cut(cx)?;
         let limit = self.write_timeout;
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         if stall.as_mut().poll(cx).is_pending() {
@@ -87,11 +96,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_cut(cx)?;
+        self.check_cut()?;
         let before = into.filled().len();
         let read = self.stream().poll_read(cx, into);
-        if let Poll::Ready(result) = &read {
-            self.ended |= result.is_err() || into.filled().len() == before;
+        match &read {
+            Poll::Ready(result) => self.ended |= result.is_err() || into.filled().len() == before,
+            Poll::Pending => self.wait_for_cut(cx)?,
         }
         read
     }
@@ -99,7 +109,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
+        self.check_cut()?;
         let written = self.stream().poll_write(cx, bytes);
         self.watch(cx, written)
     }
@@ -109,7 +119,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_cut(cx)?;
+        self.check_cut()?;
         let written = self.stream().poll_write_vectored(cx, parts);
         self.watch(cx, written)
     }

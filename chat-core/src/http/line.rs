@@ -1,0 +1,335 @@
+//! A connection in a transport's own hands: the bytes under HTTP, and the answer that is still to be written.
+
+use std::io::{self, Write as _};
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::again::{Again, head_length};
+use super::handover::Serving;
+use super::head::{Framing, Head};
+use crate::ids::Cursor;
+use crate::limits::Limits;
+use crate::protocol::{Encoding, Frame};
+
+/// Read at once from a client that has little to say.
+const READ_BYTES: usize = 512;
+
+/// What a chunk adds to its bytes, at most: a length, and two ends of lines.
+const CHUNK_FRAMING_BYTES: usize = 20;
+
+/// The bytes of a connection, in both directions.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection in a transport's own hands.
+///
+/// It begins with [`upgrade`](Self::upgrade), [`begin`](Self::begin) or [`answer`](Self::answer), which write the
+/// head that came with it. While it lives, nothing of an HTTP library is kept for it, and what is written
+/// goes to the socket at once.
+pub struct Line {
+    stream: Box<dyn Stream>,
+    /// What the client sent and nobody has read yet.
+    ahead: BytesMut,
+    /// The head of the answer, until it is written.
+    head: Option<Head>,
+    /// Whether the answer's body goes out in chunks.
+    is_chunked: bool,
+    /// Whether the next request may follow.
+    is_kept: bool,
+    /// The request that is being answered, if it may come again.
+    asked: Option<Again>,
+    /// How the same request is served when it comes again.
+    repeat: Option<Arc<Repeat>>,
+}
+
+/// How a request is served that is the same as the one before it but for its cursor.
+struct Repeat {
+    asked: Again,
+    head: Head,
+    serve: Box<dyn Fn(Line, Cursor) -> Serving + Send + Sync>,
+}
+
+impl Line {
+    pub(crate) fn new(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            ahead: BytesMut::new(),
+            head: None,
+            is_chunked: false,
+            is_kept: false,
+            asked: None,
+            repeat: None,
+        }
+    }
+
+    /// The same connection, after a request of which `ahead` was read too much, with an answer to be written.
+    ///
+    /// `asked` are the bytes of the request's head, if they are known.
+    pub(super) fn answering(mut self, ahead: &[u8], asked: Option<&[u8]>, head: Head) -> Self {
+        self.put_back(ahead);
+        self.asked = asked.and_then(Again::of);
+        self.is_kept = head.keeps_alive();
+        self.head = Some(head);
+        self
+    }
+
+    /// Puts bytes that were read before those that are ahead.
+    fn put_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            // Copied, or a few bytes would keep all of a large buffer.
+            self.ahead = [bytes, &self.ahead].concat().as_slice().into();
+        }
+    }
+
+    /// Remembers how this very request is served when it comes again, after another cursor.
+    pub(super) fn repeat_with(&mut self, serve: impl Fn(Self, Cursor) -> Serving + Send + Sync + 'static) {
+        if let (Some(asked), Some(head)) = (self.asked.take(), &self.head) {
+            self.repeat = Some(Arc::new(Repeat { asked, head: head.clone(), serve: Box::new(serve) }));
+        }
+    }
+
+    /// Serves what has arrived without HTTP, if it is the last request again; or else gives the connection back.
+    pub(crate) fn again(mut self) -> ControlFlow<Serving, Self> {
+        let Some(repeat) = self.repeat.take() else { return ControlFlow::Continue(self) };
+        let Some(length) = head_length(&self.ahead) else { return ControlFlow::Continue(self) };
+        let Some(cursor) = repeat.asked.cursor(&self.ahead[..length]) else {
+            return ControlFlow::Continue(self);
+        };
+        self.ahead.advance(length);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        self.head = Some(repeat.head.clone());
+        self.repeat = Some(Arc::clone(&repeat));
+        ControlFlow::Break((repeat.serve)(self, cursor))
+    }
+
+    /// Lets a request that could not be served again go the way of all others, which has words for the reason.
+    pub(super) fn refuse_again(mut self, cursor: &Cursor) -> Self {
+        if let Some(repeat) = self.repeat.take() {
+            self.put_back(&repeat.asked.after(cursor));
+        }
+        self.head = None;
+        self
+    }
+
+    /// The bytes of the request's head that has arrived, if it is whole.
+    pub(crate) fn arrived_head(&self) -> Option<Vec<u8>> {
+        head_length(&self.ahead).map(|length| self.ahead[..length].to_vec())
+    }
+
+    /// Whether the answer is whole and the next request may follow.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept && self.head.is_none()
+    }
+
+    /// Leaves HTTP: from here on, bytes are the transport's own.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn upgrade(&mut self) -> io::Result<()> {
+        self.is_kept = false;
+        self.write_head(Framing::None, &[]).await
+    }
+
+    /// Begins an answer that has no end in sight: its head and its first bytes, in one write.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn begin(&mut self, first: &str) -> io::Result<()> {
+        self.is_chunked = self.head.as_ref().is_some_and(Head::knows_chunks);
+        self.is_kept &= self.is_chunked;
+        if self.is_chunked {
+            self.write_head(Framing::Chunked, &chunk(&[first.as_bytes()])).await
+        } else {
+            self.write_head(Framing::None, first.as_bytes()).await
+        }
+    }
+
+    /// Writes more of an answer that has begun, in one write.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn write_more(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        let bytes = if self.is_chunked { chunk(parts) } else { parts.concat() };
+        self.stream.write_all(&bytes).await
+    }
+
+    /// Writes frames into an answer that has begun, in one write; a frame alone is copied for nobody.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn write_frames<E: Encoding>(&mut self, frames: &[Arc<Frame>]) -> io::Result<()> {
+        match frames {
+            [frame] if self.is_chunked => self.stream.write_all(frame.encoded::<Chunk<E>>()).await,
+            [frame] => self.stream.write_all(frame.encoded::<E>()).await,
+            frames => {
+                let frames: Vec<&[u8]> = frames.iter().map(|frame| frame.encoded::<E>().as_ref()).collect();
+                self.write_more(&frames).await
+            }
+        }
+    }
+
+    /// Ends an answer that has begun.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn finish(&mut self) -> io::Result<()> {
+        match self.is_chunked {
+            true => self.stream.write_all(b"0\r\n\r\n").await,
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the whole answer, in one write.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn answer(&mut self, body: &[u8]) -> io::Result<()> {
+        self.write_head(Framing::Length(body.len()), body).await
+    }
+
+    /// Nothing may follow this answer.
+    pub fn end_after(&mut self) {
+        self.is_kept = false;
+        self.head.iter_mut().for_each(Head::is_last);
+    }
+
+    async fn write_head(&mut self, framing: Framing, then: &[u8]) -> io::Result<()> {
+        let head = self.head.take().ok_or(io::ErrorKind::InvalidInput)?;
+        self.stream.write_all(&head.with(framing, then)).await
+    }
+
+    /// Waits for the first bytes of the next request. `false`: the client has left.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(crate) async fn arrival(&mut self) -> io::Result<bool> {
+        std::future::poll_fn(|cx| {
+            while self.ahead.len().is_multiple_of(READ_BYTES) {
+                match self.poll_fill(cx)? {
+                    Poll::Ready(0) => break,
+                    Poll::Ready(_) => {}
+                    Poll::Pending if self.ahead.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(Ok(!self.ahead.is_empty()))
+        })
+        .await
+    }
+
+    /// Waits until the client has sent something, or has left, and keeps it for whoever reads next.
+    ///
+    /// Cancel safe, and cheaper to poll again than a reader with a buffer of its own.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_fill(cx).map_ok(drop)
+    }
+
+    /// Waits until the client has left. What it sends meanwhile is kept for whoever reads next.
+    ///
+    /// Cancel safe, and cheap to poll again.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub async fn left(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_left(cx)).await
+    }
+
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A client that asks far ahead is read no further, until it is the turn of what it asks.
+        while self.ahead.len() < Limits::HEAD_BYTES {
+            if ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Reads a little more ahead; how much it was.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        self.ahead.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, into);
+        }
+        let some = self.ahead.len().min(into.remaining());
+        into.put_slice(&self.ahead[..some]);
+        self.ahead.advance(some);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What a wire writes, as a chunk of its own ([RFC 9112 §7.1]).
+///
+/// [RFC 9112 §7.1]: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
+struct Chunk<E>(std::marker::PhantomData<E>);
+
+impl<E: Encoding> Encoding for Chunk<E> {
+    fn encode(frame: &Frame) -> Bytes {
+        chunk(&[&E::encode(frame)]).into()
+    }
+}
+
+fn chunk(parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(length + CHUNK_FRAMING_BYTES);
+    write!(bytes, "{length:X}\r\n").expect("a vector takes every write");
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}

@@ -1,0 +1,241 @@
+//! One connection with polls and other requests on it, whoever serves them ([RFC 9112 §9]).
+//!
+//! A poll that waits is out of the HTTP library's hands; nothing of this may be seen from outside.
+//!
+//! [RFC 9112 §9]: https://www.rfc-editor.org/rfc/rfc9112#section-9
+
+use chat_core::conformance::{House, Member};
+use longpoll_server::LongPollServer;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+
+use crate::{Wire, held, quiet_house, send};
+
+async fn ann_and_bob() -> (House<LongPollServer>, Member<LongPollServer>, Member<LongPollServer>) {
+    let house = quiet_house(|_| {}).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    (house, ann, bob)
+}
+
+#[tokio::test]
+async fn answers_what_was_asked_behind_a_poll_after_it() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let cursor = bob.cursor().await;
+    let requests = [
+        wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", ""),
+        wire.request("GET", "/api/users", "HTTP/1.1", ""),
+        wire.request("GET", &format!("/poll?after={cursor}&wait=0"), "HTTP/1.1", ""),
+    ];
+    wire.say(&requests[0]).await;
+    held(&house).await;
+    // In pieces, while the poll waits: nobody may take them for a sign that the client has left.
+    let behind = requests[1..].concat();
+    let (one, two) = behind.split_at(40);
+    wire.say(one).await;
+    wire.say(two).await;
+    assert!(wire.is_held());
+    send(&ann, &bob, "1").await;
+    assert!(!wire.answer().await.json()["events"].as_array().unwrap().is_empty());
+    assert_eq!(wire.answer().await.json()["users"].as_array().unwrap().len(), 2);
+    assert_eq!(wire.answer().await.json()["events"].as_array().unwrap().len(), 2);
+
+    // All in one go, with a poll in the middle that waits.
+    let cursor = bob.cursor().await;
+    let poll = wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", "");
+    wire.say(&[requests[1].as_str(), &poll, &requests[1]].concat()).await;
+    held(&house).await;
+    assert!(wire.answer().await.json()["users"].is_array());
+    send(&ann, &bob, "2").await;
+    assert_eq!(wire.answer().await.json()["events"][0]["cid"], "2");
+    assert!(wire.answer().await.json()["users"].is_array());
+}
+
+#[tokio::test]
+async fn loses_no_answer_that_the_client_has_not_read_when_it_polls() {
+    let house = quiet_house(|_| {}).await;
+    let ann = house.user("Ann").await;
+    for number in 0..300 {
+        house.user(&format!("Somebody whose name is {number}")).await;
+    }
+    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    // More than the systems between here and there hold: the server cannot have written them all.
+    let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
+    let asked = 400;
+    wire.say(&users.repeat(asked)).await;
+    wire.ask("?wait=1").await;
+    for _ in 0..asked {
+        assert_eq!(wire.answer().await.json()["users"].as_array().unwrap().len(), 301);
+    }
+    assert_eq!(wire.answer().await.json()["events"], json!([]));
+}
+
+#[tokio::test]
+async fn tells_everybody_who_polls_over_one_connection_apart() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut cursor = wire.poll("?wait=0").await.cursor();
+    for number in 0..3 {
+        send(&ann, &bob, &number.to_string()).await;
+        let answer = wire.poll(&format!("?after={cursor}&wait=60")).await;
+        assert_eq!(answer.json()["events"].as_array().unwrap().last().unwrap()["cid"], number.to_string());
+        cursor = answer.cursor();
+    }
+    let cid = house.user("Cid").await;
+    wire.token = cid.token.as_str().to_owned();
+    assert_eq!(
+        wire.poll(&format!("?after={cursor}&wait=0")).await.json()["events"][0]["user"]["name"],
+        "Cid"
+    );
+    let after = cid.cursor().await;
+    send(&ann, &bob, "secret").await;
+    assert_eq!(wire.poll(&format!("?after={after}&wait=0")).await.json()["events"], json!([]));
+    wire.token = bob.token.as_str().to_owned();
+    assert_eq!(wire.poll(&format!("?after={after}&wait=0")).await.json()["events"][0]["cid"], "secret");
+}
+
+#[tokio::test]
+async fn refuses_the_next_poll_of_a_sign_in_that_has_ended() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut cursor = wire.poll("?wait=0").await.cursor();
+    for number in 0..2 {
+        send(&ann, &bob, &number.to_string()).await;
+        cursor = wire.poll(&format!("?after={cursor}&wait=60")).await.cursor();
+    }
+    bob.target.sign_out(&bob.token).await.unwrap();
+    let answer = wire.poll(&format!("?after={cursor}&wait=60")).await;
+    assert_eq!(answer.status, "HTTP/1.1 401 Unauthorized");
+    assert_eq!(answer.problem(), "unauthenticated");
+    assert_eq!(wire.poll("?wait=61").await.status, "HTTP/1.1 400 Bad Request");
+}
+
+#[tokio::test]
+async fn shows_the_answer_to_a_listed_page_however_often_it_asks() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let origin = house.target.base().to_owned();
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut cursor = bob.cursor().await.to_string();
+    for number in 0..3 {
+        send(&ann, &bob, &number.to_string()).await;
+        let headers = format!("Origin: {origin}\r\n");
+        let request = wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", &headers);
+        wire.say(&request).await;
+        let answer = wire.answer().await;
+        assert!(answer.headers.contains(&format!("access-control-allow-origin: {origin}")), "{answer:?}");
+        cursor = answer.cursor();
+    }
+    let headers = "Origin: http://elsewhere.example\r\n";
+    let request = wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", headers);
+    wire.say(&request).await;
+    assert_eq!(wire.answer().await.problem(), "foreign_origin");
+}
+
+#[tokio::test]
+async fn ends_the_connection_after_an_answer_when_the_client_wants_it() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let cursor = bob.cursor().await;
+    send(&ann, &bob, "1").await;
+    let path = format!("/poll?after={cursor}&wait=60");
+    for (version, headers, says, ends) in [
+        ("HTTP/1.1", "Connection: close\r\n", Some("connection: close"), true),
+        ("HTTP/1.0", "", None, true),
+        ("HTTP/1.0", "Connection: Keep-Alive\r\n", Some("connection: keep-alive"), false),
+    ] {
+        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let request = wire.request("GET", &path, version, headers);
+        wire.say(&request).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, format!("{version} 200 OK"));
+        let said = answer.headers.iter().find(|line| line.starts_with("connection: "));
+        assert_eq!(said.map(String::as_str), says, "{version} {headers}");
+        assert!(answer.body.contains(r#""cid":"1""#), "{}", answer.body);
+        if ends {
+            wire.end().await;
+        } else {
+            wire.say(&request).await;
+            assert!(wire.answer().await.body.contains(r#""cid":"1""#));
+        }
+    }
+}
+
+#[tokio::test]
+async fn gives_the_head_alone_to_who_asks_for_it_alone() {
+    let (house, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let request = wire.request("HEAD", "/poll?wait=60", "HTTP/1.1", "");
+    wire.say(&request).await;
+    let mut head = Vec::new();
+    loop {
+        match wire.line().await {
+            empty if empty.is_empty() => break,
+            line => head.push(line),
+        }
+    }
+    assert_eq!(head[0], "HTTP/1.1 200 OK");
+    assert!(head.contains(&"content-type: application/json".to_owned()), "{head:?}");
+    house.eventually("nobody is served", |house| house.metric("chat_sessions", "") == 0).await;
+    assert_eq!(wire.poll("?wait=0").await.json()["events"], json!([]));
+}
+
+#[tokio::test]
+async fn takes_no_body_for_the_next_request() {
+    let (house, _, bob) = ann_and_bob().await;
+    let inner = "GET /api/users HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = format!("Content-Length: {}\r\n", inner.len());
+    let chunked = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
+    for (headers, body) in [(length.as_str(), inner), ("Transfer-Encoding: chunked\r\n", &chunked)] {
+        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let request = wire.request("GET", "/poll?wait=0", "HTTP/1.1", headers);
+        wire.say(&(request + body)).await;
+        let answer = wire.answer().await;
+        assert_eq!(answer.status, "HTTP/1.1 400 Bad Request");
+        assert_eq!(answer.problem(), "bad_request");
+        // Whatever comes next answers what is asked next, if the connection goes on at all.
+        let next = wire.request("GET", "/poll?wait=61", "HTTP/1.1", "");
+        wire.say(&next).await;
+        let mut status = String::new();
+        let _ = tokio::io::AsyncBufReadExt::read_line(&mut wire.stream, &mut status).await;
+        assert!(status.is_empty() || status.starts_with("HTTP/1.1 400 "), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn lets_go_of_a_poll_whose_client_says_no_more() {
+    let (house, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    wire.ask("?wait=60").await;
+    held(&house).await;
+    wire.stream.get_mut().shutdown().await.unwrap();
+    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    wire.end().await;
+}
+
+#[tokio::test]
+async fn says_that_the_connection_ends_with_the_session() {
+    let (mut house, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    wire.ask("?wait=60").await;
+    held(&house).await;
+    let (answer, ()) = tokio::join!(wire.answer(), house.stop());
+    assert!(answer.headers.contains(&"connection: close".to_owned()), "{answer:?}");
+    wire.end().await;
+}
+
+#[tokio::test]
+async fn takes_requests_and_polls_in_turn_over_one_connection() {
+    let (house, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut cursor = bob.cursor().await.to_string();
+    for number in 0..3 {
+        let command = json!({"command": {"type": "create_group", "name": "rust", "cid": number.to_string()}});
+        let body = command.to_string();
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let request = wire.request("POST", "/api/commands", "HTTP/1.1", &headers) + &body;
+        wire.say(&request).await;
+        assert_eq!(wire.answer().await.json()["ok"]["type"], "group_created");
+        let answer = wire.poll(&format!("?after={cursor}&wait=60")).await;
+        assert_eq!(answer.json()["events"][0]["type"], "group_created");
+        cursor = answer.cursor();
+    }
+}
