@@ -83,13 +83,15 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the next logged event. A pointer is pushed; the frame is shared with all who get it.
+    /// Adds the next logged events. Pointers are pushed; the frames are shared with all who get them.
     ///
-    /// Whoever waits is to be woken by the caller, once all that came with this event is in its place.
-    pub(crate) fn append(&self, frame: &Arc<Frame>, waiting: &mut Waiting) {
+    /// Whoever waits is to be woken by the caller, once all that came with these events is in its place.
+    pub(crate) fn append<'a>(&self, frames: impl Iterator<Item = &'a Arc<Frame>>, waiting: &mut Waiting) {
         let mut state = self.state();
-        state.ring_bytes += frame.json().len();
-        state.ring.push_back(Arc::clone(frame));
+        for frame in frames {
+            state.ring_bytes += frame.json().len();
+            state.ring.push_back(Arc::clone(frame));
+        }
         while state.ring.len() > self.max_events || state.ring_bytes > self.max_bytes {
             let Some(oldest) = state.ring.pop_front() else { break };
             state.ring_bytes -= oldest.json().len();
@@ -177,12 +179,15 @@ pub(crate) struct Subscription {
     first: Option<Arc<Frame>>,
     /// The page that the store is reading, if the ring does not reach back far enough.
     reading: Option<Reading>,
+    /// Whether the inbox was asked, when it was last looked at, to wake this reader for what comes next.
+    is_waiting: bool,
 }
 
 impl Subscription {
     pub(crate) fn new(seat: Seat, store: Store) -> Self {
         let Seat { number, inbox, published, start: (position, seen), presence } = seat;
-        Self { inbox, store, published, number, position, seen, first: presence, reading: None }
+        let (first, reading, is_waiting) = (presence, None, false);
+        Self { inbox, store, published, number, position, seen, first, reading, is_waiting }
     }
 
     /// Where the client is.
@@ -209,8 +214,14 @@ impl Subscription {
         self.reading.is_some()
     }
 
+    /// Whether the task that looked last will be woken for what comes after what it got.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
+
     /// The next events after this reader's place, at most a batch of them.
     pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Batch, Lost>> {
+        self.is_waiting = false;
         loop {
             if let Some(reading) = &mut self.reading {
                 let Poll::Ready(page) = reading.as_mut().poll(cx) else { return Poll::Pending };
@@ -229,12 +240,13 @@ impl Subscription {
                     Some(Box::pin(async move { store.page(user, after, upto, Limits::BATCH_FRAMES).await }));
                 continue;
             }
-            let mut batch = Batch::default();
-            batch.frames.extend(self.first.take());
             // From the end: a reader who keeps up has all but the newest.
             let is_new = |frame: &&Arc<Frame>| frame.position() > Some(self.position);
-            let unread = state.ring.len() - state.ring.iter().rev().take_while(is_new).count();
-            batch.more = take_some(&mut batch.frames, state.ring.range(unread..));
+            let new = state.ring.iter().rev().take_while(is_new).count();
+            let mut batch = Batch::default();
+            batch.frames.reserve_exact(new.min(Limits::BATCH_FRAMES));
+            batch.frames.extend(self.first.take());
+            batch.more = take_some(&mut batch.frames, state.ring.range(state.ring.len() - new..));
             if let Some(position) = batch.frames.iter().rev().find_map(|frame| frame.position()) {
                 self.position = position;
             }
@@ -251,9 +263,12 @@ impl Subscription {
                 self.seen.number =
                     state.unlogged.back().map_or(self.seen.number, |last| last.number.max(self.seen.number));
             }
-            if batch.frames.is_empty() {
+            if !batch.more {
                 state.waiting.retain(|(number, _)| *number != self.number);
                 state.waiting.push((self.number, cx.waker().clone()));
+                self.is_waiting = true;
+            }
+            if batch.frames.is_empty() {
                 return Poll::Pending;
             }
             drop(state);

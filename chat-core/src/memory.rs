@@ -1,5 +1,6 @@
 //! The transport without a wire: the chat in the same process, the floor of every comparison.
 
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::inbox::Batch;
 use crate::limits::Limits;
 use crate::metrics::WireMetrics;
 use crate::protocol::Frame;
+use crate::publisher::Cut;
 use crate::refusal::Close;
 use crate::transport::{Session, Transport};
 
@@ -40,9 +42,10 @@ struct MemoryTransport {
     up: mpsc::Receiver<Bytes>,
     wire: Arc<WireMetrics>,
     limits: Arc<Limits>,
+    cut: Cut,
 }
 
-/// The client has gone, or takes too long.
+/// The client has gone, takes too long, or is cut off.
 #[derive(Debug, thiserror::Error)]
 #[error("the client no longer takes what it gets")]
 struct Gone;
@@ -72,9 +75,13 @@ impl Transport for MemoryTransport {
 }
 
 impl MemoryTransport {
-    /// There is no socket that could watch over the client's pace, so the transport does it.
+    /// There is no socket that could watch over the client's pace, and be cut, so the transport does it.
     async fn put(&mut self, frames: Vec<Arc<Frame>>) -> Result<ControlFlow<()>, Gone> {
-        match timeout(self.limits.write_timeout, self.down.send(frames)).await {
+        let sent = tokio::select! {
+            sent = timeout(self.limits.write_timeout, self.down.send(frames)) => sent,
+            _ = poll_fn(|cx| self.cut.poll(cx)) => return Err(Gone),
+        };
+        match sent {
             Ok(Ok(())) => Ok(ControlFlow::Continue(())),
             Ok(Err(_)) => Err(Gone),
             Err(_) => {
@@ -101,14 +108,15 @@ impl Client for MemoryClient {
         let chat = target.chat().ok_or_else(elsewhere)?;
         let wire = chat.metrics().wire(MemoryServer::NAME);
         let sign_in = chat.authenticate(token).await?;
-        let session = Session::open(chat, sign_in, after, Arc::clone(&wire), None).await?;
+        let cut = Cut::default();
+        let session = Session::open(chat, sign_in, after, Arc::clone(&wire), Some(Arc::clone(&cut))).await?;
 
         let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
         let (up, requests) = mpsc::channel(1);
         let (sender, events, sorter, mut abandoned) = duplex(up.clone(), after);
         let limits = Arc::clone(chat.limits());
         tokio::spawn(async move {
-            let mut transport = MemoryTransport { down, up: requests, wire, limits };
+            let mut transport = MemoryTransport { down, up: requests, wire, limits, cut };
             // A client that has gone needs no word about it.
             let _ = session.serve(&mut transport).await;
         });

@@ -53,7 +53,8 @@ impl Handle {
 /// A user who is here: sessions, or a grace period since the last one.
 struct Place {
     inbox: Arc<Inbox>,
-    sessions: HashMap<u64, Handle>,
+    /// By number: few, so a list takes less than a map.
+    sessions: Vec<(u64, Handle)>,
     left: Option<Instant>,
 }
 
@@ -121,10 +122,15 @@ impl Publisher {
     pub(crate) fn publish(&self, events: &[Logged]) {
         let mut waiting = Waiting::new();
         let mut state = self.state();
-        for logged in events {
-            state.admit(&logged.event);
-            state.deliver(logged, &mut waiting);
-            state.dismiss(&logged.event);
+        // Messages in a row to the same people go into each inbox at once.
+        let in_a_row = |one: &Logged, next: &Logged| {
+            let are_messages = matches!((&one.event, &next.event), (Event::Message(_), Event::Message(_)));
+            are_messages && one.audience == next.audience
+        };
+        for row in events.chunk_by(in_a_row) {
+            state.admit(&row[0].event);
+            state.deliver(row, &mut waiting);
+            state.dismiss(&row[0].event);
         }
         if let Some(last) = events.last() {
             self.published.store(last.position.0, Ordering::Release);
@@ -143,7 +149,7 @@ impl Publisher {
         let limits = &self.limits;
         let place = state.places.entry(user).or_insert_with(|| Place {
             inbox: Arc::new(Inbox::new(user, published, told, limits)),
-            sessions: HashMap::new(),
+            sessions: Vec::new(),
             left: None,
         });
         if place.sessions.len() >= limits.connections_per_user {
@@ -154,7 +160,7 @@ impl Publisher {
             ));
         }
         let number = told + 1;
-        place.sessions.insert(number, handle);
+        place.sessions.push((number, handle));
         let (inbox, left) = (Arc::clone(&place.inbox), place.left.take());
         if let Some(until) = left {
             state.leaving.remove(&(until, user));
@@ -180,7 +186,7 @@ impl Publisher {
     pub(crate) fn leave(&self, user: UserId, number: u64) {
         let mut state = self.state();
         let Some(place) = state.places.get_mut(&user) else { return };
-        place.sessions.remove(&number);
+        place.sessions.retain(|(known, _)| *known != number);
         if place.sessions.is_empty() {
             let until = Instant::now() + self.limits.grace;
             place.left = Some(until);
@@ -244,15 +250,15 @@ impl Publisher {
     /// The sessions of one sign-in.
     pub(crate) fn sessions_of(&self, user: UserId, token: &TokenHash) -> Vec<Handle> {
         let state = self.state();
-        let sessions = state.places.get(&user).into_iter().flat_map(|place| place.sessions.values());
-        sessions.filter(|handle| handle.token == *token).cloned().collect()
+        let sessions = state.places.get(&user).into_iter().flat_map(|place| &place.sessions);
+        sessions.map(|(_, handle)| handle).filter(|handle| handle.token == *token).cloned().collect()
     }
 
     /// Asks all sessions to end, those that begin from now on included.
     pub(crate) fn close(&self, why: Close) {
         let mut state = self.state();
         state.closing = Some(why);
-        for handle in state.places.values().flat_map(|place| place.sessions.values()) {
+        for (_, handle) in state.places.values().flat_map(|place| &place.sessions) {
             handle.ending.give(why);
         }
     }
@@ -291,9 +297,10 @@ impl State {
         }
     }
 
-    fn deliver(&self, logged: &Logged, waiting: &mut Waiting) {
-        let mut append = |place: &Place| place.inbox.append(&logged.frame, waiting);
-        match logged.audience {
+    /// Events for the same people, of which only the first may change who they are.
+    fn deliver(&self, row: &[Logged], waiting: &mut Waiting) {
+        let mut append = |place: &Place| place.inbox.append(row.iter().map(|logged| &logged.frame), waiting);
+        match row[0].audience {
             Audience::Everyone => self.places.values().for_each(append),
             Audience::Conversation(conversation) => {
                 let members = self.members.get(&conversation).into_iter().flatten();

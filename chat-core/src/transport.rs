@@ -42,7 +42,8 @@ pub trait Transport: Send {
 
     /// Waits for the client's next request, a JSON value; `None` once the client has left.
     ///
-    /// Cancel safe, and cheap to poll again: it is polled once after each delivery.
+    /// Cancel safe, and cheap to poll again: it is polled once for each delivery. Whoever polled it last is woken
+    /// when something comes, though the future has been dropped by then.
     fn receive(&mut self) -> impl Future<Output = Result<Option<Bytes>, Self::Error>> + Send {
         pending()
     }
@@ -68,6 +69,10 @@ pub struct Session {
     answers: VecDeque<Answer>,
     /// Refusals for haste, one after the other.
     hasty: u32,
+    /// Whether the timer for silence will wake this session.
+    hears_silence: bool,
+    /// Whether everything that a session waits for was asked to wake it when it last looked for its next turn.
+    rests: bool,
 }
 
 /// What a session does next.
@@ -89,10 +94,20 @@ impl Session {
         after: Option<Cursor>,
         wire: Arc<WireMetrics>,
         cut: Option<Cut>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Box<Self>, Refusal> {
         let place = chat.enter(&sign_in, after, cut).await?;
         wire.sessions.increment(1);
-        Ok(Self { chat: chat.clone(), sign_in, place, wire, answers: VecDeque::new(), hasty: 0 })
+        // In a box: futures that pass it on would each keep room for it, for as long as it lasts.
+        Ok(Box::new(Self {
+            chat: chat.clone(),
+            sign_in,
+            place,
+            wire,
+            answers: VecDeque::new(),
+            hasty: 0,
+            hears_silence: false,
+            rests: false,
+        }))
     }
 
     /// Serves one client until the connection has carried all it can, the client leaves, or the chat ends it.
@@ -101,7 +116,7 @@ impl Session {
     ///
     /// # Errors
     /// What went wrong on the wire. Nothing is lost with it: the client resumes after its cursor.
-    pub async fn serve<T: Transport>(mut self, transport: &mut T) -> Result<(), T::Error> {
+    pub async fn serve<T: Transport>(mut self: Box<Self>, transport: &mut T) -> Result<(), T::Error> {
         if let Some(reason) = self.place.lost {
             return self.reset(reason, transport).await;
         }
@@ -112,9 +127,21 @@ impl Session {
             let flow = match self.next(transport, silence.as_mut(), asks_once).await? {
                 Turn::Deliver(batch) => {
                     self.count(&batch);
-                    transport.deliver(&batch).await?
+                    let (mut delivering, mut polls) = (pin!(transport.deliver(&batch)), 0);
+                    let flow = poll_fn(|cx| {
+                        polls += 1;
+                        delivering.as_mut().poll(cx)
+                    });
+                    let flow = flow.await?;
+                    // Whoever could wake this session was asked to in this very poll, so another look would find
+                    // nothing that they do not tell of. A write that had to wait may have used up their call.
+                    if self.rests && polls == 1 && flow.is_continue() {
+                        rest().await;
+                    }
+                    flow
                 }
-                Turn::Submit(json) => match self.submit(&json).await {
+                // In a box: what most connections do rarely or never is not worth room in each.
+                Turn::Submit(json) => match Box::pin(self.submit(&json)).await {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(why) => return self.close(why, transport).await,
                 },
@@ -128,6 +155,7 @@ impl Session {
                     let cursor = self.place.subscription.catch_up();
                     let flow = transport.keep_alive(&cursor).await?;
                     silence.as_mut().reset(Instant::now() + self.patience(transport));
+                    self.hears_silence = false;
                     flow
                 }
             };
@@ -157,9 +185,8 @@ impl Session {
             if let Poll::Ready(why) = self.place.ending.poll(cx) {
                 return Poll::Ready(Ok(Turn::Close(why)));
             }
-            if self.answers.len() < Limits::REQUESTS_IN_FLIGHT
-                && let Poll::Ready(received) = receive.as_mut().poll(cx)
-            {
+            let hears = self.answers.len() < Limits::REQUESTS_IN_FLIGHT;
+            if hears && let Poll::Ready(received) = receive.as_mut().poll(cx) {
                 return Poll::Ready(received.map(|json| json.map_or(Turn::Left, Turn::Submit)));
             }
             let mut batch = Batch::default();
@@ -168,6 +195,7 @@ impl Session {
                 batch.frames.push(Frame::of_reply(&reply));
             }
             match self.place.subscription.poll_batch(cx) {
+                Poll::Ready(Ok(events)) if batch.frames.is_empty() => batch = events,
                 Poll::Ready(Ok(events)) => {
                     batch.frames.extend(events.frames);
                     (batch.cursor, batch.more) = (events.cursor, events.more);
@@ -177,14 +205,16 @@ impl Session {
                 Poll::Pending => {}
             }
             if !batch.frames.is_empty() {
+                let hears_silence = self.hears_silence && !silence.is_elapsed();
+                self.rests = hears && hears_silence && self.place.subscription.is_waiting();
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
             // Silence counts only once it is known that there is nothing to say, and while the client is heard.
-            if self.answers.len() < Limits::REQUESTS_IN_FLIGHT
-                && !self.place.subscription.is_reading()
-                && (asks_once || silence.as_mut().poll(cx).is_ready())
-            {
-                return Poll::Ready(Ok(Turn::KeepAlive));
+            if hears && !self.place.subscription.is_reading() {
+                if asks_once || silence.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Ok(Turn::KeepAlive));
+                }
+                self.hears_silence = true;
             }
             Poll::Pending
         })
@@ -232,6 +262,12 @@ impl Session {
             }
         }
     }
+}
+
+/// Waits until the task is woken, by whomever.
+async fn rest() {
+    let mut woken = false;
+    poll_fn(|_| if std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 impl Drop for Session {

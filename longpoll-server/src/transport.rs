@@ -2,7 +2,7 @@
 //!
 //! [RFC 6202 §2]: https://www.rfc-editor.org/rfc/rfc6202#section-2
 
-use std::io;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -27,6 +27,9 @@ use crate::{LongPollClient, ShortPollClient};
 
 /// The longest wait that a poll may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// What an answer has around its events: room to begin with, not a limit.
+const ENVELOPE_BYTES: usize = 128;
 
 /// The chat over long polling.
 pub struct LongPollServer;
@@ -79,7 +82,7 @@ async fn connect(
         // The same address has another answer next time.
         (header::CACHE_CONTROL, "no-store"),
     ];
-    let serve = move |line, session: Session| async move {
+    let serve = move |line, session: Box<Session>| async move {
         let mut transport = PollTransport { line, wait };
         session.serve(&mut transport).await?;
         Ok(transport.line)
@@ -102,7 +105,7 @@ impl Transport for PollTransport {
 
     async fn deliver(&mut self, batch: &Batch) -> io::Result<ControlFlow<()>> {
         let events: Vec<&[u8]> = batch.frames.iter().map(|frame| frame.json().as_ref()).collect();
-        let answer = answer(&events.join(&b","[..]), batch.cursor.as_ref(), batch.more);
+        let answer = answer(&events, batch.cursor.as_ref(), batch.more);
         self.line.answer(&answer).await?;
         Ok(ControlFlow::Break(()))
     }
@@ -120,13 +123,23 @@ impl Transport for PollTransport {
 
     async fn close(&mut self, why: Close, cursor: Option<&Cursor>) -> io::Result<()> {
         self.line.end_after();
-        self.line.answer(&answer(Frame::close(why).json(), cursor, false)).await
+        self.line.answer(&answer(&[Frame::close(why).json()], cursor, false)).await
     }
 }
 
 /// `{"events": […], "cursor", "more"}`.
-fn answer(events: &[u8], cursor: Option<&Cursor>, more: bool) -> Vec<u8> {
-    let cursor = cursor.map_or_else(|| "null".to_owned(), |cursor| format!("\"{cursor}\""));
-    let more: &[u8] = if more { b"true" } else { b"false" };
-    [b"{\"events\":[", events, b"],\"cursor\":", cursor.as_bytes(), b",\"more\":", more, b"}"].concat()
+fn answer(events: &[&[u8]], cursor: Option<&Cursor>, more: bool) -> Vec<u8> {
+    let length: usize = events.iter().map(|event| event.len() + 1).sum();
+    let mut answer = Vec::with_capacity(length + ENVELOPE_BYTES);
+    answer.extend_from_slice(b"{\"events\":[");
+    for (number, event) in events.iter().enumerate() {
+        answer.extend_from_slice(if number == 0 { b"" } else { b"," });
+        answer.extend_from_slice(event);
+    }
+    match cursor {
+        Some(cursor) => write!(answer, "],\"cursor\":\"{cursor}\",\"more\":{more}}}"),
+        None => write!(answer, "],\"cursor\":null,\"more\":{more}}}"),
+    }
+    .expect("a vector takes every write");
+    answer
 }

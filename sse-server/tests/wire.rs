@@ -235,6 +235,31 @@ async fn breaks_the_silence_with_a_comment_and_a_tick() {
 }
 
 #[tokio::test]
+async fn ticks_though_there_is_no_silence() {
+    let house = quiet_house(|limits| limits.keep_alive = Duration::from_millis(300)).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let talking = async {
+        for number in 0.. {
+            send(&ann, &bob, &number.to_string(), "hi").await;
+        }
+    };
+    let listening = async {
+        let (mut ticks, mut messages) = (0, 0);
+        while ticks < 3 {
+            let kind = wire.json().await["type"].clone();
+            ticks += u32::from(kind == "tick");
+            messages += u32::from(kind == "message");
+        }
+        assert!(messages > 10, "{messages} messages are hardly a flow");
+    };
+    tokio::select! {
+        () = talking => {}
+        heard = timeout(PATIENCE, listening) => heard.expect("ticks come in time"),
+    }
+}
+
+#[tokio::test]
 async fn resumes_after_the_last_event_id_rather_than_after_the_query() {
     let house = quiet_house(|_| {}).await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);

@@ -77,7 +77,10 @@ impl Admission {
             Ok(sign_in) => Session::open(&self.chat, sign_in, self.after, Arc::clone(&wire), self.cut).await,
             Err(refusal) => Err(refusal),
         };
-        Admitted(session.inspect_err(|refusal| wire.closed(Close::of_refusal(refusal))))
+        Admitted(session.map_err(|refusal| {
+            wire.closed(Close::of_refusal(&refusal));
+            Box::new(refusal)
+        }))
     }
 }
 
@@ -91,7 +94,7 @@ pub(super) struct Next {
 
 impl Next {
     /// Gives the client its place in the chat anew, if its sign-in is still good.
-    pub(super) async fn enter(self, after: Cursor, transport: &'static str) -> Result<Session, Refusal> {
+    pub(super) async fn enter(self, after: Cursor, transport: &'static str) -> Result<Box<Session>, Refusal> {
         let sign_in = self.chat.signed_in(self.token).await?;
         let wire = self.chat.metrics().wire(transport);
         Session::open(&self.chat, sign_in, Some(after), wire, self.cut).await
@@ -99,7 +102,7 @@ impl Next {
 }
 
 /// A client past the door, or the reason why not.
-pub struct Admitted(Result<Session, Refusal>);
+pub struct Admitted(Result<Box<Session>, Box<Refusal>>);
 
 impl Admitted {
     /// Serves the client over its transport, or says there why not.
@@ -117,8 +120,8 @@ impl Admitted {
     ///
     /// # Errors
     /// `unauthenticated`, `too_many_connections`, `storage_unavailable`.
-    pub fn session(self) -> Result<Session, Problem> {
-        Ok(self.0?)
+    pub fn session(self) -> Result<Box<Session>, Problem> {
+        self.0.map_err(|refusal| Problem(*refusal))
     }
 }
 

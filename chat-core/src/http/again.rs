@@ -38,10 +38,13 @@ impl Again {
         [&*self.before, cursor.to_string().as_bytes(), &*self.behind].concat()
     }
 
-    /// The cursor in a head that is the same otherwise.
-    pub(super) fn cursor(&self, head: &[u8]) -> Option<Cursor> {
-        let value = head.strip_prefix(&*self.before)?.strip_suffix(&*self.behind)?;
-        std::str::from_utf8(value).ok()?.parse().ok()
+    /// The cursor in a head that is the same otherwise, and how long the head is, if it comes first in `bytes`.
+    pub(super) fn cursor(&self, bytes: &[u8]) -> Option<(Cursor, usize)> {
+        let rest = bytes.strip_prefix(&*self.before)?;
+        let length = rest.iter().position(|byte| matches!(byte, b'&' | b' '))?;
+        let (value, rest) = rest.split_at(length);
+        let cursor = std::str::from_utf8(value).ok()?.parse().ok()?;
+        rest.starts_with(&self.behind).then_some((cursor, self.before.len() + length + self.behind.len()))
     }
 }
 
@@ -62,7 +65,8 @@ mod tests {
         let again = Again::of(HEAD.as_bytes()).unwrap();
         let other = HEAD.replace("0000000a.7", "0000000a.12.0000000b-3");
         assert_eq!(again.after(&"0000000a.12.0000000b-3".parse().unwrap()), other.as_bytes());
-        assert_eq!(again.cursor(other.as_bytes()).unwrap().to_string(), "0000000a.12.0000000b-3");
+        let (cursor, length) = again.cursor(format!("{other}GET").as_bytes()).unwrap();
+        assert_eq!((cursor.to_string().as_str(), length), ("0000000a.12.0000000b-3", other.len()));
         for (one, another) in [
             ("GET", "PUT"),
             ("/poll", "/pull"),
@@ -78,6 +82,8 @@ mod tests {
         ] {
             assert_eq!(again.cursor(HEAD.replacen(one, another, 1).as_bytes()), None, "{another}");
         }
+        // Not before it is whole.
+        assert_eq!(again.cursor(&HEAD.as_bytes()[..HEAD.len() - 1]), None);
     }
 
     #[test]

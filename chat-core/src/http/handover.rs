@@ -130,7 +130,7 @@ impl Connection {
         serve: S,
     ) -> Result<Response, Problem>
     where
-        S: Fn(Line, Session) -> F + Send + Sync + 'static,
+        S: Fn(Line, Box<Session>) -> F + Send + Sync + 'static,
         F: Future<Output = io::Result<Line>> + Send + 'static,
     {
         let next = admission.next();

@@ -98,8 +98,7 @@ impl Line {
     /// Serves what has arrived without HTTP, if it is the last request again; or else gives the connection back.
     pub(crate) fn again(mut self) -> ControlFlow<Serving, Self> {
         let Some(repeat) = self.repeat.take() else { return ControlFlow::Continue(self) };
-        let Some(length) = head_length(&self.ahead) else { return ControlFlow::Continue(self) };
-        let Some(cursor) = repeat.asked.cursor(&self.ahead[..length]) else {
+        let Some((cursor, length)) = repeat.asked.cursor(&self.ahead) else {
             return ControlFlow::Continue(self);
         };
         self.ahead.advance(length);

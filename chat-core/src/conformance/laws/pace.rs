@@ -110,7 +110,7 @@ async fn one_more<S: Server>(ann: &Member<S>) -> Result<Event, ClientError> {
 }
 
 /// Connections that stay. A poll that asks once is over at once, so its place is held without a wire.
-async fn hold<S: Server>(house: &House<S>, ann: &Member<S>, number: u64) -> Vec<Session> {
+async fn hold<S: Server>(house: &House<S>, ann: &Member<S>, number: u64) -> Vec<Box<Session>> {
     let sign_in = house.chat.authenticate(&ann.token).await.expect("signed in");
     let mut held = Vec::new();
     for _ in 0..number {

@@ -1,0 +1,171 @@
+//! A WebSocket on a bare connection: a library reads it, and whole messages are written past the library.
+//!
+//! A message that many get is framed once and shared; the library would copy it for each. So this is the one place
+//! that has to see that both never write into each other.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chat_core::http::Line;
+use chat_core::limits::Limits;
+use chat_core::protocol::{Encoding, Frame};
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// Every connection has such a buffer for as long as it lives; longer messages only take more reads.
+const READ_BUFFER_BYTES: usize = 512;
+
+/// How long the client may take to answer a Close frame ([RFC 6455 §7.1.1]).
+///
+/// [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// A WebSocket on a bare connection.
+pub(crate) struct Socket {
+    library: WebSocketStream<Line>,
+    /// The library has read all that there was to read.
+    is_drained: bool,
+    /// The library has something to say: a Pong, or the answer to a Close.
+    owes: bool,
+    /// The client has said that it leaves; nothing may follow.
+    is_closing: bool,
+}
+
+impl Socket {
+    /// A connection that has just left HTTP.
+    pub(crate) async fn on(line: Line) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .max_message_size(Some(Limits::FRAME_BYTES))
+            .max_frame_size(Some(Limits::FRAME_BYTES));
+        let library = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
+        Self { library, is_drained: false, owes: false, is_closing: false }
+    }
+
+    /// The connection under it.
+    pub(crate) fn into_line(self) -> Line {
+        self.library.into_inner()
+    }
+
+    /// The next message; `None` once the client has left. Pings and Closes are answered before it.
+    ///
+    /// Cancel safe, and cheap to poll again.
+    pub(crate) async fn receive(&mut self) -> Option<Result<Message, Error>> {
+        if let Err(error) = self.settle().await {
+            return Some(Err(error));
+        }
+        let message = poll_fn(|cx| self.poll_message(cx)).await;
+        match &message {
+            Some(Ok(Message::Ping(_))) => self.owes = true,
+            Some(Ok(Message::Close(_))) => (self.owes, self.is_closing) = (true, true),
+            _ => {}
+        }
+        message
+    }
+
+    /// The library is asked only when there is something to read: it clears its buffer each time.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        loop {
+            if self.is_drained
+                && let Err(error) = ready!(self.library.get_mut().poll_sent(cx))
+            {
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            let message = self.library.poll_next_unpin(cx);
+            self.is_drained = message.is_pending();
+            if !self.is_drained {
+                return message;
+            }
+        }
+    }
+
+    /// Lets the library say what it has to say, which must not end up inside a message that goes past it.
+    async fn settle(&mut self) -> Result<(), Error> {
+        if self.owes {
+            self.library.flush().await?;
+            self.owes = false;
+        }
+        Ok(())
+    }
+
+    /// Writes whole messages, framed already, in one write; one alone is copied for nobody.
+    pub(crate) async fn write(&mut self, messages: &[&[u8]]) -> Result<(), Error> {
+        self.settle().await?;
+        if self.is_closing {
+            return Err(Error::ConnectionClosed);
+        }
+        match messages {
+            [message] => self.library.get_mut().write_all(message).await?,
+            messages => self.library.get_mut().write_all(&messages.concat()).await?,
+        }
+        Ok(())
+    }
+
+    /// Says what only the library can say, a Ping for one, in one write.
+    pub(crate) async fn say(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Error> {
+        for message in messages {
+            self.library.feed(message).await?;
+        }
+        self.library.flush().await
+    }
+
+    /// Closes the connection from this side ([RFC 6455 §7.4]), and waits for the client to answer.
+    ///
+    /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
+    pub(crate) async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Error> {
+        let close = CloseFrame { code: code.into(), reason: reason.into() };
+        self.library.send(Message::Close(Some(close))).await?;
+        // The client answers with a Close of its own; leaving earlier could tear ours from the wire.
+        let answered = async { while let Some(Ok(_)) = self.library.next().await {} };
+        let _ = timeout(CLOSING, answered).await;
+        Ok(())
+    }
+}
+
+/// The code for what a client did wrong on the wire ([RFC 6455 §7.4.1]); `None`: it is just gone.
+///
+/// [RFC 6455 §7.4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
+pub(crate) fn broken_rule(error: &Error) -> Option<(u16, &'static str)> {
+    match error {
+        Error::Capacity(_) => Some((1009, "message_too_big")),
+        Error::Utf8(_) => Some((1007, "invalid_utf8")),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some((1002, "protocol_error")),
+        _ => None,
+    }
+}
+
+/// A frame as a text message in one piece, unmasked ([RFC 6455 §5.2]).
+///
+/// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+pub(crate) struct TextMessage;
+
+impl Encoding for TextMessage {
+    fn encode(frame: &Frame) -> Bytes {
+        in_one_piece(Data::Text, frame)
+    }
+}
+
+/// The same as a binary message.
+pub(crate) struct BinaryMessage;
+
+impl Encoding for BinaryMessage {
+    fn encode(frame: &Frame) -> Bytes {
+        in_one_piece(Data::Binary, frame)
+    }
+}
+
+fn in_one_piece(kind: Data, frame: &Frame) -> Bytes {
+    let message = frame::Frame::message(frame.json().clone(), OpCode::Data(kind), true);
+    let mut bytes = Vec::with_capacity(message.len());
+    message.format(&mut bytes).expect("a vector takes every write");
+    bytes.into()
+}
