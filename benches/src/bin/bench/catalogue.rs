@@ -51,14 +51,13 @@ pub(crate) struct Name {
 /// The floor's name in results. It is shown beside the transports, and never ranked among them.
 pub(crate) const FLOOR: &str = "tcp";
 
-/// All subjects, in the order of every table.
-pub(crate) const SUBJECTS: [Name; 6] = [
+/// All that are compared, in the order of every table.
+pub(crate) const SUBJECTS: [Name; 5] = [
     Name { subject: "websocket", title: "WebSocket", letter: "W" },
     Name { subject: "sse", title: "SSE", letter: "S" },
     Name { subject: "longpoll", title: "long polling", letter: "L" },
     Name { subject: "shortpoll", title: "short polling", letter: "P" },
     Name { subject: FLOOR, title: "bare TCP", letter: "T" },
-    Name { subject: "server", title: "the servers", letter: "V" },
 ];
 
 /// What was varied, in words.

@@ -18,7 +18,8 @@ pub(crate) fn machine() -> anyhow::Result<Machine> {
         processor: model.trim_start_matches(['\t', ':', ' ']).to_owned(),
         cores: std::thread::available_parallelism()?.get(),
         memory_mib: (field(&read_to_string("/proc/meminfo")?, "MemTotal:")? / 1024.0) as u64,
-        kernel: format!("Linux {}", kernel.trim()),
+        // Its version; what its builder adds to it says nothing to others.
+        kernel: format!("Linux {}", kernel.trim().split('-').next().unwrap_or_default()),
     })
 }
 

@@ -1,6 +1,6 @@
 //! `docs/folklore.md`: what people say, each with what was measured and a verdict that is computed from intervals.
 //!
-//! The words are in `folklore.md` beside this file; what stands there in double braces is looked up:
+//! The words are in `folklore.md.in` beside this file; what stands there in double braces is looked up:
 //!
 //! - `{{KEY}}`: a figure with its interval and unit.
 //! - `{{times N KEY}}`: so many times a figure.
@@ -20,7 +20,7 @@ use crate::number::{between, bytes, joined};
 use crate::ranking::LEAST_SAMPLES;
 use crate::results::{Figure, Run};
 
-const TEMPLATE: &str = include_str!("folklore.md");
+const TEMPLATE: &str = include_str!("folklore.md.in");
 
 /// What a test says about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -219,10 +219,10 @@ fn again(source: &Source) -> String {
     format!(
         "\n## Again\n\n```sh\n\
          git checkout {}        # what was measured\n\
-         cargo run --release -p benches --bin bench -- run{quick} --output mine.json\n\
-         cargo run --release -p benches --bin bench -- compare {} mine.json\n\
+         cargo measure run{quick} --output mine.json\n\
+         cargo measure compare {} mine.json\n\
          {COMMAND} mine.json    # this page, from your own results\n\
-         cargo run --release -p benches --bin bench -- advise --results mine.json --rate 0.2/s --rtt 80ms --clients 5000\n\
+         cargo measure advise --results mine.json --rate 0.2/s --rtt 80ms --clients 5000\n\
          ```\n",
         source.run.commit.trim_end_matches("-dirty"),
         source.file

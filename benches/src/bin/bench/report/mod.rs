@@ -41,7 +41,7 @@ const SCHEMA: &str = "benches/results/schema.json";
 const CHARTS: &str = "docs/charts";
 
 /// What makes everything again.
-const COMMAND: &str = "cargo run --release -p benches --bin bench -- report";
+const COMMAND: &str = "cargo measure report";
 
 /// What to render.
 #[derive(Debug, Args)]
