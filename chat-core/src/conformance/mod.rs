@@ -7,20 +7,47 @@
 //! chat_core::conformance_tests!(ws_server::WsServer);
 //! ```
 //!
-//! A new law is a function here and a line in [`conformance_tests`]; no transport can forget it.
+//! A new law is a function here and a line in [`conformance_tests`]; no transport can forget it. Programs that are
+//! no tests, such as benches, get the same list from [`every_law`].
 
 mod house;
 pub mod laws;
 mod raw;
 
+use tokio::runtime::Builder;
+
+use crate::client::Server;
+
 pub use house::{Ask, House, Line, Member, PATIENCE};
 pub use raw::Raw;
+
+/// One law for one kind of server.
+#[derive(Clone, Copy)]
+pub struct Law {
+    /// Its group and name: `cursor::resumes_after_the_cursor`.
+    pub name: &'static str,
+    /// Opens a server of its own and blocks until the law has held; panics if it is broken.
+    pub check: fn(),
+}
+
+/// All laws for one kind of server, in the order of the list.
+#[must_use]
+pub fn every_law<S: Server>() -> Vec<Law> {
+    crate::conformance_tests! { list of S }
+}
+
+/// Runs a law as a test would: on two threads of its own, whose tasks end with it.
+fn block_on(law: impl Future<Output = ()>) {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("threads for a law").block_on(law);
+}
 
 /// Makes one test of each law for a [`Server`](crate::client::Server).
 #[macro_export]
 macro_rules! conformance_tests {
-    ($server:ty) => {
-        $crate::conformance_tests! { $server;
+    ($server:ty) => { $crate::conformance_tests! { tests of $server } };
+    ($product:ident of $server:ty) => {
+        $crate::conformance_tests! { $product of $server;
             delivery: delivers_a_direct_message_to_both_ends;
             delivery: delivers_a_group_message_to_every_member_and_to_nobody_else;
             delivery: gives_the_sender_their_own_message_with_its_cid;
@@ -73,7 +100,13 @@ macro_rules! conformance_tests {
             life: refuses_what_is_not_a_request;
         }
     };
-    ($server:ty; $($group:ident: $law:ident;)*) => {
+    (list of $server:ty; $($group:ident: $law:ident;)*) => {
+        vec![$($crate::conformance::Law {
+            name: concat!(stringify!($group), "::", stringify!($law)),
+            check: || $crate::conformance::block_on($crate::conformance::laws::$group::$law::<$server>()),
+        }),*]
+    };
+    (tests of $server:ty; $($group:ident: $law:ident;)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $law() {

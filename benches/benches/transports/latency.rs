@@ -1,0 +1,74 @@
+//! Latency from end to end: from the sender's call to the event at the receiver, both on the same kind of wire.
+//!
+//! The next message is sent once the one before has arrived and is acknowledged. A short poller has just asked then
+//! and would always be found in the same mood, so it gets its messages at moments that are spread over its pause.
+
+use std::time::{Duration, Instant};
+
+use benches::message;
+use chat_core::client::{Client, Events, Sender, Server};
+use chat_core::protocol::To;
+use criterion::BenchmarkId;
+use longpoll_server::ShortPollServer;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::{Group, PATIENCE, Setting, row, tell_of};
+
+/// What the short-polling client waits after an answer.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The golden ratio: its multiples, less their whole parts, are spread evenly however many there are.
+const SPREAD: f64 = 0.618_033_988_749_895;
+
+pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
+    row(group, BenchmarkId::from_parameter(S::NAME), Pair::<S>::new, Pair::play);
+}
+
+/// Ann, who writes, and Bob, who reads.
+struct Pair<S: Server> {
+    setting: Setting,
+    ann: <S::Client as Client>::Sender,
+    to: To,
+    /// One for each message that has come to Bob.
+    arrivals: mpsc::Receiver<()>,
+    /// Messages sent so far.
+    sent: u32,
+}
+
+impl<S: Server> Pair<S> {
+    fn new() -> Self {
+        let setting = Setting::new::<S>(2);
+        let [(_, anns), (bob, bobs)] = &setting.people[..] else { unreachable!("two were registered") };
+        let (to, (tell, arrivals)) = (To::User(*bob), mpsc::channel(1));
+        let ann = setting.runtime.block_on(async {
+            let (ann, mut echo) = S::Client::connect(&setting.target, anns, None).await.expect("connected");
+            // Ann is told of what she sent, too; somebody has to read it.
+            tokio::spawn(async move { while echo.next().await.is_ok() {} });
+            let apart = setting.target.apart();
+            let (_, events) = S::Client::connect(&apart, bobs, None).await.expect("connected");
+            tokio::spawn(tell_of(events, tell));
+            ann
+        });
+        Self { setting, ann, to, arrivals, sent: 0 }
+    }
+
+    fn play(&mut self, rounds: u64) -> Duration {
+        self.setting.runtime.block_on(async {
+            let mut took = Duration::ZERO;
+            for _ in 0..rounds {
+                if S::NAME == ShortPollServer::NAME {
+                    self.sent += 1;
+                    sleep(PAUSE.mul_f64((f64::from(self.sent) * SPREAD).fract())).await;
+                }
+                let begun = Instant::now();
+                let round = async { tokio::join!(self.ann.send(message(self.to)), self.arrivals.recv()) };
+                let (reply, arrived) = timeout(PATIENCE, round).await.expect("it should have come by now");
+                took += begun.elapsed();
+                reply.expect("the connection lasts").into_result().expect("nothing refuses it");
+                arrived.expect("Bob's connection lasts");
+            }
+            took
+        })
+    }
+}

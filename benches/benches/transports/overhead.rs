@@ -1,0 +1,92 @@
+//! What a message costs beside the network and the disk: encoding, framing, parsing.
+//!
+//! `encode`, `frame` and `parse` are single steps. An event is encoded once for all wires, and framed once for each,
+//! however many get it; only a poll's answer, the array around its events, is made for each client. HTTP's heads and
+//! chunks are in none of them. `read_on` has everything in it for each of 960 messages that a client has missed, from
+//! the server's memory through both ends of the wire, heads, chunks, system calls and the client's parser included;
+//! opening the connection as well, which `connect` shows alone. There, `memory` is no floor: like the WebSocket's,
+//! its client hands each event from the task that reads to the one that listens, and the others have one task only.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chat_core::client::Server;
+use chat_core::protocol::{Encoding, Event, Frame, Request};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use serde_json::json;
+use sse_server::EventStream;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as WsFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use crate::connect::Missed;
+use crate::{Group, row};
+
+/// Lengths of texts, in bytes: what people type, a paragraph, the longest.
+const TEXTS: [usize; 3] = [32, 1_024, 8_192];
+
+/// Messages to read on from; fewer than an inbox holds.
+const MISSED: usize = 960;
+
+/// The single steps. They are no transport's own, so there is no law that they could break.
+pub(crate) fn steps(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("overhead");
+    group.sample_size(50).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
+    for length in TEXTS {
+        let text = "x".repeat(length);
+        let event = json!({
+            "type": "message", "id": "0000beef.4711", "conversation": "c9", "seq": 13, "from": "u1",
+            "cid": "0b1e1f3a-6f0f-4ad4-a7f8-3a2d5f0f9c11", "text": text, "at": "2026-01-02T03:04:05.678Z",
+        });
+        let event: Event = serde_json::from_value(event).expect("an event as the contract writes it");
+        let frame = Frame::of_event(&event);
+        let request = json!({
+            "request_id": "r1",
+            "command": {
+                "type": "send", "to": {"user": "u2"}, "cid": "0b1e1f3a-6f0f-4ad4-a7f8-3a2d5f0f9c11", "text": text,
+            },
+        });
+        let request = request.to_string();
+
+        group.throughput(Throughput::Bytes(length as u64));
+        group.bench_function(BenchmarkId::new("encode", length), |bencher| {
+            bencher.iter(|| Frame::of_event(black_box(&event)));
+        });
+        group.bench_function(BenchmarkId::new("frame/websocket", length), |bencher| {
+            bencher.iter(|| websocket(black_box(&frame)));
+        });
+        group.bench_function(BenchmarkId::new("frame/sse", length), |bencher| {
+            bencher.iter(|| EventStream::encode(black_box(&frame)));
+        });
+        group.bench_function(BenchmarkId::new("frame/longpoll", length), |bencher| {
+            bencher.iter(|| longpoll(black_box(&frame)));
+        });
+        group.bench_function(BenchmarkId::new("parse/request", length), |bencher| {
+            bencher.iter(|| Request::parse(black_box(request.as_bytes())));
+        });
+        group.bench_function(BenchmarkId::new("parse/event", length), |bencher| {
+            bencher.iter(|| serde_json::from_slice::<Event>(black_box(frame.json())));
+        });
+    }
+}
+
+/// A text frame from a server: two to ten bytes of head, and no mask.
+fn websocket(frame: &Frame) -> Bytes {
+    let text = WsFrame::message(frame.json().clone(), OpCode::Data(Data::Text), true);
+    let mut bytes = Vec::with_capacity(text.len());
+    text.format(&mut bytes).expect("memory takes everything");
+    bytes.into()
+}
+
+/// The answer to a poll that found one event, byte for byte as `longpoll-server/tests/wire.rs` pins it.
+fn longpoll(frame: &Frame) -> Bytes {
+    let cursor = frame.id().expect("a logged event has one");
+    let rest = format!("],\"cursor\":\"{cursor}\",\"more\":false}}");
+    [b"{\"events\":[", frame.json().as_ref(), rest.as_bytes()].concat().into()
+}
+
+/// Everything together, over a transport.
+pub(crate) fn read_on<S: Server>(group: &mut Group<'_>) {
+    group.throughput(Throughput::Elements(MISSED as u64));
+    row(group, BenchmarkId::from_parameter(S::NAME), || Missed::<S>::new(MISSED), Missed::play);
+}

@@ -1,0 +1,48 @@
+//! Sending: a command's round trip, from the call to the reply that the message is on the disk.
+//!
+//! Nobody reads, not even the sender, who would be told of the message too. A WebSocket carries the command as a
+//! frame; the others post it, all in the same way, so that they differ by chance only.
+
+use std::time::{Duration, Instant};
+
+use benches::message;
+use chat_core::client::{Client, Sender, Server};
+use chat_core::protocol::To;
+use criterion::BenchmarkId;
+use tokio::time::timeout;
+
+use crate::{Group, PATIENCE, Setting, row};
+
+pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
+    row(group, BenchmarkId::from_parameter(S::NAME), Writer::<S>::new, Writer::play);
+}
+
+/// Somebody who writes to somebody who is not here.
+struct Writer<S: Server> {
+    setting: Setting,
+    sender: <S::Client as Client>::Sender,
+    to: To,
+}
+
+impl<S: Server> Writer<S> {
+    fn new() -> Self {
+        let setting = Setting::new::<S>(2);
+        let [(_, anns), (bob, _)] = &setting.people[..] else { unreachable!("two were registered") };
+        let to = To::User(*bob);
+        let connecting = S::Client::connect(&setting.target, anns, None);
+        let (sender, _) = setting.runtime.block_on(connecting).expect("connected");
+        Self { setting, sender, to }
+    }
+
+    fn play(&mut self, rounds: u64) -> Duration {
+        self.setting.runtime.block_on(async {
+            let begun = Instant::now();
+            for _ in 0..rounds {
+                let sending = timeout(PATIENCE, self.sender.send(message(self.to)));
+                let reply = sending.await.expect("a reply should have come by now");
+                reply.expect("the connection lasts").into_result().expect("nothing refuses it");
+            }
+            begun.elapsed()
+        })
+    }
+}
