@@ -32,6 +32,7 @@ const MISSED: usize = 960;
 pub(crate) fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("overhead");
     group.sample_size(50).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
+    group.nresamples(10_000);
     for length in TEXTS {
         let text = "x".repeat(length);
         let event = json!({

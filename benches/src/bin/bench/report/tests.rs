@@ -55,7 +55,7 @@ fn what_was_just_rendered_is_fresh_and_any_change_makes_it_stale() {
         std::fs::write(&path, changed).unwrap();
         let complaint = report(&check).unwrap_err().to_string();
         assert!(complaint.starts_with(&format!("{} does not say what", file.file)), "{complaint}");
-        assert!(complaint.contains("run: cargo run"), "{complaint}");
+        assert!(complaint.contains("run: cargo measure report"), "{complaint}");
         std::fs::write(&path, file.text).unwrap();
         report(&check).unwrap();
     }
