@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Handle as Runtime;
 use tokio::sync::Notify;
 
 use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
@@ -18,6 +19,10 @@ use crate::protocol::{Event, Frame};
 use crate::refusal::{Close, Code, Refusal};
 use crate::signal::Signal;
 use crate::store::{Audience, Logged, TokenHash, random};
+
+/// So many sessions are woken at once by the thread that writes. More would keep it from its next commit, and each
+/// would cost more than within the runtime, where no lock is taken for it.
+const FEW: usize = 8;
 
 /// Cuts a connection, for the reason given.
 pub(crate) type Cut = Arc<Signal<Close>>;
@@ -67,6 +72,8 @@ pub(crate) struct Publisher {
     published: Arc<AtomicU64>,
     /// Guards who is here and who is a member, and with it the order of publishing.
     state: Mutex<State>,
+    /// Where sessions run.
+    runtime: Runtime,
     /// Rung when presence has changed or somebody has left.
     pub(crate) changed: Notify,
 }
@@ -95,6 +102,7 @@ impl Publisher {
             run: random(),
             published: Arc::default(),
             state: Mutex::default(),
+            runtime: Runtime::current(),
             changed: Notify::new(),
         }
     }
@@ -136,7 +144,11 @@ impl Publisher {
             self.published.store(last.position.0, Ordering::Release);
         }
         drop(state);
-        wake(waiting);
+        if waiting.len() <= FEW {
+            wake(waiting);
+        } else {
+            self.runtime.spawn(async move { wake(waiting) });
+        }
     }
 
     /// Gives a session its place: the inbox and where to start reading it.
@@ -239,6 +251,11 @@ impl Publisher {
         drop(state);
         wake(waiting);
         true
+    }
+
+    /// How many are here.
+    pub(crate) fn here(&self) -> usize {
+        self.state().places.len()
     }
 
     /// Who is here, and the mark after which changes to it are told.

@@ -158,6 +158,7 @@ fn wait(answer: &Answer, code: &str) -> u64 {
     let wait_ms = refusal["retry_after_ms"].as_u64().unwrap();
     let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert_eq!(seconds, wait_ms.div_ceil(1_000));
+    assert_eq!(answer.header("access-control-expose-headers"), Some("retry-after"));
     assert!(wait_ms > 0);
     wait_ms
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::{Auth, Rate};
+use crate::heap::{self, Crowd};
 use crate::ids::{ConversationId, Cursor, UserId};
 use crate::inbox::Subscription;
 use crate::limits::Limits;
@@ -254,8 +255,13 @@ pub(crate) struct Place {
 
 /// Tells presence when it has changed, at most once an `interval`: a storm of n people costs n frames, not n².
 async fn keep_presence(publisher: Arc<Publisher>, interval: Duration) {
+    let mut crowd = Crowd::default();
     loop {
         let next_departure = publisher.tell_presence();
+        if crowd.has_left(publisher.here()) {
+            // Nobody waits for it, and it may take its time.
+            let _ = tokio::task::spawn_blocking(heap::give_back).await;
+        }
         tokio::time::sleep(interval).await;
         let changed = publisher.changed.notified();
         match next_departure {

@@ -139,11 +139,8 @@ pub(super) async fn commands(
     let answer = chat.submit(&caller, &json).await.map_err(Refusal::from)?;
     let reply = finish(answer).await;
     let Outcome::Refusal(refusal) = &reply.outcome else { return Ok(no_store(reply)) };
-    let (status, wait) = (status(refusal), retry_after(refusal));
-    let mut response = (status, no_store(&reply)).into_response();
-    if let Some(wait) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, wait);
-    }
+    let mut response = (status(refusal), no_store(&reply)).into_response();
+    retry_after(refusal, response.headers_mut());
     Ok(response)
 }
 

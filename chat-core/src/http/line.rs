@@ -1,27 +1,23 @@
 //! A connection in a transport's own hands: the bytes under HTTP, and the answer that is still to be written.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::again::{Again, head_length};
 use super::handover::Serving;
-use super::head::{Framing, Head};
+use super::head::Head;
 use crate::ids::Cursor;
 use crate::limits::Limits;
-use crate::protocol::{Encoding, Frame};
 
 /// Read at once from a client that has little to say.
 const READ_BYTES: usize = 512;
-
-/// What a chunk adds to its bytes, at most: a length, and two ends of lines.
-const CHUNK_FRAMING_BYTES: usize = 20;
 
 /// The bytes of a connection, in both directions.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -34,15 +30,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// head that came with it. While it lives, nothing of an HTTP library is kept for it, and what is written
 /// goes to the socket at once.
 pub struct Line {
-    stream: Box<dyn Stream>,
+    pub(super) stream: Box<dyn Stream>,
     /// What the client sent and nobody has read yet.
     ahead: BytesMut,
     /// The head of the answer, until it is written.
-    head: Option<Head>,
+    pub(super) head: Option<Head>,
     /// Whether the answer's body goes out in chunks.
-    is_chunked: bool,
+    pub(super) is_chunked: bool,
     /// Whether the next request may follow.
-    is_kept: bool,
+    pub(super) is_kept: bool,
     /// The request that is being answered, if it may come again.
     asked: Option<Again>,
     /// How the same request is served when it comes again.
@@ -127,83 +123,6 @@ impl Line {
     /// Whether the answer is whole and the next request may follow.
     pub(crate) fn is_kept(&self) -> bool {
         self.is_kept && self.head.is_none()
-    }
-
-    /// Leaves HTTP: from here on, bytes are the transport's own.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn upgrade(&mut self) -> io::Result<()> {
-        self.is_kept = false;
-        self.write_head(Framing::None, &[]).await
-    }
-
-    /// Begins an answer that has no end in sight: its head and its first bytes, in one write.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn begin(&mut self, first: &str) -> io::Result<()> {
-        self.is_chunked = self.head.as_ref().is_some_and(Head::knows_chunks);
-        self.is_kept &= self.is_chunked;
-        if self.is_chunked {
-            self.write_head(Framing::Chunked, &chunk(&[first.as_bytes()])).await
-        } else {
-            self.write_head(Framing::None, first.as_bytes()).await
-        }
-    }
-
-    /// Writes more of an answer that has begun, in one write.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn write_more(&mut self, parts: &[&[u8]]) -> io::Result<()> {
-        let bytes = if self.is_chunked { chunk(parts) } else { parts.concat() };
-        self.stream.write_all(&bytes).await
-    }
-
-    /// Writes frames into an answer that has begun, in one write; a frame alone is copied for nobody.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn write_frames<E: Encoding>(&mut self, frames: &[Arc<Frame>]) -> io::Result<()> {
-        match frames {
-            [frame] if self.is_chunked => self.stream.write_all(frame.encoded::<Chunk<E>>()).await,
-            [frame] => self.stream.write_all(frame.encoded::<E>()).await,
-            frames => {
-                let frames: Vec<&[u8]> = frames.iter().map(|frame| frame.encoded::<E>().as_ref()).collect();
-                self.write_more(&frames).await
-            }
-        }
-    }
-
-    /// Ends an answer that has begun.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn finish(&mut self) -> io::Result<()> {
-        match self.is_chunked {
-            true => self.stream.write_all(b"0\r\n\r\n").await,
-            false => Ok(()),
-        }
-    }
-
-    /// Gives the whole answer, in one write.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn answer(&mut self, body: &[u8]) -> io::Result<()> {
-        self.write_head(Framing::Length(body.len()), body).await
-    }
-
-    /// Nothing may follow this answer.
-    pub fn end_after(&mut self) {
-        self.is_kept = false;
-        self.head.iter_mut().for_each(Head::is_last);
-    }
-
-    async fn write_head(&mut self, framing: Framing, then: &[u8]) -> io::Result<()> {
-        let head = self.head.take().ok_or(io::ErrorKind::InvalidInput)?;
-        self.stream.write_all(&head.with(framing, then)).await
     }
 
     /// Waits for the first bytes of the next request. `false`: the client has left.
@@ -311,24 +230,4 @@ impl AsyncWrite for Line {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
-}
-
-/// What a wire writes, as a chunk of its own ([RFC 9112 §7.1]).
-///
-/// [RFC 9112 §7.1]: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
-struct Chunk<E>(std::marker::PhantomData<E>);
-
-impl<E: Encoding> Encoding for Chunk<E> {
-    fn encode(frame: &Frame) -> Bytes {
-        chunk(&[&E::encode(frame)]).into()
-    }
-}
-
-fn chunk(parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut bytes = Vec::with_capacity(length + CHUNK_FRAMING_BYTES);
-    write!(bytes, "{length:X}\r\n").expect("a vector takes every write");
-    parts.iter().for_each(|part| bytes.extend_from_slice(part));
-    bytes.extend_from_slice(b"\r\n");
-    bytes
 }

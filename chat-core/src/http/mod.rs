@@ -2,6 +2,7 @@
 
 mod admission;
 mod again;
+mod answer;
 mod api;
 mod body;
 mod handover;
@@ -13,11 +14,11 @@ mod problem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, header, request};
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use serde::Serialize;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use crate::chat::Chat;
 use crate::metrics::WireMetrics;
@@ -94,16 +95,15 @@ async fn no_such_method() -> Problem {
 ///
 /// [the CORS protocol]: https://fetch.spec.whatwg.org/#http-cors-protocol
 fn cors(site: Arc<Site>) -> CorsLayer {
-    let listed = move |origin: &HeaderValue, _: &axum::http::request::Parts| site.origins.lists(origin);
+    let listed = move |origin: &HeaderValue, _: &request::Parts| site.origins.lists(origin);
     CorsLayer::new()
-        .allow_origin(AllowOrigin::predicate(listed))
-        .allow_credentials(true)
+        .allow_origin(AllowOrigin::predicate(listed.clone()))
+        .allow_credentials(AllowCredentials::predicate(listed))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::RETRY_AFTER])
         .max_age(Duration::from_secs(3_600))
 }

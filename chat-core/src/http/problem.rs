@@ -2,7 +2,7 @@
 //!
 //! [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -38,9 +38,7 @@ impl IntoResponse for Problem {
             // What would help ([RFC 9110 §15.5.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2)).
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(seconds) = retry_after(&refusal) {
-            headers.insert(header::RETRY_AFTER, seconds);
-        }
+        retry_after(&refusal, headers);
         response
     }
 }
@@ -50,7 +48,12 @@ pub(super) fn status(refusal: &Refusal) -> StatusCode {
     StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// `Retry-After` counts whole seconds ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
-pub(super) fn retry_after(refusal: &Refusal) -> Option<HeaderValue> {
-    refusal.retry_after_ms.map(|wait_ms| HeaderValue::from(wait_ms.div_ceil(1_000)))
+/// Says when to try again: `Retry-After` counts whole seconds
+/// ([RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+pub(super) fn retry_after(refusal: &Refusal, headers: &mut HeaderMap) {
+    if let Some(wait_ms) = refusal.retry_after_ms {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+        // Or pages on another port could not read it.
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_name(header::RETRY_AFTER));
+    }
 }

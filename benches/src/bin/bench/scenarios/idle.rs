@@ -24,8 +24,8 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// The time between two looks at the memory; it rests when they differ by less than a thousandth.
 const LOOKS: Duration = Duration::from_millis(250);
 
-/// How long a user is kept who has no connection any more; the last of the flags.
-const GRACE: Duration = Duration::from_millis(200);
+/// How long the server may take to see that all have left: a grace ([`FLAGS`]), and twice its interval for presence.
+const LEAVING: Duration = Duration::from_millis(2_500);
 
 const FLAGS: [&str; 10] = [
     "--header-timeout",
@@ -61,8 +61,8 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let (full, kernel_full) = (settle(&process).await?, kernel_memory_kib()?);
     drop(open);
     wait_for(&process, subject, 1).await?;
-    // The users themselves are let go once their grace is over.
-    sleep(GRACE * 2).await;
+    // Users are let go when presence is next told after their grace, and free memory then goes back to the system.
+    sleep(LEAVING).await;
     let left = settle(&process).await?;
     let each = |kib: f64| kib / connections as f64;
     let row = book.row("idle", subject, &[("clients", connections as f64)]);
