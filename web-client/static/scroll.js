@@ -8,8 +8,8 @@
 const NEAR_PX = 40;
 /** This close to the top, older messages are read. */
 const TOP_PX = 300;
-/** What is this close to the part in sight is laid out before it comes into sight. */
-const NEARBY = "2000px 0px";
+/** What is this close to the part in sight is laid out before it comes into sight, and can be found by the browser. */
+const NEARBY = "1500px 0px";
 
 export class Scroll {
   /** Whether the reader is at the bottom. */
@@ -20,7 +20,7 @@ export class Scroll {
    * that stands above a first message goes when it is the first no more.
    * @type {{message: Element, bottom: number} | null} */
   #anchor = null;
-  /** What is far from the reader is not laid out, and keeps the height that it had.
+  /** Tells which blocks of messages are far from the reader.
    * @type {IntersectionObserver | null} */
   #near = null;
   /** @type {WeakSet<Element>} */
@@ -79,8 +79,8 @@ export class Scroll {
       else this.toBottom();
     } else if (this.sticking) {
       this.toBottom();
-    } else if (this.#anchor?.message.isConnected) {
-      list.scrollTop += this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
+    } else {
+      this.#hold(list);
     }
   }
 
@@ -105,14 +105,31 @@ export class Scroll {
     this.#resized.disconnect();
     this.#resized.observe(list);
     this.#near?.disconnect();
-    this.#near = new IntersectionObserver(
-      (entries) => {
-        for (const { target, isIntersecting } of entries) target.classList.toggle("far", !isIntersecting);
-      },
-      { root: list, rootMargin: NEARBY },
-    );
+    this.#near = new IntersectionObserver((entries) => this.#setAside(entries), { root: list, rootMargin: NEARBY });
     this.#known = new WeakSet();
     this.#watched = list;
+  }
+
+  /** What is far from the reader is not laid out, and keeps the height that it had.
+   * `content-visibility` says the same in one line of CSS. But whenever a block begins or ceases to be skipped, or goes,
+   * Chromium walks through all the others for the sake of CSS counters: 20 ms where there are 10,000 messages.
+   * @param {IntersectionObserverEntry[]} entries */
+  #setAside(entries) {
+    this.before();
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
+      const block = /** @type {HTMLElement} */ (target);
+      block.style.blockSize = isIntersecting ? "" : `${boundingClientRect.height}px`;
+      block.classList.toggle("far", !isIntersecting);
+    }
+    // In a narrower window it has another height than it had.
+    if (this.#watched && !this.sticking) this.#hold(this.#watched);
+  }
+
+  /** Puts the topmost message in sight back to where it was noted. @param {Element} list */
+  #hold(list) {
+    if (!this.#anchor?.message.isConnected) return;
+    const moved = this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
+    if (moved !== 0) list.scrollTop += moved;
   }
 }
 

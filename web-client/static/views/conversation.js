@@ -14,7 +14,7 @@ import { avatar, counted, listed, nameOf, presence, titleOf } from "./words.js";
 /** @import { Conversation, ConversationActions, ConversationView, Entry, State } from "../types.js" */
 
 /** How many messages are drawn anew when one of them changes. */
-const BLOCK = 50;
+const BLOCK = 25;
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
 export function conversation(view, actions) {
