@@ -118,7 +118,7 @@ impl Session {
     /// What went wrong on the wire. Nothing is lost with it: the client resumes after its cursor.
     pub async fn serve<T: Transport>(mut self: Box<Self>, transport: &mut T) -> Result<(), T::Error> {
         if let Some(reason) = self.place.lost {
-            return self.reset(reason, transport).await;
+            return Box::pin(self.reset(reason, transport)).await;
         }
         // One timer for the whole life, moved on when it fires. A short poll has no use for it.
         let asks_once = transport.patience().is_zero();
@@ -140,20 +140,20 @@ impl Session {
                     }
                     flow
                 }
-                // In a box: what most connections do rarely or never is not worth room in each.
+                // In boxes from here on: what most connections do rarely or never is not worth room in each.
                 Turn::Submit(json) => match Box::pin(self.submit(&json)).await {
                     Ok(()) => ControlFlow::Continue(()),
-                    Err(why) => return self.close(why, transport).await,
+                    Err(why) => return Box::pin(self.close(why, transport)).await,
                 },
                 Turn::Left => return Ok(()),
-                Turn::Reset(reason) => return self.reset(reason, transport).await,
-                Turn::Close(why) => return self.close(why, transport).await,
+                Turn::Reset(reason) => return Box::pin(self.reset(reason, transport)).await,
+                Turn::Close(why) => return Box::pin(self.close(why, transport)).await,
                 Turn::KeepAlive if self.chat.time_left(&self.sign_in).is_zero() => {
-                    return self.close(Close::Unauthenticated, transport).await;
+                    return Box::pin(self.close(Close::Unauthenticated, transport)).await;
                 }
                 Turn::KeepAlive => {
                     let cursor = self.place.subscription.catch_up();
-                    let flow = transport.keep_alive(&cursor).await?;
+                    let flow = Box::pin(transport.keep_alive(&cursor)).await?;
                     silence.as_mut().reset(Instant::now() + self.patience(transport));
                     self.hears_silence = false;
                     flow
