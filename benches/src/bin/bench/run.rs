@@ -93,7 +93,8 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
             }
         }
     }
-    let made = now();
+    // What the binary was built from is what is checked out now; later it may be something else.
+    let (made, commit) = (now(), commit());
     let before = load_average()?;
     let mut book = Book::default();
     let rounds = rounds(&scenarios, &settings);
@@ -124,7 +125,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
     let mut run = Run {
         version: VERSION,
         made,
-        commit: commit(),
+        commit,
         machine: machine()?,
         method: Method {
             quick: options.quick,
