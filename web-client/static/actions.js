@@ -10,6 +10,8 @@ import * as api from "./api.js";
 
 const EXPIRED = "Your session has expired. What you wrote is kept and sent when you are back.";
 
+const groups = () => api.part(import("./groups.js"));
+
 /** @param {Page} page */
 export function actionsOf(page) {
   const { chat, ui, rest } = page;
@@ -50,7 +52,7 @@ export function actionsOf(page) {
     ui.joining = id;
     page.draw();
     await attempt(async () => {
-      await chat.joinGroup(id);
+      await (await groups()).joinGroup(chat.connection, id);
       location.hash = `#/${id}`;
     });
     ui.joining = null;
@@ -70,7 +72,7 @@ export function actionsOf(page) {
     ui.newGroup = { open: true, busy: true, error: "" };
     page.draw();
     try {
-      const id = await chat.createGroup(name.trim());
+      const id = await (await groups()).createGroup(chat.connection, name.trim());
       ui.newGroup = { open: false, busy: false, error: "" };
       location.hash = `#/${id}`;
     } catch (error) {
@@ -124,7 +126,7 @@ export function actionsOf(page) {
       leave: () =>
         attempt(async () => {
           ui.leaving = false;
-          await chat.leaveGroup(conversation?.id ?? "");
+          await (await groups()).leaveGroup(chat.connection, conversation?.id ?? "");
         }),
       join: () => join(conversation?.id ?? ""),
       toBottom: () => ((ui.below = 0), page.scroll.toBottom(), page.draw()),

@@ -6,11 +6,11 @@
 
 import * as api from "./api.js";
 import * as model from "./model.js";
-import { Outbox, newCid } from "./outbox.js";
+import { Outbox } from "./outbox.js";
 import { SharedConnection } from "./shared.js";
 import { Wire } from "./wire.js";
 
-/** @import { Command, LoggedEvent, Ok, PassingEvent, ServerAddress } from "./protocol.js" */
+/** @import { LoggedEvent, PassingEvent, ServerAddress } from "./protocol.js" */
 /** @import { Snapshot, To, TransportName, User } from "./protocol.js" */
 /** @import { Page, SharedStatus as Status, State } from "./types.js" */
 
@@ -22,18 +22,6 @@ const MOST = 600;
 const TYPING_EVERY_MS = 3_000;
 /** The least time between two read marks of one conversation: at twenty messages a second, not each needs its own. */
 const MARK_EVERY_MS = 1_000;
-/** How often a request without a reply is made again before its user is told. */
-const ATTEMPTS = 3;
-
-/** A refusal as an error: its message is for people, its code for programs. */
-export class Refused extends Error {
-  /** @param {{code: string, message: string}} refusal */
-  constructor({ code, message }) {
-    super(message);
-    this.code = code;
-  }
-}
-
 export class Chat {
   #typingAt = 0;
   #wasLive = false;
@@ -97,23 +85,6 @@ export class Chat {
     return this.outbox.add(to, text);
   }
 
-  /** @param {string} name @returns {Promise<string>} the new conversation's id */
-  async createGroup(name) {
-    const ok = await this.#ask({ type: "create_group", name, cid: newCid() });
-    if (ok.type !== "group_created") throw new Error("The server answered something else.");
-    return ok.conversation;
-  }
-
-  /** @param {string} conversation */
-  joinGroup(conversation) {
-    return this.#ask({ type: "join_group", conversation });
-  }
-
-  /** @param {string} conversation */
-  leaveGroup(conversation) {
-    return this.#ask({ type: "leave_group", conversation });
-  }
-
   /** Counts everything at hand as seen, and tells the server, and through it this user's other pages.
    * @param {string} id */
   markRead(id) {
@@ -149,11 +120,14 @@ export class Chat {
   async loadOlder(id) {
     const conversation = this.state.conversations.get(id);
     if (!conversation || conversation.history === "loading" || conversation.history === "complete") return;
-    const before = conversation.history === "unknown" ? undefined : conversation.messages[0]?.seq;
+    const newest = conversation.history === "unknown";
+    const before = newest ? undefined : conversation.messages[0]?.seq;
     this.#set(model.withHistory(this.state, id, "loading"));
     try {
       const page = await api.messages(id, { before, limit: PAGE });
-      this.#set(model.withPage(this.state, id, page));
+      // A snapshot that came in the meantime has made the answer stale.
+      if (this.state.conversations.get(id)?.history !== "loading") return;
+      this.#set((newest ? model.withNewest : model.withPage)(this.state, id, page));
     } catch {
       // The next look at this conversation asks again; the connection's banner tells what is wrong.
       setTimeout(() => this.#set(model.withHistory(this.state, id, conversation.history)), 1_000);
@@ -178,7 +152,7 @@ export class Chat {
     if (snapshot.me.id !== this.state.me.id) return this.page.onOtherUser(snapshot.me);
     this.#marked.clear();
     this.loaded = true;
-    this.#set(model.fromSnapshot(snapshot));
+    this.#set(model.fromSnapshot(snapshot, this.state));
     this.page.onSnapshot();
   }
 
@@ -210,22 +184,6 @@ export class Chat {
     if (!users) return;
     // What came while the answer was on its way may be newer than the answer.
     this.#set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
-  }
-
-  /** Makes a request that may be repeated until it has an answer.
-   * @param {Command} command
-   * @returns {Promise<Ok>} */
-  async #ask(command) {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const { ok, refusal } = await this.connection.send(command);
-        if (refusal) throw new Refused(refusal);
-        if (ok) return ok;
-      } catch (error) {
-        if (error instanceof Refused || attempt === ATTEMPTS) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 1_000 * attempt));
-      }
-    }
   }
 
   /** @param {State} state */

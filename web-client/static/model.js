@@ -19,11 +19,14 @@ export function empty(me) {
   return { me, users: new Map(), groups: new Map(), conversations: new Map(), applied: new Set(), activity: 0 };
 }
 
-/** The state at a snapshot. @param {Snapshot} snapshot @returns {State} */
-export function fromSnapshot(snapshot) {
-  const conversations = snapshot.conversations.map(
-    (summary, index) => /** @type {const} */ ([summary.id, fromSummary(summary, index)]),
-  );
+/** The state at a snapshot. What was said before stays in sight until the newest messages have been read.
+ * @param {Snapshot} snapshot @param {State} [before] @returns {State} */
+export function fromSnapshot(snapshot, before = empty(snapshot.me)) {
+  const conversations = snapshot.conversations.map((summary, index) => {
+    const conversation = fromSummary(summary, index);
+    const messages = conversation.history === "unknown" ? before.conversations.get(summary.id)?.messages : undefined;
+    return /** @type {const} */ ([summary.id, { ...conversation, messages: messages ?? [] }]);
+  });
   return {
     ...empty(snapshot.me),
     users: new Map(snapshot.users.map((user) => [user.id, user])),
@@ -168,6 +171,21 @@ export function withPage(state, conversationId, page) {
     const lastSeq = Math.max(conversation.lastSeq, messages.at(-1)?.seq ?? 0);
     return { messages, lastSeq, history: page.more ? "more" : "complete" };
   });
+}
+
+/** The newest messages, and what is at hand before them if they go on from there.
+ * @param {State} state
+ * @param {string} conversationId
+ * @param {Page} page
+ * @returns {State} */
+export function withNewest(state, conversationId, page) {
+  const [first] = page.messages;
+  const newest = page.messages.at(-1)?.seq ?? 0;
+  const fitting = change(state, conversationId, ({ messages }) => {
+    const goesOn = messages.some(({ seq, cid }) => seq === first?.seq && cid === first.cid);
+    return { messages: messages.filter(({ seq }) => seq > newest || (goesOn && seq < first.seq)) };
+  });
+  return withPage(fitting, conversationId, page);
 }
 
 /** With no more than the newest messages; those before them are history that can be had.

@@ -62,8 +62,8 @@ export class Page {
     this.chat = new Chat(me, servers, name, {
       onChange: () => this.#onChange(),
       onEvent: (event) => this.#onEvent(event),
-      // Everything was replaced, so the open conversation is opened anew.
-      onSnapshot: () => (this.ui.open = null),
+      // Everything was replaced, so the open conversation is opened anew; but who reads further up stays there.
+      onSnapshot: () => this.scroll.sticking && (this.ui.open = null),
       onOtherUser: entrance.onOtherUser,
     });
     this.scroll = new Scroll({ onMove: () => this.#onMove(), onTop: () => this.#onTop(), signal });

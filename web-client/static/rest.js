@@ -45,7 +45,7 @@ export class Rest {
   async #load() {
     this.onKeys(await import("./keys.js"));
     await this.loadViews();
-    const parts = [import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
+    const parts = [import("./groups.js"), import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
     const transports = Object.values(TRANSPORTS).map(({ load }) => load());
     await Promise.allSettled([...parts, ...transports, import("./ladder.js"), import("./door.js")]);
   }

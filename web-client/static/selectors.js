@@ -13,7 +13,8 @@
 export function unread(state, { messages, readSeq, lastSeq, history }) {
   const unseen = messages.slice(messages.findLastIndex(({ seq }) => seq <= readSeq) + 1);
   const own = unseen.filter(({ from }) => from === state.me.id).length;
-  const allAtHand = history === "complete" || (messages.length > 0 && messages[0].seq <= readSeq + 1);
+  const allAtHand =
+    history === "complete" || (history !== "unknown" && messages.length > 0 && messages[0].seq <= readSeq + 1);
   return Math.max(0, (allAtHand ? unseen.length : lastSeq - readSeq) - own);
 }
 

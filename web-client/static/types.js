@@ -136,6 +136,7 @@
  * @property {number} below how many messages of others came while the reader was further up
  * @property {string} draft
  * @property {boolean} leaving whether the user has been asked if they really want to leave
+ * @property {boolean} cutOff whether there is no connection by which to know who is online
  * @property {number} now
  */
 /**
@@ -143,6 +144,7 @@
  * @typedef {object} Sidebar
  * @property {State} state
  * @property {boolean} loaded whether it is known who is there
+ * @property {boolean} cutOff whether there is no connection by which to know who still is
  * @property {string | null} selected the conversation that is open, or the user whose conversation has not begun
  * @property {string} filter
  * @property {string | null} joining the group that is being joined

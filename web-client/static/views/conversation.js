@@ -77,7 +77,7 @@ function block({ state, conversation: known, newAfter, now }, { start, end }, un
 }
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
-function head({ state, conversation: known, person, leaving }, actions) {
+function head({ state, conversation: known, person, cutOff, leaving }, actions) {
   const title = known ? titleOf(state, known) : (person?.name ?? "");
   const group = known?.kind === "group";
   const names = group
@@ -90,7 +90,7 @@ function head({ state, conversation: known, person, leaving }, actions) {
       ${avatar(known?.with ?? known?.id ?? person?.id ?? "", title, group ? "group" : "person")}
       <div class="who">
         <h2 class="name" dir="auto">${title}</h2>
-        ${group ? html`<p class="sub">${who}</p>` : presence(state.users.get(known?.with ?? person?.id ?? ""))}
+        ${group ? html`<p class="sub">${who}</p>` : presence(state.users.get(known?.with ?? person?.id ?? ""), cutOff)}
       </div>
       ${group && known.joined ? leave(title, leaving, actions) : nothing}
     </header>

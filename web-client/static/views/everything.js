@@ -3,6 +3,7 @@
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { UNNOTICED_MS } from "../backoff.js";
 import { badge } from "./badge.js";
 import { conversation } from "./conversation.js";
 import { shell } from "./shell.js";
@@ -21,10 +22,11 @@ export function everything({ chat, ui, rest, actions, servers, drafts, opened },
   const form = newGroup.open ? views?.newGroup(newGroup, actions.sidebar) : undefined;
   const selected = open?.id ?? person?.id ?? null;
   const creation = { creating: newGroup.open, form: form ?? nothing };
-  const listed = { state, loaded, selected, filter, joining, ...creation, nobody: views?.nobody() };
+  const cutOff = now - (status.lostAt ?? now) >= UNNOTICED_MS;
+  const listed = { state, loaded, cutOff, selected, filter, joining, ...creation, nobody: views?.nobody() };
   const draft = key === null ? "" : drafts.get(key);
   const entries = outbox.of(key);
-  const inView = { state, conversation: open, person, now, entries, newAfter, below, draft, leaving };
+  const inView = { state, conversation: open, person, now, cutOff, entries, newAfter, below, draft, leaving };
   const moment = html`<p class="empty" aria-busy="true">One moment…</p>`;
   const nothingOpen = (loaded && views?.nothingOpen()) || moment;
   return shell(

@@ -14,7 +14,7 @@ import { avatar, counted, presence } from "./words.js";
 const MAX_ROWS = 100;
 
 /** @param {Sidebar} sidebar @param {SidebarActions} actions */
-export function sidebar({ state, loaded, selected, filter, joining, creating, form, nobody }, actions) {
+export function sidebar({ state, loaded, cutOff, selected, filter, joining, creating, form, nobody }, actions) {
   const groups = groupRows(state, filter);
   const people = personRows(state, filter);
   /** @param {InputEvent} event */
@@ -55,7 +55,7 @@ export function sidebar({ state, loaded, selected, filter, joining, creating, fo
             ${repeat(
               people.slice(0, MAX_ROWS),
               (row) => row.person.id,
-              (row) => personRow(row, state, selected),
+              (row) => personRow(row, state, cutOff, selected),
             )}
           </ul>
           ${people.length > 0 ? rest(people.length) : hint(loaded, filter ? "Nobody has that name." : nobody)}
@@ -100,12 +100,12 @@ function groupRow({ group, conversation }, state, selected, joining, actions) {
 }
 
 /** @param {{person: Person, conversation: Conversation | undefined}} row
- * @param {State} state @param {string | null} selected */
-function personRow({ person, conversation }, state, selected) {
+ * @param {State} state @param {boolean} cutOff @param {string | null} selected */
+function personRow({ person, conversation }, state, cutOff, selected) {
   const id = conversation?.id ?? person.id;
   const label = html`
     ${avatar(person.id, person.name, "person")}
-    <span class="who"><span class="name" dir="auto">${person.name}</span>${presence(person)}</span>
+    <span class="who"><span class="name" dir="auto">${person.name}</span>${presence(person, cutOff)}</span>
     ${conversation ? badge(unread(state, conversation)) : nothing}
   `;
   return html`<li class=${id === selected ? "selected" : ""}>${link(id, id === selected, label)}</li>`;

@@ -67,8 +67,9 @@ export function avatar(id, name, kind) {
   return html`<span class="avatar ${kind} hue-${sum % HUES}" aria-hidden="true">${letter}</span>`;
 }
 
-/** A dot and the word. @param {Person | undefined} person */
-export function presence(person) {
-  const word = person?.online ? "online" : "away";
+/** A dot and the word. @param {Person | undefined} person @param {boolean} cutOff whether nobody tells who comes and goes */
+export function presence(person, cutOff) {
+  const known = person?.online ? "online" : "away";
+  const word = cutOff ? "unknown" : known;
   return html`<span class="sub presence ${word}">${word}</span>`;
 }

@@ -300,6 +300,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
     const ann = await stage.member("Ann", transport, phone);
     const bob = await stage.member("Bob", transport);
+    await ann.page.locator(".me").getByText(ann.name).waitFor();
     await ann.page.locator(".sidebar").getByRole("link", { name: bob.name }).tap();
     await ann.page.getByRole("heading", { level: 2, name: bob.name }).waitFor();
     assert.equal(await ann.page.locator(".sidebar").isVisible(), false);

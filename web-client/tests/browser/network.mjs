@@ -80,12 +80,16 @@ test("offline and online again, the page says how much it caught up on", async (
   stage.troubled = true;
   await ann.context.setOffline(true);
   await ann.banner("You are offline.");
+  // Nobody tells who comes and goes.
+  for (const place of [".head", ".sidebar"]) await ann.page.locator(`${place} .presence.unknown`).first().waitFor();
+  assert.equal(await ann.page.locator(".presence.online").count(), 0);
   for (const text of ["one", "two", "three"]) await bob.say(text);
   await bob.sees("three");
   await ann.say("kept");
   await ann.page.locator(".message.unsent", { hasText: "kept" }).waitFor();
   await ann.context.setOffline(false);
   await ann.banner("Back online. Caught up on 3 messages.");
+  await ann.page.locator(".head .presence.online").waitFor();
   for (const one of [ann, bob]) await one.sees("kept");
   assert.deepEqual(await ann.texts(), await bob.texts());
 });

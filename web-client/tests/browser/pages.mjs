@@ -152,6 +152,23 @@ test("a conversation: its beginning, typing, unread, the divider, a group and on
   await look(ann, "left");
 });
 
+test("names as long as they may be", async () => {
+  const ann = await observedMember(`Ann ${"W".repeat(24)}`);
+  const bob = await stage.member("Bob who has a rather long name");
+  await ann.page.getByRole("button", { name: "New group" }).click();
+  await ann.page.getByLabel("Name of the group").fill("wires, sockets, streams and more");
+  await ann.page.getByRole("button", { name: "Create", exact: true }).click();
+  await ann.page.getByRole("heading", { level: 2, name: "wires, sockets" }).waitFor();
+  await look(ann, "long-group");
+  await ann.open(bob.name);
+  await look(ann, "long-names");
+  await ann.page.goto(`${stage.base}/#/`);
+  await look(ann, "long-lists");
+  const names = ann.page.locator(".sidebar .name, .me .name");
+  const heights = await names.evaluateAll((all) => all.map((one) => one.offsetHeight / Number.parseFloat(getComputedStyle(one).fontSize)));
+  assert.ok(heights.every((lines) => lines < 2), `each on one line: ${heights}`);
+});
+
 test("trouble: a failed message, a lost connection, offline, another transport, an ended sign-in", async () => {
   const ann = await observedMember("Ann");
   const bob = await stage.member("Bob");
@@ -237,7 +254,7 @@ function hasRest() {
   const views = ["alone", "banner", "close-codes", "help", "late", "menu", "new-group", "sign-in", "styled", "wire"];
   const transports = ["commands", "longpoll", "poll", "shortpoll", "sse", "websocket"];
   const late = [
-    ...["announcer.js", "door.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
+    ...["announcer.js", "door.js", "groups.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
     ...views.map((name) => `views/${name}.js`),
     ...transports.map((name) => `transports/${name}.js`),
   ];

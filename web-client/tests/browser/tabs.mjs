@@ -114,6 +114,35 @@ test("a tab that is looked at takes the connection from a hidden one, and from a
   for (const tab of [first, second]) await comesToShow(tab, all);
 });
 
+test("a tab that wakes up shows what it showed until it knows what came, and who reads further up stays there", async () => {
+  const [ann, bob] = await stage.pair(TRANSPORTS[0]);
+  const { me } = await ann.get("/api/snapshot");
+  const lines = Array.from({ length: 40 }, (_, index) => `line ${index}`);
+  await bob.sayAll({ user: me.id }, lines);
+  await ann.sees(lines.at(-1));
+  const [first, second] = await tabsOf(ann, 2);
+  await second.sees(lines.at(-1));
+  await second.page.locator("#messages").evaluate((list) => (list.scrollTop = list.scrollHeight / 3));
+  const top = () => second.row("line 15").evaluate((row) => row.getBoundingClientRect().top);
+  const before = await top();
+  await second.page.evaluate(() => {
+    const count = () => document.querySelectorAll(".message").length;
+    globalThis.fewest = count();
+    new MutationObserver(() => (globalThis.fewest = Math.min(globalThis.fewest, count()))).observe(
+      document.getElementById("messages"),
+      { childList: true, subtree: true },
+    );
+    document.dispatchEvent(new Event("freeze"));
+  });
+  await bob.say("while one is frozen");
+  await first.sees("while one is frozen");
+  await second.page.evaluate(() => document.dispatchEvent(new Event("resume")));
+  await second.sees("while one is frozen");
+  await comesToShow(second, [...lines, "while one is frozen"]);
+  assert.equal(await second.page.evaluate(() => globalThis.fewest), lines.length, "nothing went in between");
+  assert.equal(await top(), before);
+});
+
 test("who comes back to a hidden tab finds what is new divided off", async () => {
   const [ann, bob] = await stage.pair(TRANSPORTS[0]);
   await bob.say("seen");

@@ -187,6 +187,25 @@ test("a page of history goes before what came live", () => {
   assert.equal(state.conversations.get("c9").history, "complete");
 });
 
+test("after a new snapshot what was said stays in sight, until the newest messages show whether it goes on from there", () => {
+  const seqs = (state) => state.conversations.get("c9").messages.map(({ seq }) => seq);
+  const before = applyAll(start({ conversations: [direct] }), message(1, "u1"), message(2, "u2"), message(3, "u2"));
+  const summary = { ...direct, last_seq: 5, read_seq: 2 };
+  const snapshot = model.toSnapshot(start({ conversations: [summary] }), "e.5");
+  const woken = model.fromSnapshot(snapshot, before);
+  assert.deepEqual(seqs(woken), [1, 2, 3]);
+  assert.equal(woken.conversations.get("c9").history, "unknown");
+  assert.equal(selectors.unread(woken, woken.conversations.get("c9")), 3, "also what is not at hand yet");
+
+  const live = applyAll(woken, message(6, "u2"));
+  const joined = { messages: [message(3, "u2"), message(4, "u2"), message(5, "u2")], more: true };
+  assert.deepEqual(seqs(model.withNewest(live, "c9", joined)), [1, 2, 3, 4, 5, 6]);
+  const beyond = { messages: [message(4, "u2"), message(5, "u2")], more: true };
+  assert.deepEqual(seqs(model.withNewest(live, "c9", beyond)), [4, 5, 6], "no hole");
+  const other = { messages: [{ ...message(3, "u2"), cid: "another" }, message(4, "u2")], more: true };
+  assert.deepEqual(seqs(model.withNewest(woken, "c9", other)), [3, 4], "the log has lost what was said before");
+});
+
 test("the creator of a group is its first member, and others see that it can be joined", () => {
   const created = (by) => applyAll(start(), { type: "group_created", id: "1", conversation: "c5", name: "rust", by });
   const mine = created("u1");
