@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+
+use crate::clock::wait_until;
 
 /// A task that asks to be woken every few milliseconds, and notes how late it is.
 pub(crate) struct Lateness(JoinHandle<Histogram<u64>>, oneshot::Sender<()>);
@@ -22,7 +23,7 @@ impl Lateness {
         let watching = tokio::spawn(async move {
             while stopped.try_recv().is_err() {
                 let due = Instant::now() + Self::STEP;
-                sleep(Self::STEP).await;
+                wait_until(due).await;
                 late_us.saturating_record(due.elapsed().as_micros() as u64);
             }
             late_us

@@ -11,9 +11,10 @@ use chat_core::protocol::Event;
 use chat_core::text::Text;
 use futures_util::future::try_join_all;
 use hdrhistogram::Histogram;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::book::Open;
+use crate::clock::wait_until;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::lateness::Lateness;
 use crate::process::{Process, Usage};
@@ -192,7 +193,7 @@ async fn read_all(
 async fn publish(writer: &Writer, plan: Plan, begin: Instant) -> anyhow::Result<()> {
     let mut number = 0;
     while number < plan.total() {
-        sleep_until((begin + plan.due(number)).into()).await;
+        wait_until(begin + plan.due(number)).await;
         let due = (number..plan.total()).take(AT_ONCE).take_while(|&next| plan.due(next) <= begin.elapsed());
         let count = due.count().max(1);
         writer.write((number..number + count).map(text)).await?;

@@ -6,6 +6,7 @@
 mod advise;
 mod book;
 mod catalogue;
+mod clock;
 mod compare;
 mod crowd;
 mod floor;
