@@ -136,11 +136,11 @@ fn main() -> ExitCode {
 
 /// Runs the command in a task of its own, so that Ctrl-C ends it even while it cannot write to a full pipe.
 async fn until_stopped(options: Options) -> anyhow::Result<()> {
+    let stopped = stopped()?;
     let mut command = tokio::spawn(run(options));
     tokio::select! {
         ended = &mut command => ended.context("the command broke off")?,
-        interrupted = stopped() => {
-            interrupted?;
+        () = stopped => {
             command.abort();
             // What does not end in time is ended with the process.
             let _ = timeout(TIDYING, command).await;

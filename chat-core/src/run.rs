@@ -8,6 +8,8 @@ use anyhow::Context;
 use axum::Router;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::chat::Chat;
 use crate::client::Server;
@@ -81,8 +83,9 @@ impl Program {
         let site =
             Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
+        let stopped = stopped()?;
         say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));
-        stopped().await?;
+        stopped.await;
         chat.end_sessions();
         server.stop().await;
         chat.close().await;
@@ -139,20 +142,23 @@ pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener
     })
 }
 
-/// Waits for Ctrl-C, or for the signal that service managers send.
+/// Waits for Ctrl-C, or for the signal that service managers send. From the call on, neither ends the process by
+/// itself, so call it before anybody is told that there is something to end.
 ///
 /// # Errors
 /// The system does not let this process listen for signals.
-pub async fn stopped() -> anyhow::Result<()> {
+pub fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    #[cfg(not(unix))]
+    let interrupted = tokio::signal::ctrl_c();
+    Ok(async move {
+        #[cfg(unix)]
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await?;
-    Ok(())
+        #[cfg(not(unix))]
+        let _ = interrupted.await;
+    })
 }

@@ -90,8 +90,9 @@ async fn launch(options: Options) -> anyhow::Result<()> {
         start::<SseServer>(sse, &chat, site.clone(), pages())?,
         start::<LongPollServer>(longpoll, &chat, site, pages())?,
     ];
+    let stopped = stopped()?;
     say(&introduction(&addresses));
-    stopped().await?;
+    stopped.await;
     say("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
     stop(&chat, servers).await;
     Ok(())

@@ -6,9 +6,10 @@ use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Parser;
 use serde_json::json;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 use wiretap::{
     Conditions, Counts, Direction, Flow, Link, Observe, Settings, TcpIp, WireEvent, Wiretap, hexdump,
 };
@@ -100,12 +101,12 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
 /// Prints what passes until Ctrl-C, or until nobody reads any more.
 async fn watch(tap: Wiretap, options: &Options) -> anyhow::Result<()> {
     let mut viewer = tap.viewer();
+    let mut stopped = std::pin::pin!(stopped()?);
     // Not among the events, which may be for a program.
     eprintln!("wiretap listens on {} for {}. Ctrl-C stops it.", tap.address(), options.to);
-    let mut stopped = std::pin::pin!(stopped());
     loop {
         let event = tokio::select! {
-            stopped = &mut stopped => break stopped?,
+            () = &mut stopped => break,
             event = viewer.next() => event,
         };
         let Some(event) = event else { break };
@@ -167,18 +168,20 @@ fn report(counts: &Counts, tcp_ip: &TcpIp, dropped: u64) -> String {
     rows.join("\n")
 }
 
-/// Waits for Ctrl-C, or for the signal that service managers send.
-async fn stopped() -> anyhow::Result<()> {
+/// Waits for Ctrl-C, or for the signal that service managers send. From the call on, neither ends the process by
+/// itself, so call it before anybody is told that there is something to end.
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).context("no signals can be waited for")?;
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    #[cfg(not(unix))]
+    let interrupted = tokio::signal::ctrl_c();
+    Ok(async move {
+        #[cfg(unix)]
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted.context("no signals can be waited for")?,
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.context("no signals can be waited for")?;
-    Ok(())
+        #[cfg(not(unix))]
+        let _ = interrupted.await;
+    })
 }

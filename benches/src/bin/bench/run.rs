@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Only these scenarios
     #[arg(long = "scenario", value_name = "NAME", value_delimiter = ',')]
     scenarios: Vec<Scenario>,
-    /// How often each figure is measured, in turns [default: 5, or 3 with --quick]
+    /// How often each figure is measured, in turns [default: 5, or 2 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     repetitions: Option<u16>,
     /// Where the results go
@@ -67,9 +67,10 @@ impl Settings {
 ///
 /// Interrupted, it undoes what it has done to the machine and is none the wiser.
 pub(crate) async fn run(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
+    let stopped = stopped()?;
     tokio::select! {
         outcome = measure(options, scope) => outcome,
-        stopped = stopped() => stopped.map(|()| Outcome::Interrupted),
+        () = stopped => Ok(Outcome::Interrupted),
     }
 }
 
@@ -83,7 +84,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
         quick: options.quick,
         transports: Subject::TRANSPORTS.into_iter().filter(chosen).collect(),
     };
-    let repetitions = usize::from(options.repetitions.unwrap_or(settings.full_or_quick(5, 3)));
+    let repetitions = usize::from(options.repetitions.unwrap_or(settings.full_or_quick(5, 2)));
     let (mut scenarios, mut warnings) = (Vec::new(), Vec::new());
     for scenario in Scenario::ALL {
         if options.scenarios.is_empty() || options.scenarios.contains(&scenario) {

@@ -49,8 +49,9 @@ pub(crate) async fn serve(options: Options) -> anyhow::Result<()> {
         tcp: bare.local_addr()?,
     };
     tokio::spawn(floor::broadcast(bare));
+    let stopped = stopped()?;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&addresses)?).context("nobody listens")?;
-    stopped().await?;
+    stopped.await;
     chat.end_sessions();
     tokio::join!(websocket.stop(), sse.stop(), longpoll.stop());
     chat.close().await;
