@@ -20,7 +20,7 @@ const CROWDS: [(usize, f64); 3] = [(10, 50.0), (100, 20.0), (1_000, 4.0)];
 pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
     let crowds = settings.full_or_quick(&CROWDS[..], &CROWDS[1..2]);
     for &(readers, rate) in crowds {
-        let plan = Plan::steady(rate, settings.full_or_quick(3.0, 1.0) + subject.pause().as_secs_f64(), 0.2);
+        let plan = Plan::steady(rate, settings.full_or_quick(3.0, 0.5) + subject.pause().as_secs_f64(), 0.2);
         let alone = delivery(subject, 0, plan).await?.server.cpu.as_secs_f64() * 1e6;
         let delivery = delivery(subject, readers, plan).await?;
         let delivered = delivery.delivered();

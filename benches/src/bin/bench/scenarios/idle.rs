@@ -24,8 +24,9 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// The time between two looks at the memory; it rests when they differ by less than a thousandth.
 const LOOKS: Duration = Duration::from_millis(250);
 
-/// How long the server may take to see that all have left: a grace ([`FLAGS`]), and twice its interval for presence.
-const LEAVING: Duration = Duration::from_millis(2_500);
+/// How long the server may take to see that all have left: its interval for presence, which is longer than the
+/// grace, and something to spare.
+const LEAVING: Duration = Duration::from_millis(1_500);
 
 const FLAGS: [&str; 10] = [
     "--header-timeout",

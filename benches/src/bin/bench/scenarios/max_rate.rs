@@ -16,6 +16,7 @@ const OBJECTIVE_MS: f64 = 100.0;
 
 /// Where the search begins and where it ends, in messages a second.
 const FIRST: f64 = 250.0;
+const FIRST_QUICK: f64 = 2_000.0;
 const LAST: f64 = 64_000.0;
 
 pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
@@ -23,13 +24,13 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let crowd = Crowd::gather(&process, READERS).await?;
     let holds = async |rate: f64| {
         let clients = crowd.connect(subject, &process.target(subject)).await?;
-        let plan = Plan::steady(rate, settings.full_or_quick(0.8, 0.3), 0.1);
+        let plan = Plan::steady(rate, settings.full_or_quick(0.8, 0.2), 0.1);
         let delivery = deliver(&process, subject, &crowd, clients, plan).await?;
         let latencies = Delivery::latencies(&delivery.arrivals)?;
         let complete = delivery.arrivals.iter().all(|reader| reader.deliveries.fault().is_none());
         anyhow::Ok(complete && latencies.percentiles()["p99_ms"] <= OBJECTIVE_MS)
     };
-    let (mut held, mut rate) = (0.0, FIRST);
+    let (mut held, mut rate) = (0.0, settings.full_or_quick(FIRST, FIRST_QUICK));
     while rate <= LAST && holds(rate).await? {
         (held, rate) = (rate, rate * 2.0);
     }

@@ -29,7 +29,7 @@ const WARM_UP: usize = 30;
 pub(super) async fn measure(settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
     for nodelay in [false, true] {
         for writes in [1, 2] {
-            let round_trips = exchange(nodelay, writes, settings.full_or_quick(100, 20)).await?;
+            let round_trips = exchange(nodelay, writes, settings.full_or_quick(100, 10)).await?;
             let conditions = [("nodelay", f64::from(u8::from(nodelay))), ("writes", writes as f64)];
             book.row("nagle", Subject::Tcp, &conditions).add_latencies(&Latencies(round_trips))?;
         }

@@ -32,8 +32,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("gzip", "proxy_http_version 1.1; gzip on; gzip_types *; gzip_min_length 0; gzip_proxied any;"),
 ];
 
-/// Messages that are sent, a fifth of a second apart.
-const MESSAGES: usize = 5;
+/// Messages are sent a fifth of a second apart.
 const APART: Duration = Duration::from_millis(200);
 
 /// A message that comes later is no news.
@@ -51,17 +50,18 @@ pub(super) fn missing() -> Option<&'static str> {
 }
 
 pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
-    for (name, directives) in SETTINGS {
+    let messages = settings.full_or_quick(5, 2);
+    for &(name, directives) in settings.full_or_quick(&SETTINGS[..], &SETTINGS[..2]) {
         let process = Process::start(&[]).await?;
         let crowd = Crowd::gather(&process, 1).await?;
         let proxy = Proxy::start(&process, subject, directives).await?;
-        let came = in_time(&process, subject, &crowd, &proxy.target()).await?;
+        let came = in_time(&process, subject, &crowd, &proxy.target(), messages).await?;
         let row = book.row("proxy", subject, &[(name, 1.0)]);
-        row.add("in_time_percent", came as f64 * 100.0 / MESSAGES as f64);
+        row.add("in_time_percent", came as f64 * 100.0 / messages as f64);
         process.stop().await?;
     }
-    let periods = settings.full_or_quick(3, 2);
-    for idle_timeout in IDLE_TIMEOUTS_S {
+    let periods = settings.full_or_quick(3, 1);
+    for &idle_timeout in settings.full_or_quick(&IDLE_TIMEOUTS_S[..], &IDLE_TIMEOUTS_S[..1]) {
         let process = Process::start(&HASTY).await?;
         let crowd = Crowd::gather(&process, 1).await?;
         let proxy = Proxy::start(
@@ -84,6 +84,7 @@ async fn in_time(
     subject: Subject,
     crowd: &Crowd,
     target: &Target,
+    messages: usize,
 ) -> anyhow::Result<usize> {
     let writer = Writer::new(process, subject, crowd).await?;
     let token = &crowd.readers[0].1;
@@ -94,7 +95,7 @@ async fn in_time(
         return Ok(0);
     };
     let mut came = 0;
-    for number in 0..MESSAGES {
+    for number in 0..messages {
         writer.write(std::iter::once(text(number))).await?;
         let until = Instant::now() + NEWS + subject.pause();
         loop {
