@@ -22,6 +22,7 @@ const MOST = 600;
 const TYPING_EVERY_MS = 3_000;
 /** The least time between two read marks of one conversation: at twenty messages a second, not each needs its own. */
 const MARK_EVERY_MS = 1_000;
+
 export class Chat {
   #typingAt = 0;
   #wasLive = false;
