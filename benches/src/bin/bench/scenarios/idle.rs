@@ -1,7 +1,8 @@
 //! Idle connections: what the process and the kernel keep for each, and what they give back.
 //!
 //! Connections are bare sockets that have said what makes them idle clients, each of a user of its own. Limits that
-//! would end them are raised, so that nothing happens while memory is read.
+//! would end them are raised, so that nothing happens while memory is read; presence is told as it is by default, since
+//! with it the server sees that a crowd has left.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const LOOKS: Duration = Duration::from_millis(250);
 /// grace, and something to spare.
 const LEAVING: Duration = Duration::from_millis(1_500);
 
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 12] = [
     "--header-timeout",
     "10m",
     "--ping-after",
@@ -39,6 +40,8 @@ const FLAGS: [&str; 10] = [
     "60s",
     "--grace",
     "200ms",
+    "--presence-interval",
+    "1s",
 ];
 
 pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
