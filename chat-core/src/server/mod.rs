@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,6 +36,12 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(12);
 /// How long a connection without traffic waits before it asks whether the peer is there.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 
+/// Connections that the system holds until they are accepted. Where all clients come back at once, the usual 128 do
+/// not do, and who finds no room asks again only after a second ([RFC 6298 §2.1]).
+///
+/// [RFC 6298 §2.1]: https://www.rfc-editor.org/rfc/rfc6298#section-2
+const BACKLOG: i32 = 4_096;
+
 /// A pause after the system refused a connection for want of files: asking again at once would only spin.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
 
@@ -50,7 +57,7 @@ pub struct Running {
 /// Starts serving a chat over one kind of wire, and pages for people beside it.
 ///
 /// # Errors
-/// The listener has no address any more.
+/// The listener is none any more.
 pub fn start<S: Server>(
     listener: TcpListener,
     chat: &Chat,
@@ -58,6 +65,8 @@ pub fn start<S: Server>(
     pages: Router<Chat>,
 ) -> io::Result<Running> {
     let address = listener.local_addr()?;
+    // It listens already; this makes more room.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let wire = chat.metrics().wire(S::NAME);
     let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
     let (stopping, stopped) = watch::channel(false);
@@ -133,7 +142,7 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
 /// No delay for small frames; a peer that is gone is found.
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let socket = socket2::SockRef::from(stream);
+    let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
