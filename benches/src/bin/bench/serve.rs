@@ -20,8 +20,6 @@ use crate::floor;
 
 /// What is served.
 #[derive(Debug, Args)]
-// A scenario may want another value of a flag than all the others; the last one counts.
-#[command(args_override_self = true)]
 pub(crate) struct Options {
     #[command(flatten)]
     chat: ChatOptions,

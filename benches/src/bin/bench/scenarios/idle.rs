@@ -1,13 +1,13 @@
 //! Idle connections: what the process and the kernel keep for each, and what they give back.
 //!
 //! Connections are bare sockets that have said what makes them idle clients, each of a user of its own. Limits that
-//! would end them are raised, so that nothing happens while memory is read; presence is told as it is by default, since
-//! with it the server sees that a crowd has left.
+//! would end them are raised, so that nothing happens while memory is read.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chat_core::auth::Token;
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -25,11 +25,20 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// The time between two looks at the memory; it rests when they differ by less than a thousandth.
 const LOOKS: Duration = Duration::from_millis(250);
 
-/// How long the server may take to see that all have left: its interval for presence, which is longer than the
-/// grace, and something to spare.
-const LEAVING: Duration = Duration::from_millis(1_500);
+/// The time between two looks at a gauge.
+const AGAIN: Duration = Duration::from_millis(10);
 
-const FLAGS: [&str; 12] = [
+/// Connections that are open, that of the question included.
+const CONNECTIONS: &str = "chat_connections";
+
+/// Streams and polls that are being served.
+const SESSIONS: &str = "chat_sessions";
+
+/// How long the server may take to see that all have left: the grace, the second between two looks that it takes at
+/// its crowd, and something to spare.
+const LEAVING: Duration = Duration::from_millis(2_000);
+
+const FLAGS: [&str; 10] = [
     "--header-timeout",
     "10m",
     "--ping-after",
@@ -40,8 +49,6 @@ const FLAGS: [&str; 12] = [
     "60s",
     "--grace",
     "200ms",
-    "--presence-interval",
-    "1s",
 ];
 
 pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
@@ -57,15 +64,21 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         });
     let tokens: Vec<Token> = stream::iter(registering).buffer_unordered(8).try_collect().await?;
     drop(target);
-    wait_for(&process, subject, 1).await?;
+    wait_for(&process, subject, CONNECTIONS, |open| open <= 1.0).await?;
     let (empty, kernel_empty) = (settle(&process).await?, kernel_memory_kib()?);
-    let opening = tokens.iter().map(|token| open(&process, subject, token));
-    let open: Vec<TcpStream> = stream::iter(opening).buffer_unordered(AT_ONCE).try_collect().await?;
-    wait_for(&process, subject, connections).await?;
+    let mut open = Vec::with_capacity(connections);
+    for tokens in tokens.chunks(AT_ONCE) {
+        let opening = tokens.iter().map(|token| open_one(&process, subject, token));
+        open.append(&mut try_join_all(opening).await?);
+        // No storm: what many requests take that come at once is not what idle connections take.
+        if subject != Subject::ShortPoll {
+            wait_for(&process, subject, SESSIONS, |served| served >= open.len() as f64).await?;
+        }
+    }
     let (full, kernel_full) = (settle(&process).await?, kernel_memory_kib()?);
     drop(open);
-    wait_for(&process, subject, 1).await?;
-    // Users are let go when presence is next told after their grace, and free memory then goes back to the system.
+    wait_for(&process, subject, CONNECTIONS, |open| open <= 1.0).await?;
+    // Users are let go after their grace, and free memory then goes back to the system.
     sleep(LEAVING).await;
     let left = settle(&process).await?;
     let each = |kib: f64| kib / connections as f64;
@@ -78,7 +91,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
 }
 
 /// Opens a connection and leaves it alone.
-async fn open(process: &Process, subject: Subject, token: &Token) -> anyhow::Result<TcpStream> {
+async fn open_one(process: &Process, subject: Subject, token: &Token) -> anyhow::Result<TcpStream> {
     const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let (path, headers, answer) = match subject {
@@ -104,21 +117,24 @@ async fn open(process: &Process, subject: Subject, token: &Token) -> anyhow::Res
     Ok(stream)
 }
 
-/// Waits until the server has so many connections: no fewer, if there are to be many, and no more, if there are not.
-async fn wait_for(process: &Process, subject: Subject, connections: usize) -> anyhow::Result<()> {
+/// Waits until one of the server's gauges is where it should be.
+async fn wait_for(
+    process: &Process,
+    subject: Subject,
+    gauge: &str,
+    is_reached: impl Fn(f64) -> bool,
+) -> anyhow::Result<()> {
     let server = if subject == Subject::ShortPoll { Subject::LongPoll } else { subject };
-    let series = format!("chat_connections{{transport=\"{server}\"}} ");
+    let series = format!("{gauge}{{transport=\"{server}\"}} ");
     let metrics = format!("http://{}/metrics", process.address(subject));
     let waiting = async {
         loop {
             let text = reqwest::get(&metrics).await?.text().await?;
             let line = text.lines().find_map(|line| line.strip_prefix(&series)).context("no such series")?;
-            let open: f64 = line.parse()?;
-            let reached = if connections > 1 { open >= connections as f64 } else { open <= 1.0 };
-            if reached {
+            if is_reached(line.parse()?) {
                 return anyhow::Ok(());
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(AGAIN).await;
         }
     };
     timeout(SETTLING, waiting).await.context("connections are missing, or do not end")?
