@@ -3,21 +3,45 @@
 //! glibc gives memory back to the system by itself only from the end of its heap, and something that lives long
 //! is always near the end. Asked, it gives back every page that is free.
 
-/// Fewer people than this are not worth a walk through the heap.
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Fewer than this are not worth a walk through the heap.
 const CROWD: usize = 256;
 
-/// How many people are here, and how many there have been.
+/// All that come and go in numbers, and take memory while they are here: connections, and users who are here.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
-    most: usize,
+    here: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Crowd {
-    /// Takes note of how many are here now. `true`: more than half of a crowd have left since the last time.
-    pub(crate) fn has_left(&mut self, here: usize) -> bool {
-        let has_left = self.most >= CROWD && here < self.most / 2;
-        self.most = if has_left { here } else { self.most.max(here) };
+    /// One more is here, until what this returns is dropped.
+    pub(crate) fn join(self: &Arc<Self>) -> Joined {
+        let before = self.here.fetch_add(1, Ordering::Relaxed);
+        self.most.fetch_max(before + 1, Ordering::Relaxed);
+        Joined(Arc::clone(self))
+    }
+
+    /// Whether more than half of a crowd have left since this was last so.
+    pub(crate) fn has_left(&self) -> bool {
+        let (here, most) = (self.here.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed));
+        let has_left = most >= CROWD && here < most / 2;
+        if has_left {
+            self.most.store(here, Ordering::Relaxed);
+        }
         has_left
+    }
+}
+
+/// One of a crowd.
+#[derive(Debug)]
+pub(crate) struct Joined(Arc<Crowd>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.0.here.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -42,11 +66,22 @@ mod tests {
 
     #[test]
     fn a_crowd_has_left_once_fewer_than_half_are_here() {
-        let mut crowd = Crowd::default();
+        let crowd = Arc::new(Crowd::default());
+        let mut here = Vec::new();
         let told: Vec<usize> = [255, 0, 256, 128, 127, 0, 1_000, 499, 300, 249, 248, 0]
             .into_iter()
-            .filter(|&here| crowd.has_left(here))
+            .filter(|&count| {
+                here.resize_with(count, || crowd.join());
+                crowd.has_left()
+            })
             .collect();
         assert_eq!(told, [127, 499, 248]);
+    }
+
+    #[test]
+    fn a_crowd_that_nobody_saw_has_left_too() {
+        let crowd = Arc::new(Crowd::default());
+        drop((0..CROWD).map(|_| crowd.join()).collect::<Vec<_>>());
+        assert!(crowd.has_left());
     }
 }

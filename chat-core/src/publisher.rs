@@ -12,6 +12,7 @@ use std::time::Instant;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::Notify;
 
+use crate::heap::{Crowd, Joined};
 use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
 use crate::inbox::{Inbox, Seat, Subject, Waiting};
 use crate::limits::Limits;
@@ -61,11 +62,14 @@ struct Place {
     /// By number: few, so a list takes less than a map.
     sessions: Vec<(u64, Handle)>,
     left: Option<Instant>,
+    /// Counts the user among the crowd.
+    _joined: Joined,
 }
 
 /// The publisher. One per chat.
 pub(crate) struct Publisher {
     limits: Arc<Limits>,
+    crowd: Arc<Crowd>,
     /// Tells the marks of this process from those of an earlier one.
     run: u32,
     /// What all inboxes have been given.
@@ -74,8 +78,10 @@ pub(crate) struct Publisher {
     state: Mutex<State>,
     /// Where sessions run.
     runtime: Runtime,
-    /// Rung when presence has changed or somebody has left.
+    /// Rung when somebody has come or is gone, so that presence is to be told.
     pub(crate) changed: Notify,
+    /// Rung when somebody has left, so that a grace period runs.
+    pub(crate) left: Notify,
 }
 
 #[derive(Default)]
@@ -96,14 +102,16 @@ struct State {
 }
 
 impl Publisher {
-    pub(crate) fn new(limits: Arc<Limits>) -> Self {
+    pub(crate) fn new(limits: Arc<Limits>, crowd: Arc<Crowd>) -> Self {
         Self {
             limits,
+            crowd,
             run: random(),
             published: Arc::default(),
             state: Mutex::default(),
             runtime: Runtime::current(),
             changed: Notify::new(),
+            left: Notify::new(),
         }
     }
 
@@ -163,6 +171,7 @@ impl Publisher {
             inbox: Arc::new(Inbox::new(user, published, told, limits)),
             sessions: Vec::new(),
             left: None,
+            _joined: self.crowd.join(),
         });
         if place.sessions.len() >= limits.connections_per_user {
             return Err(Refusal::retry_after(
@@ -203,21 +212,26 @@ impl Publisher {
             let until = Instant::now() + self.limits.grace;
             place.left = Some(until);
             state.leaving.insert((until, user));
-            self.changed.notify_one();
+            self.left.notify_one();
         }
     }
 
-    /// Lets go of users whose grace is over, and tells everybody who came and went.
-    ///
-    /// Returns when the next grace ends.
-    pub(crate) fn tell_presence(&self) -> Option<Instant> {
+    /// Lets go of users whose grace is over. Returns when the next grace ends.
+    pub(crate) fn let_go(&self) -> Option<Instant> {
         let mut state = self.state();
         let now = Instant::now();
         while let Some(&(until, user)) = state.leaving.first().filter(|(until, _)| *until <= now) {
             state.leaving.remove(&(until, user));
             state.places.remove(&user);
             state.restless.insert(user);
+            self.changed.notify_one();
         }
+        state.leaving.first().map(|(until, _)| *until)
+    }
+
+    /// Tells everybody who came and went.
+    pub(crate) fn tell_presence(&self) {
+        let mut state = self.state();
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user in std::mem::take(&mut state.restless) {
             let here = state.places.contains_key(&user);
@@ -232,10 +246,8 @@ impl Publisher {
             let frame = presence_frame(online, offline, self.limits.presence_list);
             state.tell(None, Subject::Presence, &frame, &mut waiting);
         }
-        let next = state.leaving.first().map(|(until, _)| *until);
         drop(state);
         wake(waiting);
-        next
     }
 
     /// Tells a conversation's other members that somebody types there. `false`: they are not a member.
@@ -251,11 +263,6 @@ impl Publisher {
         drop(state);
         wake(waiting);
         true
-    }
-
-    /// How many are here.
-    pub(crate) fn here(&self) -> usize {
-        self.state().places.len()
     }
 
     /// Who is here, and the mark after which changes to it are told.

@@ -38,6 +38,7 @@ struct Inner {
     auth: Arc<Auth>,
     limits: Arc<Limits>,
     metrics: Metrics,
+    crowd: Arc<Crowd>,
     messages: Arc<Rate<UserId>>,
     /// Read marks and typing: cheap, but not free.
     notices: Arc<Rate<UserId>>,
@@ -52,7 +53,8 @@ impl Chat {
     /// The database cannot be used; the message says what to do.
     pub fn open(location: &Location, limits: Limits) -> Result<Self, OpenError> {
         let limits = Arc::new(limits);
-        let publisher = Arc::new(Publisher::new(Arc::clone(&limits)));
+        let crowd = Arc::default();
+        let publisher = Arc::new(Publisher::new(Arc::clone(&limits), Arc::clone(&crowd)));
         let publish = {
             let publisher = Arc::clone(&publisher);
             move |events: &[_]| publisher.publish(events)
@@ -65,6 +67,7 @@ impl Chat {
             publisher,
             auth: Arc::new(Auth::new(&limits)),
             metrics: Metrics::new(),
+            crowd,
             messages: Arc::new(Rate::new(every, limits.message_burst, "messages")),
             notices: Arc::new(Rate::new(every, limits.message_burst, "read marks and typing notices")),
             limits,
@@ -72,6 +75,7 @@ impl Chat {
         }));
         let mut tasks = chat.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(keep_presence(Arc::clone(&chat.0.publisher), chat.0.limits.presence_interval));
+        tasks.spawn(keep_places(Arc::clone(&chat.0.publisher)));
         tasks.spawn(chat.keep_house());
         drop(tasks);
         Ok(chat)
@@ -200,6 +204,10 @@ impl Chat {
         &self.0.metrics
     }
 
+    pub(crate) fn crowd(&self) -> &Arc<Crowd> {
+        &self.0.crowd
+    }
+
     /// Lets go of all events so far, as retention will some day.
     #[cfg(any(test, feature = "conformance"))]
     pub(crate) async fn forget_events(&self) -> Result<(), Refusal> {
@@ -221,16 +229,21 @@ impl Chat {
         })
     }
 
-    /// Watermark, retention, and rate limits of those who have gone.
+    /// Watermark, retention, and the memory and rate limits of those who have gone.
     fn keep_house(&self) -> impl Future<Output = ()> + Send + use<> {
         let (store, auth) = (self.0.store.clone(), Arc::clone(&self.0.auth));
         let (messages, notices) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.notices));
+        let crowd = Arc::clone(&self.0.crowd);
         async move {
             let mut ticks = interval(HOUSEKEEPING);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             for second in 0_u64.. {
                 ticks.tick().await;
                 store.keep_house().await;
+                if crowd.has_left() {
+                    // Nobody waits for it, and it may take its time.
+                    let _ = tokio::task::spawn_blocking(heap::give_back).await;
+                }
                 if second % 60 == 59 {
                     auth.sign_ins.forget_idle();
                     auth.registrations.forget_idle();
@@ -255,18 +268,50 @@ pub(crate) struct Place {
 
 /// Tells presence when it has changed, at most once an `interval`: a storm of n people costs n frames, not n².
 async fn keep_presence(publisher: Arc<Publisher>, interval: Duration) {
-    let mut crowd = Crowd::default();
     loop {
-        let next_departure = publisher.tell_presence();
-        if crowd.has_left(publisher.here()) {
-            // Nobody waits for it, and it may take its time.
-            let _ = tokio::task::spawn_blocking(heap::give_back).await;
-        }
         tokio::time::sleep(interval).await;
-        let changed = publisher.changed.notified();
-        match next_departure {
-            Some(then) => drop(tokio::time::timeout_at(then.into(), changed).await),
-            None => changed.await,
+        publisher.changed.notified().await;
+        publisher.tell_presence();
+    }
+}
+
+/// Lets go of users when their grace is over.
+async fn keep_places(publisher: Arc<Publisher>) {
+    loop {
+        match publisher.let_go() {
+            Some(then) => tokio::time::sleep_until(then.into()).await,
+            None => publisher.left.notified().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::text::Password;
+
+    /// Presence may be told seldom; who is gone takes no room until then.
+    #[tokio::test]
+    async fn a_user_is_let_go_after_the_grace_though_presence_is_told_seldom() {
+        let (seldom, soon) = (Duration::from_secs(3_600), Duration::from_millis(20));
+        let limits = Limits { hash_memory: 8, presence_interval: seldom, grace: soon, ..Limits::default() };
+        let chat = Chat::open(&Location::Temporary, limits).unwrap();
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (_, token) =
+            chat.register("Ann".to_owned(), Password::from("correct horse"), here).await.unwrap();
+        let ann = chat.authenticate(&token).await.unwrap();
+        let place = chat.enter(&ann, None, None).await.unwrap();
+        assert_eq!(chat.0.publisher.online().0.len(), 1);
+        chat.leave(ann.user, place.number);
+        let gone = async {
+            while !chat.0.publisher.online().0.is_empty() {
+                sleep(soon).await;
+            }
+        };
+        timeout(Duration::from_secs(10), gone).await.unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::heap::{Crowd, Joined};
 use crate::metrics::WireMetrics;
 use crate::publisher::Cut;
 use crate::refusal::Close;
@@ -15,11 +16,12 @@ pub(super) struct Connections {
     /// Guards the numbers of open connections, and how to cut each.
     open: Mutex<(u64, HashMap<u64, Cut>)>,
     all_closed: Notify,
+    crowd: Arc<Crowd>,
 }
 
 impl Connections {
-    pub(super) fn new(wire: Arc<WireMetrics>) -> Self {
-        Self { wire, open: Mutex::default(), all_closed: Notify::new() }
+    pub(super) fn new(wire: Arc<WireMetrics>, crowd: Arc<Crowd>) -> Self {
+        Self { wire, open: Mutex::default(), all_closed: Notify::new(), crowd }
     }
 
     fn open(&self) -> MutexGuard<'_, (u64, HashMap<u64, Cut>)> {
@@ -36,7 +38,7 @@ impl Connections {
         let (number, cut) = (open.0, Cut::default());
         open.1.insert(number, Arc::clone(&cut));
         self.wire.connections.increment(1);
-        Some((cut, Open { connections: Arc::clone(self), number }))
+        Some((cut, Open { connections: Arc::clone(self), number, _joined: self.crowd.join() }))
     }
 
     pub(super) fn cut_all(&self, why: Close) {
@@ -58,6 +60,8 @@ impl Connections {
 pub(super) struct Open {
     pub(super) connections: Arc<Connections>,
     number: u64,
+    /// Counts it among the crowd.
+    _joined: Joined,
 }
 
 impl Drop for Open {

@@ -70,7 +70,7 @@ pub fn start<S: Server>(
     let wire = chat.metrics().wire(S::NAME);
     let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
     let (stopping, stopped) = watch::channel(false);
-    let connections = Arc::new(Connections::new(wire));
+    let connections = Arc::new(Connections::new(wire, Arc::clone(chat.crowd())));
     let limits = Arc::clone(chat.limits());
     let patience = limits.shutdown_timeout;
     let accepting = tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
