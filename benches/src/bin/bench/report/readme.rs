@@ -85,6 +85,7 @@ fn table(source: &Source) -> anyhow::Result<String> {
     }
     let warnings = match run.warnings.len() {
         0 => String::new(),
+        1 => ", and a warning".to_owned(),
         count => format!(", and {count} warnings"),
     };
     text += &format!(
