@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use chat_core::protocol::Event;
 use chat_core::text::Text;
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use hdrhistogram::Histogram;
 use tokio::time::timeout_at;
 
@@ -62,6 +62,12 @@ impl Plan {
         Duration::from_secs_f64((number / self.burst * self.burst) as f64 / self.rate_per_s)
     }
 
+    /// When the messages before the first that counts are over: half-way between the last of them and it.
+    fn warm(&self) -> Duration {
+        let last = self.warm_up.checked_sub(1).map_or(Duration::ZERO, |last| self.due(last));
+        (last + self.due(self.warm_up)) / 2
+    }
+
     fn length(&self) -> Duration {
         self.due(self.total())
     }
@@ -79,7 +85,8 @@ pub(crate) struct Arrivals {
 pub(crate) struct Delivery {
     /// What came to each reader, in the order of the clients.
     pub(crate) arrivals: Vec<Arrivals>,
-    /// What the server used meanwhile.
+    /// What the server used for the messages that count: neither what came before them, which is connecting and
+    /// asking for the first time, nor the end of the connections.
     pub(crate) server: Usage,
     /// What this process used meanwhile.
     pub(crate) client: Usage,
@@ -97,14 +104,21 @@ pub(crate) async fn deliver(
 ) -> anyhow::Result<Delivery> {
     let writer = Writer::new(process, subject, crowd).await?;
     let lateness = Lateness::watch()?;
-    let (server, client) = (process.usage()?, Usage::of("self")?);
     let begin = Instant::now() + AHEAD;
     let until = begin + plan.length() + subject.pause() + LAST;
     let readers = clients.into_iter().map(|client| tokio::spawn(read_all(client, plan, begin, until)));
     let readers: Vec<_> = readers.collect();
-    publish(&writer, plan, begin).await?;
-    let arrivals = try_join_all(readers).await?.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let (server, client) = (process.usage()?.since(server), Usage::of("self")?.since(client));
+    let usages = || anyhow::Ok((process.usage()?, Usage::of("self")?));
+    let warm = async {
+        wait_until(begin + plan.warm()).await;
+        usages()
+    };
+    let ((), (server, client)) = try_join(publish(&writer, plan, begin), warm).await?;
+    let read = try_join_all(readers).await?.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let (arrivals, clients): (Vec<Arrivals>, Vec<Connection>) = read.into_iter().unzip();
+    let (server_then, client_then) = usages()?;
+    let (server, client) = (server_then.since(server), client_then.since(client));
+    drop(clients);
     Ok(Delivery { arrivals, server, client, late_p99_ms: lateness.p99_ms().await? })
 }
 
@@ -120,9 +134,9 @@ impl Delivery {
         }
     }
 
-    /// How many messages came, warm-up included.
+    /// How many of the messages that count came.
     pub(crate) fn delivered(&self) -> f64 {
-        self.arrivals.iter().map(|one| (one.deliveries.expected - one.deliveries.lost) as f64).sum()
+        self.arrivals.iter().flat_map(|reader| &reader.delays).flatten().count() as f64
     }
 
     /// All delays of some of the readers.
@@ -152,18 +166,18 @@ impl Latencies {
     }
 }
 
+/// Reads until all has come, or no longer can, and gives the connection back with what came.
 async fn read_all(
-    client: Connection,
+    mut client: Connection,
     plan: Plan,
     begin: Instant,
     mut until: Instant,
-) -> anyhow::Result<Arrivals> {
-    let Connection { sender: _kept, mut events } = client;
+) -> anyhow::Result<(Arrivals, Connection)> {
     let mut delays = vec![None; plan.total()];
     let (mut next, mut missing) = (0, plan.total());
     let mut deliveries = Deliveries::default();
     loop {
-        let Ok(event) = timeout_at(until.into(), events.next()).await else { break };
+        let Ok(event) = timeout_at(until.into(), client.events.next()).await else { break };
         let Event::Message(message) = event? else { continue };
         let arrived = begin.elapsed();
         let Some(number) = number_in(message.text.as_str()) else { continue };
@@ -186,7 +200,7 @@ async fn read_all(
     // What is beyond the warm-up counts; but nothing may go wrong in the warm-up either.
     deliveries.expected = plan.total() as u64;
     deliveries.lost = missing as u64;
-    Ok(Arrivals { delays: delays.split_off(plan.warm_up), deliveries })
+    Ok((Arrivals { delays: delays.split_off(plan.warm_up), deliveries }, client))
 }
 
 /// What falls due while a POST is under way goes into the next one, in order.
@@ -250,7 +264,7 @@ mod tests {
         let client = Connection { sender: wire(), events: wire() };
         let plan = Plan { rate_per_s: 1_000.0, warm_up: 1, messages: 3, burst: 1 };
         let begin = Instant::now();
-        let arrivals = read_all(client, plan, begin, begin + Duration::from_millis(20)).await.unwrap();
+        let (arrivals, _) = read_all(client, plan, begin, begin + Duration::from_millis(20)).await.unwrap();
         assert_eq!(arrivals.delays.len(), plan.messages);
         arrivals.deliveries
     }
@@ -265,6 +279,14 @@ mod tests {
         assert_eq!(deliveries(&[0, 1, 1, 2, 3]).await, Deliveries { duplicated: 1, ..expected });
         assert_eq!(deliveries(&[0, 1, 2, 3, 3]).await, Deliveries { duplicated: 1, ..expected });
         assert_eq!(deliveries(&[0, 2, 1, 3]).await, Deliveries { reordered: 1, ..expected });
+    }
+
+    #[test]
+    fn counting_begins_between_the_last_warm_up_and_the_first_that_counts() {
+        let plan = |warm_up, burst| Plan { rate_per_s: 20.0, warm_up, messages: 40, burst };
+        assert_eq!(plan(2, 1).warm(), Duration::from_millis(75));
+        assert_eq!(plan(20, 20).warm(), Duration::from_millis(500));
+        assert_eq!(plan(0, 1).warm(), Duration::ZERO);
     }
 
     #[test]

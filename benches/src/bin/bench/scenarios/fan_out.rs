@@ -28,7 +28,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let row = book.row("cpu", subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
         row.add("cpu_us", cpu / delivered);
         row.add("delivery_us", (cpu - alone) / delivered);
-        row.add("publishing_us", alone / plan.total() as f64);
+        row.add("publishing_us", alone / plan.messages as f64);
         row.add("context_switches", delivery.server.context_switches / delivered);
         row.add("client_cpu_us", delivery.client.cpu.as_secs_f64() * 1e6 / delivered);
         delivery.judge(row);
