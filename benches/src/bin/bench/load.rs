@@ -17,7 +17,7 @@ use crate::book::Open;
 use crate::clock::wait_until;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::lateness::Lateness;
-use crate::process::{Process, Usage};
+use crate::process::{Look, Process, Usage};
 use crate::results::Deliveries;
 use crate::subject::{Connection, Subject};
 
@@ -108,16 +108,16 @@ pub(crate) async fn deliver(
     let until = begin + plan.length() + subject.pause() + LAST;
     let readers = clients.into_iter().map(|client| tokio::spawn(read_all(client, plan, begin, until)));
     let readers: Vec<_> = readers.collect();
-    let usages = || anyhow::Ok((process.usage()?, Usage::of("self")?));
+    let looks = || anyhow::Ok((process.usage()?, Look::at("self")?));
     let warm = async {
         wait_until(begin + plan.warm()).await;
-        usages()
+        looks()
     };
     let ((), (server, client)) = try_join(publish(&writer, plan, begin), warm).await?;
     let read = try_join_all(readers).await?.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let (arrivals, clients): (Vec<Arrivals>, Vec<Connection>) = read.into_iter().unzip();
-    let (server_then, client_then) = usages()?;
-    let (server, client) = (server_then.since(server), client_then.since(client));
+    let (server_after, client_after) = looks()?;
+    let (server, client) = (server_after.since(&server), client_after.since(&client));
     drop(clients);
     Ok(Delivery { arrivals, server, client, late_p99_ms: lateness.p99_ms().await? })
 }

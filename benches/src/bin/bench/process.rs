@@ -1,5 +1,7 @@
 //! A server's process: started, watched through `/proc`, ended.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::read_to_string;
 use std::process::Stdio;
 use std::time::Duration;
@@ -79,8 +81,8 @@ impl Process {
     }
 
     /// What it has used so far.
-    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
-        Usage::of(&self.id.to_string())
+    pub(crate) fn usage(&self) -> anyhow::Result<Look> {
+        Look::at(&self.id.to_string())
     }
 
     /// The memory that it has in use, in KiB ([proc_pid_status]).
@@ -91,8 +93,8 @@ impl Process {
     }
 }
 
-/// What a process has used since it began.
-#[derive(Debug, Clone, Copy, Default)]
+/// What a process used.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Usage {
     /// Processor time.
     pub(crate) cpu: Duration,
@@ -100,32 +102,41 @@ pub(crate) struct Usage {
     pub(crate) context_switches: f64,
 }
 
-impl Usage {
-    /// Of a process by its number; `self` is this one.
-    pub(crate) fn of(process: &str) -> anyhow::Result<Self> {
-        let mut usage = Self::default();
+/// What each thread of a process has used since it began, by the thread's number.
+#[derive(Debug)]
+pub(crate) struct Look(HashMap<OsString, Usage>);
+
+impl Look {
+    /// At a process by its number; `self` is this one.
+    pub(crate) fn at(process: &str) -> anyhow::Result<Self> {
+        let mut threads = HashMap::new();
         for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
-            let task = task?.path();
+            let task = task?;
             // A thread may end between the listing and the reading.
             let (Ok(times), Ok(status)) =
-                (read_to_string(task.join("schedstat")), read_to_string(task.join("status")))
+                (read_to_string(task.path().join("schedstat")), read_to_string(task.path().join("status")))
             else {
                 continue;
             };
             let ran = times.split_whitespace().next().context("schedstat begins with the time run")?;
-            usage.cpu += Duration::from_nanos(ran.parse()?);
-            usage.context_switches += field(&status, "voluntary_ctxt_switches:")?;
-            usage.context_switches += field(&status, "nonvoluntary_ctxt_switches:")?;
+            let cpu = Duration::from_nanos(ran.parse()?);
+            let context_switches =
+                field(&status, "voluntary_ctxt_switches:")? + field(&status, "nonvoluntary_ctxt_switches:")?;
+            threads.insert(task.file_name(), Usage { cpu, context_switches });
         }
-        Ok(usage)
+        Ok(Self(threads))
     }
 
-    /// What was used since an earlier look.
-    pub(crate) fn since(self, earlier: Self) -> Self {
-        Self {
-            cpu: self.cpu.saturating_sub(earlier.cpu),
-            context_switches: self.context_switches - earlier.context_switches,
+    /// What was used since an earlier look. A thread that has ended meanwhile took its count along, so only those that
+    /// still run are counted.
+    pub(crate) fn since(&self, earlier: &Self) -> Usage {
+        let mut used = Usage::default();
+        for (thread, now) in &self.0 {
+            let then = earlier.0.get(thread).copied().unwrap_or_default();
+            used.cpu += now.cpu.saturating_sub(then.cpu);
+            used.context_switches += now.context_switches - then.context_switches;
         }
+        used
     }
 }
 
@@ -143,4 +154,24 @@ pub(crate) fn kernel_memory_kib() -> anyhow::Result<f64> {
 pub(crate) fn field(text: &str, name: &str) -> anyhow::Result<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
     Ok(line.split_whitespace().next().context("a number")?.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Threads that hash passwords end some time after the last of them, and their time must not be taken off.
+    #[test]
+    fn a_thread_that_ends_takes_nothing_from_the_others() {
+        let look = |threads: &[(&str, u64)]| {
+            let used = |&(thread, ms): &(&str, u64)| {
+                let cpu = Duration::from_millis(ms);
+                (OsString::from(thread), Usage { cpu, context_switches: ms as f64 })
+            };
+            Look(threads.iter().map(used).collect())
+        };
+        let (before, after) = (look(&[("1", 10), ("2", 500)]), look(&[("1", 14), ("3", 2)]));
+        let used = Usage { cpu: Duration::from_millis(6), context_switches: 6.0 };
+        assert_eq!(after.since(&before), used);
+    }
 }

@@ -39,7 +39,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let reading = crowd.readers.iter().map(|(_, token)| read(subject, &target, token, cursor, missed));
         timeout(PATIENCE, try_join_all(reading)).await.context("they do not catch up")??;
         let took = begun.elapsed().as_secs_f64();
-        let server = process.usage()?.since(server);
+        let server = process.usage()?.since(&server);
         let row = book.row("catch_up", subject, &[("clients", clients as f64), ("missed", missed as f64)]);
         row.add("catch_up_ms", took * 1e3);
         row.add("events_per_s", (clients * missed) as f64 / took);

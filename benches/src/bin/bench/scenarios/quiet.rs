@@ -40,7 +40,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let (traffic, server) = (link.traffic(), process.usage()?);
     let length = period * periods;
     sleep(length).await;
-    let (traffic, server) = (link.traffic().since(traffic), process.usage()?.since(server));
+    let (traffic, server) = (link.traffic().since(traffic), process.usage()?.since(&server));
     reading.iter().for_each(tokio::task::JoinHandle::abort);
     let hourly = |sum: f64| sum / CLIENTS as f64 / shortened * 3_600.0 / length.as_secs_f64();
     let row = book.row("idle_bytes", subject, &[("shortened", shortened)]);
