@@ -25,6 +25,10 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// The time between two looks at the memory; it rests when they differ by less than a thousandth.
 const LOOKS: Duration = Duration::from_millis(250);
 
+/// The same once all have left: longer than the grace and the second between two looks that the server takes at its
+/// crowd, so memory that rests meanwhile is not about to be given back.
+const LOOKS_AFTER: Duration = Duration::from_millis(1_500);
+
 /// The time between two looks at a gauge.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -33,10 +37,6 @@ const CONNECTIONS: &str = "chat_connections";
 
 /// Streams and polls that are being served.
 const SESSIONS: &str = "chat_sessions";
-
-/// How long the server may take to see that all have left: the grace, the second between two looks that it takes at
-/// its crowd, and something to spare.
-const LEAVING: Duration = Duration::from_millis(2_000);
 
 const FLAGS: [&str; 10] = [
     "--header-timeout",
@@ -65,7 +65,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let tokens: Vec<Token> = stream::iter(registering).buffer_unordered(8).try_collect().await?;
     drop(target);
     wait_for(&process, subject, CONNECTIONS, |open| open <= 1.0).await?;
-    let (empty, kernel_empty) = (settle(&process).await?, kernel_memory_kib()?);
+    let (empty, kernel_empty) = (settle(&process, LOOKS).await?, kernel_memory_kib()?);
     let mut open = Vec::with_capacity(connections);
     for tokens in tokens.chunks(AT_ONCE) {
         let opening = tokens.iter().map(|token| open_one(&process, subject, token));
@@ -75,12 +75,11 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
             wait_for(&process, subject, SESSIONS, |served| served >= open.len() as f64).await?;
         }
     }
-    let (full, kernel_full) = (settle(&process).await?, kernel_memory_kib()?);
+    let (full, kernel_full) = (settle(&process, LOOKS).await?, kernel_memory_kib()?);
     drop(open);
     wait_for(&process, subject, CONNECTIONS, |open| open <= 1.0).await?;
     // Users are let go after their grace, and free memory then goes back to the system.
-    sleep(LEAVING).await;
-    let left = settle(&process).await?;
+    let left = settle(&process, LOOKS_AFTER).await?;
     let each = |kib: f64| kib / connections as f64;
     let row = book.row("idle", subject, &[("clients", connections as f64)]);
     row.add("process_kib", each(full - empty));
@@ -141,11 +140,11 @@ async fn wait_for(
 }
 
 /// The memory of a process in KiB, once it rests.
-async fn settle(process: &Process) -> anyhow::Result<f64> {
+async fn settle(process: &Process, looks: Duration) -> anyhow::Result<f64> {
     let settling = async {
         let mut last = process.memory_kib()?;
         loop {
-            sleep(LOOKS).await;
+            sleep(looks).await;
             let now = process.memory_kib()?;
             if (now - last).abs() < last / 1_000.0 {
                 return anyhow::Ok(now);

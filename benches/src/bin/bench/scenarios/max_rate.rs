@@ -1,7 +1,8 @@
 //! The highest rate at which 99 of 100 deliveries to ten members still come in time.
 //!
-//! The rate is doubled until a trial fails, then halved in between: the answer is a rate that held, and the next step
-//! above it did not.
+//! The rate is doubled until it does not hold, then halved in between: the answer is a rate that held, and the next
+//! step above it did not. A trial that fails is made once more, since one hiccup of the machine is not the limit of a
+//! server.
 
 use super::latency::READERS;
 use crate::book::Book;
@@ -22,7 +23,7 @@ const LAST: f64 = 64_000.0;
 pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, READERS).await?;
-    let holds = async |rate: f64| {
+    let trial = async |rate: f64| {
         let clients = crowd.connect(subject, &process.target(subject)).await?;
         let plan = Plan::steady(rate, settings.full_or_quick(0.8, 0.2), 0.1);
         let delivery = deliver(&process, subject, &crowd, clients, plan).await?;
@@ -30,6 +31,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let complete = delivery.arrivals.iter().all(|reader| reader.deliveries.fault().is_none());
         anyhow::Ok(complete && latencies.percentiles()["p99_ms"] <= OBJECTIVE_MS)
     };
+    let holds = async |rate: f64| anyhow::Ok(trial(rate).await? || trial(rate).await?);
     let (mut held, mut rate) = (0.0, settings.full_or_quick(FIRST, FIRST_QUICK));
     while rate <= LAST && holds(rate).await? {
         (held, rate) = (rate, rate * 2.0);
