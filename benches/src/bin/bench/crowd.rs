@@ -45,9 +45,9 @@ impl Crowd {
         Ok(Self { writer, readers, group })
     }
 
-    /// Connects all readers over one transport.
+    /// Connects all readers over one transport, each over connections of its own.
     pub(crate) async fn connect(&self, subject: Subject, target: &Target) -> anyhow::Result<Vec<Connection>> {
-        let connecting = self.readers.iter().map(|(_, token)| subject.connect(target, token, None));
+        let connecting = self.readers.iter().map(|(_, token)| subject.connect(target.apart(), token, None));
         let connected = stream::iter(connecting).buffered(AT_ONCE).try_collect().await;
         connected.with_context(|| format!("{subject} does not connect"))
     }
@@ -75,7 +75,7 @@ impl Writer {
         Ok(match subject {
             Subject::Tcp => {
                 let Connection { sender, mut events } =
-                    subject.connect(&process.target(subject), &token, None).await?;
+                    subject.connect(process.target(subject), &token, None).await?;
                 // It hears itself, too; somebody has to read it.
                 tokio::spawn(async move { while events.next().await.is_ok() {} });
                 Self::Tcp { sender, group }

@@ -63,18 +63,23 @@ impl Subject {
     }
 
     /// Connects a client, to read what comes after a cursor, or from now on.
+    ///
+    /// `target` is this client's alone: clients that shared one would share their connections, and poll over those of
+    /// others.
     pub(crate) async fn connect(
         self,
-        target: &Target,
+        target: Target,
         token: &Token,
         after: Option<Cursor>,
     ) -> Result<Connection, ClientError> {
         match self {
-            Self::WebSocket => Connection::open::<WsClient>(target, token, after).await,
-            Self::Sse => Connection::open::<SseClient>(target, token, after).await,
-            Self::LongPoll => Connection::open::<longpoll_server::LongPollClient>(target, token, after).await,
-            Self::ShortPoll => Connection::open::<PollClient<EveryTwoSeconds>>(target, token, after).await,
-            Self::Tcp => Connection::open::<TcpClient>(target, token, after).await,
+            Self::WebSocket => Connection::open::<WsClient>(&target, token, after).await,
+            Self::Sse => Connection::open::<SseClient>(&target, token, after).await,
+            Self::LongPoll => {
+                Connection::open::<longpoll_server::LongPollClient>(&target, token, after).await
+            }
+            Self::ShortPoll => Connection::open::<PollClient<EveryTwoSeconds>>(&target, token, after).await,
+            Self::Tcp => Connection::open::<TcpClient>(&target, token, after).await,
             Self::Server => Err(ClientError::Disconnected("the servers as such have no wire".to_owned())),
         }
     }

@@ -24,7 +24,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let writer = Writer::new(&process, subject, &crowd).await?;
     for burst in BURSTS {
         let link = Link::open(&process, subject, 0.0).await?;
-        let mut client = subject.connect(link.target(), &crowd.readers[0].1, None).await?;
+        let mut client = subject.connect(link.target().apart(), &crowd.readers[0].1, None).await?;
         let turns = settings.full_or_quick(5, 1);
         // The first turn opens what stays open, and is not counted.
         let mut before = None;

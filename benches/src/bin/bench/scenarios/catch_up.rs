@@ -34,9 +34,10 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         for first in (0..missed).step_by(AT_ONCE) {
             writer.write((first..missed.min(first + AT_ONCE)).map(text)).await?;
         }
+        let absent: Vec<_> = crowd.readers.iter().map(|(_, token)| (target.apart(), token)).collect();
         let server = process.usage()?;
         let begun = Instant::now();
-        let reading = crowd.readers.iter().map(|(_, token)| read(subject, &target, token, cursor, missed));
+        let reading = absent.into_iter().map(|(target, token)| read(subject, target, token, cursor, missed));
         timeout(PATIENCE, try_join_all(reading)).await.context("they do not catch up")??;
         let took = begun.elapsed().as_secs_f64();
         let server = process.usage()?.since(&server);
@@ -52,7 +53,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
 /// Reads what was missed, and sees to it that nothing is lost, duplicated or out of order.
 async fn read(
     subject: Subject,
-    target: &Target,
+    target: Target,
     token: &Token,
     cursor: Cursor,
     missed: usize,

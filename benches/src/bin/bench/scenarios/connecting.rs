@@ -34,7 +34,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
             // A browser that opens the page for the first time: no connection is open yet.
             let target = link.target().apart();
             let begun = Instant::now();
-            let mut connection = subject.connect(&target, token, Some(cursor)).await?;
+            let mut connection = subject.connect(target, token, Some(cursor)).await?;
             first_message(&mut connection).await?;
             first_event.record(u64::try_from(begun.elapsed().as_micros())?)?;
         }
@@ -47,14 +47,12 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     }
 
     let target = process.target(subject);
+    let strangers: Vec<_> = crowd.readers.iter().map(|(_, token)| (target.apart(), token)).collect();
     let begun = Instant::now();
-    let connecting = crowd.readers.iter().map(|(_, token)| {
-        let target = &target;
-        async move {
-            let mut connection = subject.connect(target, token, Some(cursor)).await?;
-            first_message(&mut connection).await?;
-            anyhow::Ok(connection)
-        }
+    let connecting = strangers.into_iter().map(|(target, token)| async move {
+        let mut connection = subject.connect(target, token, Some(cursor)).await?;
+        first_message(&mut connection).await?;
+        anyhow::Ok(connection)
     });
     let connected: Vec<_> = stream::iter(connecting).buffer_unordered(AT_ONCE).try_collect().await?;
     let rate = connected.len() as f64 / begun.elapsed().max(Duration::from_nanos(1)).as_secs_f64();

@@ -51,7 +51,7 @@ async fn measure(scenario: &str, subject: Subject, plan: Plan, book: &mut Book) 
     let (mut links, mut clients) = (Vec::new(), Vec::new());
     for (rtt_ms, (_, token)) in ROUND_TRIPS_MS.into_iter().zip(&crowd.readers) {
         let link = Link::open(&process, subject, rtt_ms).await?;
-        clients.push(subject.connect(link.target(), token, None).await?);
+        clients.push(subject.connect(link.target().apart(), token, None).await?);
         links.push((rtt_ms, link));
     }
     let before: Vec<_> = links.iter().map(|(_, link)| link.traffic()).collect();

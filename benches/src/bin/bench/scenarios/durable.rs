@@ -25,7 +25,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let target = process.target(subject);
         let mut senders = Vec::new();
         for client in &crowd.readers {
-            let Connection { sender, mut events } = subject.connect(&target.apart(), &client.1, None).await?;
+            let Connection { sender, mut events } = subject.connect(target.apart(), &client.1, None).await?;
             // In a direct conversation each, so that nobody's echo is everybody's work.
             tokio::spawn(async move { while events.next().await.is_ok() {} });
             senders.push((sender, To::User(crowd.writer.0)));

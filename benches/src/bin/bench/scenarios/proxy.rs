@@ -91,7 +91,8 @@ async fn in_time(
     let after = target.snapshot(token).await?.cursor;
     let until = Instant::now() + NEWS + subject.pause();
     // A wire that is refused, or whose head is held back, brings nothing.
-    let Ok(Ok(mut client)) = timeout_at(until, subject.connect(target, token, Some(after))).await else {
+    let Ok(Ok(mut client)) = timeout_at(until, subject.connect(target.apart(), token, Some(after))).await
+    else {
         return Ok(0);
     };
     let mut came = 0;
@@ -116,7 +117,7 @@ async fn in_time(
 
 /// Whether a quiet connection is still there after some time.
 async fn survives(subject: Subject, crowd: &Crowd, target: &Target, time: Duration) -> anyhow::Result<bool> {
-    let mut client = subject.connect(target, &crowd.readers[0].1, None).await?;
+    let mut client = subject.connect(target.apart(), &crowd.readers[0].1, None).await?;
     let until = Instant::now() + time;
     loop {
         match timeout_at(until, client.events.next()).await {

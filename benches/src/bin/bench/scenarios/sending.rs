@@ -25,7 +25,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let crowd = Crowd::gather(&process, 1).await?;
     for rtt_ms in ROUND_TRIPS_MS {
         let link = Link::open(&process, subject, rtt_ms).await?;
-        let connection = subject.connect(link.target(), &crowd.readers[0].1, None).await?;
+        let connection = subject.connect(link.target().apart(), &crowd.readers[0].1, None).await?;
         let (sender, mut events) = (connection.sender, connection.events);
         // Whoever writes is told of it, too; somebody has to read it.
         let echo = tokio::spawn(async move { while events.next().await.is_ok() {} });

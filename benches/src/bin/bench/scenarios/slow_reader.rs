@@ -28,11 +28,11 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
             link.read_slowly(pace);
         }
         let (slow, others) = crowd.readers.split_first().expect("there are ten");
-        let mut slow = subject.connect(link.target(), &slow.1, None).await?;
+        let mut slow = subject.connect(link.target().apart(), &slow.1, None).await?;
         let reading = tokio::spawn(async move { while slow.events.next().await.is_ok() {} });
         let mut clients = Vec::new();
         for (_, token) in others {
-            clients.push(subject.connect(&process.target(subject), token, None).await?);
+            clients.push(subject.connect(process.target(subject), token, None).await?);
         }
         let before = process.memory_kib()?;
         let seconds = settings.full_or_quick(4.0, 0.5) + subject.pause().as_secs_f64();
