@@ -174,8 +174,8 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "cpu",
         title: "The server's processor time for each delivery",
-        method: "One message at a time to more and more members; user and system time of the server's own process. \
-                 The floor is a bare TCP broadcast of the same text.",
+        method: "One message at a time to more and more members, which are bare sockets; user and system time of the \
+                 server's own process. The floor is a bare TCP broadcast of the same text.",
         measures: &[
             measure("delivery_us", "delivery alone, without publishing", "µs", Lower),
             SERVER_CPU,

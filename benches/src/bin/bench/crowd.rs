@@ -10,6 +10,7 @@ use chat_core::text::{Name, Text};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::Method;
 
+use crate::bare::Bare;
 use crate::process::Process;
 use crate::subject::{AnySender, Connection, Subject};
 
@@ -50,6 +51,16 @@ impl Crowd {
         let connecting = self.readers.iter().map(|(_, token)| subject.connect(target.apart(), token, None));
         let connected = stream::iter(connecting).buffered(AT_ONCE).try_collect().await;
         connected.with_context(|| format!("{subject} does not connect"))
+    }
+
+    /// Connects all readers as bare clients, which take the least from the processor that they share with the server.
+    pub(crate) async fn connect_bare(
+        &self,
+        subject: Subject,
+        process: &Process,
+    ) -> anyhow::Result<Vec<Bare>> {
+        let connecting = self.readers.iter().map(|(_, token)| Bare::open(process, subject, token));
+        stream::iter(connecting).buffered(AT_ONCE).try_collect().await
     }
 }
 

@@ -122,6 +122,6 @@ impl Events for TcpEvents {
     }
 }
 
-fn gone(error: std::io::Error) -> ClientError {
+pub(crate) fn gone(error: std::io::Error) -> ClientError {
     ClientError::Disconnected(error.to_string())
 }

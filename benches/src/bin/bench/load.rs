@@ -19,7 +19,7 @@ use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::lateness::Lateness;
 use crate::process::{Look, Process, Usage};
 use crate::results::Deliveries;
-use crate::subject::{Connection, Subject};
+use crate::subject::{AnyEvents, Subject};
 
 /// The text of every message, in bytes.
 pub(crate) const TEXT_BYTES: usize = 64;
@@ -95,11 +95,11 @@ pub(crate) struct Delivery {
 }
 
 /// Sends a plan's messages to everybody and waits until they have come, or no longer can.
-pub(crate) async fn deliver(
+pub(crate) async fn deliver<C: AnyEvents + 'static>(
     process: &Process,
     subject: Subject,
     crowd: &Crowd,
-    clients: Vec<Connection>,
+    clients: Vec<C>,
     plan: Plan,
 ) -> anyhow::Result<Delivery> {
     let writer = Writer::new(process, subject, crowd).await?;
@@ -115,7 +115,7 @@ pub(crate) async fn deliver(
     };
     let ((), (server, client)) = try_join(publish(&writer, plan, begin), warm).await?;
     let read = try_join_all(readers).await?.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let (arrivals, clients): (Vec<Arrivals>, Vec<Connection>) = read.into_iter().unzip();
+    let (arrivals, clients): (Vec<Arrivals>, Vec<C>) = read.into_iter().unzip();
     let (server_after, client_after) = looks()?;
     let (server, client) = (server_after.since(&server), client_after.since(&client));
     drop(clients);
@@ -167,17 +167,17 @@ impl Latencies {
 }
 
 /// Reads until all has come, or no longer can, and gives the connection back with what came.
-async fn read_all(
-    mut client: Connection,
+async fn read_all<C: AnyEvents>(
+    mut client: C,
     plan: Plan,
     begin: Instant,
     mut until: Instant,
-) -> anyhow::Result<(Arrivals, Connection)> {
+) -> anyhow::Result<(Arrivals, C)> {
     let mut delays = vec![None; plan.total()];
     let (mut next, mut missing) = (0, plan.total());
     let mut deliveries = Deliveries::default();
     loop {
-        let Ok(event) = timeout_at(until.into(), client.events.next()).await else { break };
+        let Ok(event) = timeout_at(until.into(), client.next()).await else { break };
         let Event::Message(message) = event? else { continue };
         let arrived = begin.elapsed();
         let Some(number) = number_in(message.text.as_str()) else { continue };
@@ -229,11 +229,8 @@ fn number_in(text: &str) -> Option<usize> {
 mod tests {
     use std::collections::VecDeque;
 
-    use chat_core::client::ClientError;
-    use chat_core::protocol::{Reply, Request};
-
     use super::*;
-    use crate::subject::{AnyEvents, AnySender, Later};
+    use crate::subject::Later;
 
     /// A wire that delivers what it is told to, in that order, and then falls silent.
     struct Wire(VecDeque<usize>);
@@ -252,16 +249,9 @@ mod tests {
         }
     }
 
-    impl AnySender for Wire {
-        fn send(&self, _: Request) -> Later<'_, Reply> {
-            Box::pin(async { Err(ClientError::Disconnected("nobody sends here".to_owned())) })
-        }
-    }
-
     /// What becomes of four messages, the first of which is warm-up.
     async fn deliveries(arriving: &[usize]) -> Deliveries {
-        let wire = || Box::new(Wire(arriving.iter().copied().collect()));
-        let client = Connection { sender: wire(), events: wire() };
+        let client = Wire(arriving.iter().copied().collect());
         let plan = Plan { rate_per_s: 1_000.0, warm_up: 1, messages: 3, burst: 1 };
         let begin = Instant::now();
         let (arrivals, _) = read_all(client, plan, begin, begin + Duration::from_millis(20)).await.unwrap();

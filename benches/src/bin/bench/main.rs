@@ -4,6 +4,7 @@
 //! measured, `results` the form in which it is kept; `report`, `compare` and `advise` only read that form.
 
 mod advise;
+mod bare;
 mod book;
 mod catalogue;
 mod clock;

@@ -62,6 +62,11 @@ impl Subject {
         }
     }
 
+    /// Whether its clients ask again and again.
+    pub(crate) const fn polls(self) -> bool {
+        matches!(self, Self::LongPoll | Self::ShortPoll)
+    }
+
     /// Connects a client, to read what comes after a cursor, or from now on.
     ///
     /// `target` is this client's alone: clients that shared one would share their connections, and poll over those of
@@ -113,6 +118,12 @@ impl Connection {
     ) -> Result<Self, ClientError> {
         let (sender, events) = C::connect(target, token, after).await?;
         Ok(Self { sender: Box::new(sender), events: Box::new(events) })
+    }
+}
+
+impl AnyEvents for Connection {
+    fn next(&mut self) -> Later<'_, Event> {
+        self.events.next()
     }
 }
 

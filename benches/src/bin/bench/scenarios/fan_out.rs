@@ -1,6 +1,7 @@
 //! Fan-out: what a message to many costs the server for each of them, and how far apart it comes.
 //!
-//! Messages come one at a time, so that each delivery is a write of its own. What publishing costs (the request, the
+//! Messages come one at a time, so that each delivery is a write of its own. Members are bare clients: what is asked is
+//! what the server pays, and it shares its processor with them. What publishing costs (the request, the
 //! commit to the disk) is measured alone, with nobody connected, and is also taken off: what remains is delivery.
 
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
 async fn delivery(subject: Subject, readers: usize, plan: Plan) -> anyhow::Result<Delivery> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, readers).await?;
-    let clients = crowd.connect(subject, &process.target(subject)).await?;
+    let clients = crowd.connect_bare(subject, &process).await?;
     let delivery = deliver(&process, subject, &crowd, clients, plan).await?;
     process.stop().await?;
     Ok(delivery)

@@ -1,18 +1,17 @@
 //! Idle connections: what the process and the kernel keep for each, and what they give back.
 //!
-//! Connections are bare sockets that have said what makes them idle clients, each of a user of its own. Limits that
+//! Connections are bare clients that nobody reads, each of a user of its own. Limits that
 //! would end them are raised, so that nothing happens while memory is read.
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chat_core::auth::Token;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use crate::bare::Bare;
 use crate::book::Book;
 use crate::crowd::AT_ONCE;
 use crate::process::{Process, kernel_memory_kib};
@@ -68,7 +67,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let (empty, kernel_empty) = (settle(&process, LOOKS).await?, kernel_memory_kib()?);
     let mut open = Vec::with_capacity(connections);
     for tokens in tokens.chunks(AT_ONCE) {
-        let opening = tokens.iter().map(|token| open_one(&process, subject, token));
+        let opening = tokens.iter().map(|token| Bare::open(&process, subject, token));
         open.append(&mut try_join_all(opening).await?);
         // No storm: what many requests take that come at once is not what idle connections take.
         if subject != Subject::ShortPoll {
@@ -87,33 +86,6 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     row.add("kernel_kib", each(kernel_full - kernel_empty) / 2.0);
     row.add("kept_kib", each(left - empty));
     process.stop().await
-}
-
-/// Opens a connection and leaves it alone.
-async fn open_one(process: &Process, subject: Subject, token: &Token) -> anyhow::Result<TcpStream> {
-    const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let (path, headers, answer) = match subject {
-        Subject::WebSocket => ("/ws", UPGRADE, "HTTP/1.1 101"),
-        Subject::Sse => ("/events", "", "HTTP/1.1 200"),
-        // A poll is answered when there is something: now it waits.
-        Subject::LongPoll => ("/poll?wait=60", "", ""),
-        // Between two questions.
-        Subject::ShortPoll => ("/poll?wait=0", "", "HTTP/1.1 200"),
-        Subject::Tcp | Subject::Server => bail!("{subject} has no clients of its own"),
-    };
-    let address = process.address(subject);
-    let mut stream = TcpStream::connect(address).await?;
-    let token = token.as_str();
-    let head =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n{headers}\r\n");
-    stream.write_all(head.as_bytes()).await?;
-    let mut start = vec![0; answer.len()];
-    stream.read_exact(&mut start).await?;
-    if start != answer.as_bytes() {
-        bail!("{subject} answered {:?}", String::from_utf8_lossy(&start));
-    }
-    Ok(stream)
 }
 
 /// Waits until one of the server's gauges is where it should be.

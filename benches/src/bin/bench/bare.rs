@@ -1,0 +1,296 @@
+//! A bare client: a socket that says what makes it a client of a transport, and takes apart what comes.
+//!
+//! It knows of each wire as little as reading takes, and is one task with one buffer. Client and server share a
+//! processor here: what a client library does there delays the polls, so that the server wakes up for each, and pushes
+//! the server's memory out of the caches. It answers no pings, and so is a client for some seconds only.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use anyhow::bail;
+use chat_core::auth::Token;
+use chat_core::client::ClientError;
+use chat_core::ids::Cursor;
+use chat_core::protocol::Event;
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+use crate::floor::gone;
+use crate::process::Process;
+use crate::subject::{AnyEvents, Later, Subject};
+
+/// Read at once.
+const READ_BYTES: usize = 4_096;
+
+/// What ends the head of an answer.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// One bare client.
+pub(crate) struct Bare {
+    stream: TcpStream,
+    /// What follows the path in the head of each of its requests.
+    headers: String,
+    incoming: Incoming,
+}
+
+impl Bare {
+    /// Connects, to read from now on. A long poll is under way then, and a short one is over.
+    pub(crate) async fn open(process: &Process, subject: Subject, token: &Token) -> anyhow::Result<Self> {
+        const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let (path, upgrade) = match subject {
+            Subject::WebSocket => ("/ws", UPGRADE),
+            Subject::Sse => ("/events", ""),
+            Subject::LongPoll | Subject::ShortPoll => ("/poll?wait=0", ""),
+            // Nobody is asked anything there.
+            Subject::Tcp => ("", ""),
+            Subject::Server => bail!("the servers as such have no wire"),
+        };
+        let address = process.address(subject);
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let token = token.as_str();
+        let headers = format!(
+            " HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{upgrade}Accept: */*\r\nHost: {address}\r\n\r\n"
+        );
+        let mut client = Self { stream, headers, incoming: Incoming::of(subject) };
+        if !path.is_empty() {
+            client.ask(path).await?;
+        }
+        while !client.incoming.has_begun()? {
+            client.fill().await?;
+        }
+        if subject == Subject::LongPoll {
+            client.poll_again().await?;
+        }
+        Ok(client)
+    }
+
+    async fn ask(&mut self, path: &str) -> Result<(), ClientError> {
+        self.stream.write_all(format!("GET {path}{}", self.headers).as_bytes()).await.map_err(gone)
+    }
+
+    /// Polls once it is time to, if it is this client's turn.
+    async fn poll_again(&mut self) -> Result<(), ClientError> {
+        let Some((due, cursor)) = self.incoming.again.take() else { return Ok(()) };
+        if due > Instant::now() {
+            sleep_until(due).await;
+        }
+        let wait = if self.incoming.subject == Subject::ShortPoll { "&wait=0" } else { "" };
+        self.ask(&format!("/poll?after={cursor}{wait}")).await
+    }
+
+    async fn fill(&mut self) -> Result<(), ClientError> {
+        self.incoming.bytes.reserve(READ_BYTES);
+        match self.stream.read_buf(&mut self.incoming.bytes).await.map_err(gone)? {
+            0 => Err(ClientError::Disconnected("the server ended it".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl AnyEvents for Bare {
+    fn next(&mut self) -> Later<'_, Event> {
+        Box::pin(async move {
+            loop {
+                self.incoming.take()?;
+                if let Some(event) = self.incoming.ready.pop_front() {
+                    return Ok(event);
+                }
+                self.poll_again().await?;
+                self.fill().await?;
+            }
+        })
+    }
+}
+
+/// What comes to a bare client.
+struct Incoming {
+    subject: Subject,
+    /// Bytes that are no whole event yet.
+    bytes: Vec<u8>,
+    ready: VecDeque<Event>,
+    /// When to poll again, and after what.
+    again: Option<(Instant, Cursor)>,
+}
+
+impl Incoming {
+    fn of(subject: Subject) -> Self {
+        Self { subject, bytes: Vec::new(), ready: VecDeque::new(), again: None }
+    }
+
+    /// Whether the first answer is there: its head where a stream follows, all of it where polls follow.
+    fn has_begun(&mut self) -> Result<bool, ClientError> {
+        if self.subject == Subject::Tcp {
+            return Ok(true);
+        }
+        if self.subject.polls() {
+            self.take()?;
+            return Ok(self.again.is_some());
+        }
+        let head = head_length(&self.bytes)?;
+        self.bytes.drain(..head.unwrap_or(0));
+        Ok(head.is_some())
+    }
+
+    /// Takes the events that are whole.
+    fn take(&mut self) -> Result<(), ClientError> {
+        let next = match self.subject {
+            Subject::WebSocket => frame,
+            Subject::Sse => field,
+            Subject::Tcp | Subject::Server => line,
+            Subject::LongPoll | Subject::ShortPoll => return self.take_answer(),
+        };
+        let mut taken = 0;
+        while let Some((json, length)) = next(&self.bytes[taken..]) {
+            if let Some(json) = json {
+                self.ready.push_back(serde_json::from_slice(json)?);
+            }
+            taken += length;
+        }
+        self.bytes.drain(..taken);
+        Ok(())
+    }
+
+    /// Takes the answer to a poll, if it is whole.
+    fn take_answer(&mut self) -> Result<(), ClientError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            events: Vec<Event>,
+            cursor: Option<Cursor>,
+            more: bool,
+        }
+        let Some(length) = head_length(&self.bytes)? else { return Ok(()) };
+        let Answer { events, cursor, more } = match serde_json::from_slice(&self.bytes[length..]) {
+            Err(error) if error.is_eof() => return Ok(()),
+            answer => answer?,
+        };
+        self.bytes.clear();
+        self.ready.extend(events);
+        let pause = if more { Duration::ZERO } else { self.subject.pause() };
+        self.again = cursor.map(|cursor| (Instant::now() + pause, cursor));
+        Ok(())
+    }
+}
+
+/// How long the head of an answer is, once it is whole.
+fn head_length(bytes: &[u8]) -> Result<Option<usize>, ClientError> {
+    let end = bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END);
+    let head = String::from_utf8_lossy(&bytes[..end.unwrap_or(0)]);
+    match end.is_none() || head.starts_with("HTTP/1.1 101 ") || head.starts_with("HTTP/1.1 200 ") {
+        true => Ok(end.map(|end| end + HEAD_END.len())),
+        false => Err(ClientError::Disconnected(format!("the server answered {head}"))),
+    }
+}
+
+/// An event's JSON, if this is one, and how long the piece is that it comes in.
+type Piece<'a> = (Option<&'a [u8]>, usize);
+
+/// The first WebSocket frame ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)), once it is whole.
+fn frame(bytes: &[u8]) -> Option<Piece<'_>> {
+    const TEXT: u8 = 0x81;
+    let (&[first, short], rest) = bytes.split_first_chunk()?;
+    let (header, length) = match short {
+        126 => (4, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+        127 => (10, u64::from_be_bytes(*rest.first_chunk()?)),
+        short => (2, u64::from(short)),
+    };
+    let end = header + usize::try_from(length).ok()?;
+    let payload = bytes.get(header..end)?;
+    Some(((first == TEXT).then_some(payload), end))
+}
+
+/// The first line of an event stream, once it is whole; what is around chunks are lines too, and no events.
+fn field(bytes: &[u8]) -> Option<Piece<'_>> {
+    let (line, length) = line(bytes)?;
+    Some((line.and_then(|line| line.strip_prefix(b"data:")), length))
+}
+
+/// The first line, once it is whole.
+fn line(bytes: &[u8]) -> Option<Piece<'_>> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    Some((Some(&bytes[..end]), end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(seq: usize) -> String {
+        serde_json::json!({
+            "type": "message", "id": format!("00000000.{seq}"), "conversation": "c1", "seq": seq, "from": "u1",
+            "cid": "a", "text": "x".repeat(seq), "at": "2026-01-01T00:00:00.000Z",
+        })
+        .to_string()
+    }
+
+    /// Which messages two parts bring.
+    fn brought(subject: Subject, parts: [&[u8]; 2]) -> Vec<u64> {
+        let mut incoming = Incoming::of(subject);
+        let mut has_begun = false;
+        for part in parts {
+            incoming.bytes.extend_from_slice(part);
+            has_begun = has_begun || incoming.has_begun().unwrap();
+            if has_begun {
+                incoming.take().unwrap();
+            }
+        }
+        assert!(has_begun && incoming.bytes.is_empty(), "{subject}");
+        incoming
+            .ready
+            .iter()
+            .filter_map(|event| if let Event::Message(message) = event { Some(message.seq) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn every_wire_brings_its_messages_wherever_it_is_cut() {
+        let (tick, one, two) = (r#"{"type":"tick","cursor":"00000000.1"}"#, message(1), message(200));
+        let (ok, long) = ("HTTP/1.1 200 OK\r\n\r\n", u16::try_from(two.len()).unwrap().to_be_bytes());
+        let short =
+            |text: &str| [&[0x81, 126, 0, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        let frames = [
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+            &[0x81, u8::try_from(tick.len()).unwrap()][..],
+            tick.as_bytes(),
+            &short(&one),
+            &[0x89, 2, 0x81, 0x7d],
+            &[&[0x81, 126], &long[..], two.as_bytes()].concat(),
+        ];
+        let event = |json: &str| format!("id: 00000000.1\ndata: {json}\n\n");
+        let chunk = |events: String| format!("{:x}\r\n{events}\r\n", events.len());
+        let stream = format!("{ok}{}{}", chunk(event(tick)), chunk(event(&one) + ": \n\n" + &event(&two)));
+        let answer = format!(r#"{ok}{{"events":[{tick},{one},{two}],"cursor":"00000000.2","more":false}}"#);
+        for (subject, bytes) in [
+            (Subject::Tcp, format!("{one}\n{two}\n").into_bytes()),
+            (Subject::WebSocket, frames.concat()),
+            (Subject::Sse, stream.into_bytes()),
+            (Subject::LongPoll, answer.clone().into_bytes()),
+            (Subject::ShortPoll, answer.into_bytes()),
+        ] {
+            for at in 0..=bytes.len() {
+                let (first, second) = bytes.split_at(at);
+                assert_eq!(brought(subject, [first, second]), [1, 200], "{subject}, cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_length_of_eight_bytes_is_read() {
+        let bytes = [&[0x81, 127][..], &65_536_u64.to_be_bytes(), &[b'x'; 65_536]].concat();
+        assert_eq!(
+            frame(&bytes).map(|(json, length)| (json.map(<[u8]>::len), length)),
+            Some((Some(65_536), 65_546))
+        );
+        assert_eq!(frame(&bytes[..65_545]), None);
+    }
+
+    #[test]
+    fn a_refusal_is_told() {
+        let mut incoming = Incoming::of(Subject::Sse);
+        incoming.bytes.extend_from_slice(b"HTTP/1.1 401 Unauthorized\r\n\r\n");
+        assert!(incoming.has_begun().unwrap_err().to_string().contains("401 Unauthorized"));
+    }
+}
