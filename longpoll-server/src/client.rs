@@ -120,7 +120,10 @@ impl<P: Pace> PollEvents<P> {
         let (target, token, cursor) = (self.target.clone(), self.token.clone(), self.polled);
         let due = Instant::now() + pause;
         Box::pin(async move {
-            sleep_until(due).await;
+            // A timer counts whole milliseconds: it would hold back by one what is due now.
+            if due > Instant::now() {
+                sleep_until(due).await;
+            }
             poll(target, token, cursor, P::WAIT).await
         })
     }

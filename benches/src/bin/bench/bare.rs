@@ -22,7 +22,7 @@ use crate::process::Process;
 use crate::subject::{AnyEvents, Later, Subject};
 
 /// Read at once.
-const READ_BYTES: usize = 4_096;
+const READ_BYTES: usize = 16_384;
 
 /// What ends the head of an answer.
 const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -36,16 +36,23 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// Connects, to read from now on. A long poll is under way then, and a short one is over.
-    pub(crate) async fn open(process: &Process, subject: Subject, token: &Token) -> anyhow::Result<Self> {
+    /// Connects, to read what comes after a cursor; or from now on, and then a long poll is under way, and a short one
+    /// is over.
+    pub(crate) async fn open(
+        process: &Process,
+        subject: Subject,
+        token: &Token,
+        after: Option<Cursor>,
+    ) -> anyhow::Result<Self> {
         const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let query = after.map(|cursor| format!("?after={cursor}")).unwrap_or_default();
         let (path, upgrade) = match subject {
-            Subject::WebSocket => ("/ws", UPGRADE),
-            Subject::Sse => ("/events", ""),
-            Subject::LongPoll | Subject::ShortPoll => ("/poll?wait=0", ""),
+            Subject::WebSocket => (format!("/ws{query}"), UPGRADE),
+            Subject::Sse => (format!("/events{query}"), ""),
+            Subject::LongPoll | Subject::ShortPoll => ("/poll?wait=0".to_owned(), ""),
             // Nobody is asked anything there.
-            Subject::Tcp => ("", ""),
+            Subject::Tcp => (String::new(), ""),
             Subject::Server => bail!("the servers as such have no wire"),
         };
         let address = process.address(subject);
@@ -56,8 +63,12 @@ impl Bare {
             " HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{upgrade}Accept: */*\r\nHost: {address}\r\n\r\n"
         );
         let mut client = Self { stream, headers, incoming: Incoming::of(subject) };
+        if subject.polls() && after.is_some() {
+            client.incoming.again = after.map(|cursor| (Instant::now(), cursor));
+            return Ok(client);
+        }
         if !path.is_empty() {
-            client.ask(path).await?;
+            client.ask(&path).await?;
         }
         while !client.incoming.has_begun()? {
             client.fill().await?;
@@ -163,10 +174,11 @@ impl Incoming {
             more: bool,
         }
         let Some(length) = head_length(&self.bytes)? else { return Ok(()) };
-        let Answer { events, cursor, more } = match serde_json::from_slice(&self.bytes[length..]) {
-            Err(error) if error.is_eof() => return Ok(()),
-            answer => answer?,
-        };
+        let (head, body) = self.bytes.split_at(length);
+        if body.len() < content_length(head)? {
+            return Ok(());
+        }
+        let Answer { events, cursor, more } = serde_json::from_slice(body)?;
         self.bytes.clear();
         self.ready.extend(events);
         let pause = if more { Duration::ZERO } else { self.subject.pause() };
@@ -183,6 +195,13 @@ fn head_length(bytes: &[u8]) -> Result<Option<usize>, ClientError> {
         true => Ok(end.map(|end| end + HEAD_END.len())),
         false => Err(ClientError::Disconnected(format!("the server answered {head}"))),
     }
+}
+
+/// How long the body after a head is.
+fn content_length(head: &[u8]) -> Result<usize, ClientError> {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    length.ok_or_else(|| ClientError::Disconnected(format!("an answer without a length: {head}")))
 }
 
 /// An event's JSON, if this is one, and how long the piece is that it comes in.
@@ -262,7 +281,8 @@ mod tests {
         let event = |json: &str| format!("id: 00000000.1\ndata: {json}\n\n");
         let chunk = |events: String| format!("{:x}\r\n{events}\r\n", events.len());
         let stream = format!("{ok}{}{}", chunk(event(tick)), chunk(event(&one) + ": \n\n" + &event(&two)));
-        let answer = format!(r#"{ok}{{"events":[{tick},{one},{two}],"cursor":"00000000.2","more":false}}"#);
+        let body = format!(r#"{{"events":[{tick},{one},{two}],"cursor":"00000000.2","more":false}}"#);
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         for (subject, bytes) in [
             (Subject::Tcp, format!("{one}\n{two}\n").into_bytes()),
             (Subject::WebSocket, frames.concat()),

@@ -59,7 +59,7 @@ impl Crowd {
         subject: Subject,
         process: &Process,
     ) -> anyhow::Result<Vec<Bare>> {
-        let connecting = self.readers.iter().map(|(_, token)| Bare::open(process, subject, token));
+        let connecting = self.readers.iter().map(|(_, token)| Bare::open(process, subject, token, None));
         stream::iter(connecting).buffered(AT_ONCE).try_collect().await
     }
 }

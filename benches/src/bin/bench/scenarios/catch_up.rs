@@ -1,21 +1,23 @@
 //! Catching up: clients that were away all come back at once, and read what they missed.
+//!
+//! They are bare clients: the question is how fast the server reads and sends, not how fast a library takes it apart.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chat_core::auth::Token;
-use chat_core::client::Target;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
+use crate::bare::Bare;
 use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
 use crate::run::Settings;
-use crate::subject::Subject;
+use crate::subject::{AnyEvents, Subject};
 
 /// Clients that come back, and the messages that each has missed: one after long, and a storm after short.
 const AWAY: [(usize, usize); 2] = [(1, 10_000), (500, 20)];
@@ -28,16 +30,14 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     for (clients, missed) in settings.full_or_quick(AWAY, AWAY_QUICK) {
         let process = Process::start(&[]).await?;
         let crowd = Crowd::gather(&process, clients).await?;
-        let target = process.target(subject);
-        let cursor = target.snapshot(&crowd.writer.1).await?.cursor;
+        let cursor = process.target(subject).snapshot(&crowd.writer.1).await?.cursor;
         let writer = Writer::new(&process, subject, &crowd).await?;
         for first in (0..missed).step_by(AT_ONCE) {
             writer.write((first..missed.min(first + AT_ONCE)).map(text)).await?;
         }
-        let absent: Vec<_> = crowd.readers.iter().map(|(_, token)| (target.apart(), token)).collect();
         let server = process.usage()?;
         let begun = Instant::now();
-        let reading = absent.into_iter().map(|(target, token)| read(subject, target, token, cursor, missed));
+        let reading = crowd.readers.iter().map(|(_, token)| read(&process, subject, token, cursor, missed));
         timeout(PATIENCE, try_join_all(reading)).await.context("they do not catch up")??;
         let took = begun.elapsed().as_secs_f64();
         let server = process.usage()?.since(&server);
@@ -52,17 +52,17 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
 
 /// Reads what was missed, and sees to it that nothing is lost, duplicated or out of order.
 async fn read(
+    process: &Process,
     subject: Subject,
-    target: Target,
     token: &Token,
     cursor: Cursor,
     missed: usize,
 ) -> anyhow::Result<()> {
-    let mut connection = subject.connect(target, token, Some(cursor)).await?;
+    let mut client = Bare::open(process, subject, token, Some(cursor)).await?;
     let mut last = None;
     for _ in 0..missed {
         let seq = loop {
-            if let Event::Message(message) = connection.events.next().await? {
+            if let Event::Message(message) = client.next().await? {
                 break message.seq;
             }
         };

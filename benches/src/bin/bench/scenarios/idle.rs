@@ -67,7 +67,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let (empty, kernel_empty) = (settle(&process, LOOKS).await?, kernel_memory_kib()?);
     let mut open = Vec::with_capacity(connections);
     for tokens in tokens.chunks(AT_ONCE) {
-        let opening = tokens.iter().map(|token| Bare::open(&process, subject, token));
+        let opening = tokens.iter().map(|token| Bare::open(&process, subject, token, None));
         open.append(&mut try_join_all(opening).await?);
         // No storm: what many requests take that come at once is not what idle connections take.
         if subject != Subject::ShortPoll {
