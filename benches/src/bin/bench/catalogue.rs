@@ -220,7 +220,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "catch_up",
         title: "Catching up",
-        method: "Clients that were away come back all at once, and read what they missed.",
+        method: "Clients that were away, bare sockets, come back all at once, and read what they missed.",
         measures: &[
             measure("catch_up_ms", "until the last has all", "ms", Lower),
             measure("events_per_s", "events a second, together", "/s", Higher),
