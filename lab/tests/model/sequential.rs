@@ -244,7 +244,13 @@ impl Model {
         if !self.talks[index].memberships.iter().any(|membership| membership.user == by) {
             return Err(Code::NotAMember);
         }
-        if seq > self.talks[index].last_seq {
+        let talk = &self.talks[index];
+        let last = match talk.current(by) {
+            Some(_) => talk.last_seq,
+            // Whoever left is not told how much was written since.
+            None => talk.last_visible(by).max(self.read_seq(by, conversation)),
+        };
+        if seq > last {
             return Err(Code::BadRequest);
         }
         self.move_read_mark(by, conversation, seq);
@@ -334,11 +340,6 @@ impl Model {
             let id = conversation_id(number);
             let newest = talk.memberships.iter().rev().find(|membership| membership.user == user)?;
             let until = newest.ended.map_or(u64::MAX, |(position, _)| position);
-            let mine = talk.memberships.iter().filter(|membership| membership.user == user);
-            let seen = mine.filter_map(|m| {
-                let last = m.ended.map_or(talk.last_seq, |(_, seq)| seq);
-                (last > m.joined_seq).then_some(last)
-            });
             Some(Conversation {
                 id,
                 kind: match &talk.what {
@@ -346,7 +347,7 @@ impl Model {
                     What::Direct([a, b]) => Kind::Direct { with: if *a == user { *b } else { *a } },
                 },
                 members: talk.members_after(until),
-                last_seq: seen.max().unwrap_or(0),
+                last_seq: talk.last_visible(user),
                 read_seq: self.read_seq(user, id),
                 joined: newest.ended.is_none(),
             })
@@ -362,6 +363,16 @@ impl Talk {
 
     fn current(&self, user: UserId) -> Option<&Membership> {
         self.memberships.iter().find(|membership| membership.user == user && membership.ended.is_none())
+    }
+
+    /// The newest message that somebody may see, 0 before the first.
+    fn last_visible(&self, user: UserId) -> u64 {
+        let theirs = self.memberships.iter().filter(|membership| membership.user == user);
+        let seen = theirs.filter_map(|membership| {
+            let last = membership.ended.map_or(self.last_seq, |(_, seq)| seq);
+            (last > membership.joined_seq).then_some(last)
+        });
+        seen.max().unwrap_or(0)
     }
 
     fn members(&self) -> Vec<UserId> {
