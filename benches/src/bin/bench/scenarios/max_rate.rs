@@ -2,7 +2,7 @@
 //!
 //! The rate is doubled until it does not hold, then halved in between: the answer is a rate that held, and the next
 //! step above it did not. A trial that fails is made once more, since one hiccup of the machine is not the limit of a
-//! server.
+//! server; `--quick` has no time for it.
 
 use super::latency::READERS;
 use crate::book::Book;
@@ -31,7 +31,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let complete = delivery.arrivals.iter().all(|reader| reader.deliveries.fault().is_none());
         anyhow::Ok(complete && latencies.percentiles()["p99_ms"] <= OBJECTIVE_MS)
     };
-    let holds = async |rate: f64| anyhow::Ok(trial(rate).await? || trial(rate).await?);
+    let holds = async |rate: f64| anyhow::Ok(trial(rate).await? || (!settings.quick && trial(rate).await?));
     let (mut held, mut rate) = (0.0, settings.full_or_quick(FIRST, FIRST_QUICK));
     while rate <= LAST && holds(rate).await? {
         (held, rate) = (rate, rate * 2.0);
