@@ -10,6 +10,10 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::chat::Chat;
 use crate::client::Server;
@@ -100,9 +104,10 @@ pub struct UsageError(String);
 
 /// Runs a program's future, says on stderr what went wrong, and gives the exit code: 1 failed, 2 usage.
 pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CHAT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let levels = std::env::var("CHAT_LOG").ok().and_then(|levels| levels.parse().ok());
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(output.with_filter(levels)).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended =
         runtime.context("the async runtime cannot start").and_then(|runtime| runtime.block_on(program));
