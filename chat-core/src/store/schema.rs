@@ -79,6 +79,17 @@ const LADDER: &[&str] = &[r"
 
     -- How old the database was when the log had grown to a position: what retention goes by.
     CREATE TABLE ages (position INTEGER PRIMARY KEY, age INTEGER NOT NULL) STRICT;
+", r"
+    -- Which run of a server wrote which part of the log: a term goes up to the first position of the next one.
+    -- A term is never removed, whatever retention removes: the ids of messages are cursors.
+    CREATE TABLE terms (
+        first INTEGER PRIMARY KEY,          -- the position of its first event
+        term TEXT NOT NULL UNIQUE           -- 32 random bits, as in a cursor
+    ) STRICT;
+    INSERT INTO terms (first, term)
+        SELECT 1, value FROM meta
+        WHERE name = 'epoch' AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq > 0);
+    DELETE FROM meta WHERE name = 'epoch';
 "];
 
 /// Checks that the file is ours and not from a newer version, then takes the steps that are missing.
