@@ -5,8 +5,8 @@
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
-use super::terms::{self, Terms};
 use super::reads;
+use super::terms::{self, Terms};
 use crate::ids::Position;
 
 /// Another process writes to the database, so this server must not go on.

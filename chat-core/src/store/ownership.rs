@@ -189,7 +189,9 @@ mod tests {
         symlink("linked/chat.db", place.join("link")).unwrap();
         symlink("link", place.join("link to a link")).unwrap();
         for exists in [false, true] {
-            for name in ["real/chat.db", "linked/chat.db", "real/../linked/./chat.db", "link", "link to a link"] {
+            for name in
+                ["real/chat.db", "linked/chat.db", "real/../linked/./chat.db", "link", "link to a link"]
+            {
                 let found = canonical(&place.join(name)).unwrap();
                 assert_eq!(found, place.join("real/chat.db"), "{name}, exists: {exists}");
             }
