@@ -52,7 +52,7 @@ pub enum OpenError {
     /// The file itself cannot be opened or locked.
     #[error(
         "cannot use the database {database}: {source}.\n\
-         This user must be allowed to read and write it; choose another file with --database PATH."
+         It must be a file that this user may read and write; choose another one with --database PATH."
     )]
     Unusable {
         /// The database.

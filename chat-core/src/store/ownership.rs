@@ -65,6 +65,11 @@ impl Ownership {
         let unusable = |source| OpenError::Unusable { database: database.clone(), source };
         let file = options.open(&database).map_err(unusable)?;
         let inode = inode(&file.metadata().map_err(unusable)?);
+        if inode.is_some_and(|inode| served.contains(&inode)) {
+            // It was put here after the look above. Closing it would cost SQLite its locks, so it stays open.
+            std::mem::forget(file);
+            return Err(OpenError::OwnedHere { database });
+        }
         // Elsewhere these locks and SQLite's would be the same, or bind every reader.
         #[cfg(target_os = "linux")]
         file.try_lock().map_err(|error| match error {

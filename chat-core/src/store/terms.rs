@@ -62,18 +62,19 @@ impl Terms {
         self.list.iter().rev().nth(usize::from(!own)).map(|(_, term)| *term)
     }
 
-    /// The term in which a position was written or, beyond the head, will be.
-    pub(super) fn of(&self, position: Position) -> Term {
+    /// The term in which a position was written or, beyond the head, will be. Position 0 is before the first one.
+    pub(super) fn of(&self, position: Position) -> Option<Term> {
         let until = self.list.partition_point(|(first, _)| *first <= position);
-        self.list[until.saturating_sub(1)].1
+        self.list[..until].last().map(|(_, term)| *term)
     }
 
     /// The cursor of a position.
     pub(crate) fn cursor(&self, position: Position) -> Cursor {
-        Cursor::of_event(self.of(position), position)
+        // No event is at position 0; a cursor there would be judged by any term to be unknown.
+        Cursor::of_event(self.of(position).unwrap_or(self.list[0].1), position)
     }
 
-    /// Where a term begins, and where the next one does.
+    /// Where a term begins, and where the next one does. It looks at one term after the other.
     pub(super) fn range(&self, term: Term) -> Option<(Position, Option<Position>)> {
         let index = self.list.iter().rposition(|(_, known)| *known == term)?;
         Some((self.list[index].0, self.list.get(index + 1).map(|(first, _)| *first)))
@@ -84,9 +85,10 @@ impl Terms {
         if cursor.position < trimmed {
             return Some(ResetReason::Expired);
         }
-        let Some((first, next)) = self.range(cursor.term) else { return Some(ResetReason::Unknown) };
-        let is_in_term = first <= cursor.position && next.is_none_or(|next| cursor.position < next);
-        (!is_in_term || cursor.position > head).then_some(ResetReason::Unknown)
+        // One look tells three things apart from a cursor that is good: its term is not one of this log, its position
+        // is not in its term, and the log has not come so far.
+        let is_ours = cursor.position <= head && self.of(cursor.position) == Some(cursor.term);
+        (!is_ours).then_some(ResetReason::Unknown)
     }
 }
 
@@ -102,10 +104,15 @@ pub(super) fn newest(conn: &Connection) -> Result<Option<Term>, rusqlite::Error>
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::time::Duration;
 
     use proptest::prelude::*;
 
+    use super::super::{Append, Audience, Location, Store, WriteError};
     use super::*;
+    use crate::ids::ConversationId;
+    use crate::protocol::Event;
+    use crate::refusal::Refusal;
 
     /// A database: its log as the runs of servers wrote it. Every event is unlike all others.
     #[derive(Debug, Clone, Default)]
@@ -261,8 +268,41 @@ mod tests {
 
     #[test]
     fn a_position_has_the_term_in_which_it_was_written() {
-        let of: Vec<_> = (0..10).map(|position| terms().of(Position(position)).0).collect();
-        assert_eq!(of, [1, 1, 1, 1, 1, 2, 2, 2, 3, 3]);
+        let of: Vec<_> =
+            (0..10).map(|position| terms().of(Position(position)).map_or(0, |term| term.0)).collect();
+        assert_eq!(of, [0, 1, 1, 1, 1, 2, 2, 2, 3, 3]);
+    }
+
+    /// A refused command and a failed batch leave no term behind, and the next event begins it.
+    #[tokio::test]
+    async fn a_term_is_stored_with_its_first_event() {
+        let publish = |_: &[_]| {};
+        let opened = Store::open(&Location::Temporary, Duration::from_secs(1), publish).unwrap();
+        let store = opened.store;
+        let stored = async || store.read(newest).await.unwrap();
+        let own = store.terms().newest(true);
+
+        fn log(append: &mut Append<'_>) -> Result<Position, WriteError> {
+            let event = |id| Event::Read { id, conversation: ConversationId(1), seq: 1 };
+            Ok(append.log(Audience::Everyone, event)?)
+        }
+        let refused = store.submit(|append| {
+            log(append)?;
+            Err::<(), _>(Refusal::unauthenticated().into())
+        });
+        refused.await.await.unwrap_err();
+        assert_eq!(stored().await, None, "after a refused command");
+        let failed = store.submit(|append| {
+            log(append)?;
+            Err::<(), _>(rusqlite::Error::InvalidQuery.into())
+        });
+        failed.await.await.unwrap_err();
+        assert_eq!(stored().await, None, "after a failed batch");
+        for position in 1..3 {
+            assert_eq!(store.submit(log).await.await.unwrap(), Position(position));
+            assert_eq!(stored().await, own);
+        }
+        store.close().await;
     }
 
     #[test]

@@ -58,7 +58,8 @@ impl Watermark {
     /// The file is replaced, never rewritten: half a watermark would be worse than an old one.
     fn write(&self, terms: &Terms, head: Position) -> std::io::Result<()> {
         let fresh = self.path.with_extension("watermark-new");
-        let term = terms.of(head);
+        // An empty log has no term, and nothing that could get lost.
+        let Some(term) = terms.of(head) else { return Ok(()) };
         let first = terms.range(term).map_or(head, |(first, _)| first);
         let mut file = File::create(&fresh)?;
         writeln!(file, "{term} {} {}", head.0, first.0)?;

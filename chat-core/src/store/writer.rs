@@ -273,8 +273,11 @@ impl Writer {
     fn is_taken_over(&self, error: &CommitError) -> bool {
         match error {
             CommitError::Storage(_) => false,
-            CommitError::Foreign(found) => {
-                tracing::error!(head = self.head.0, "{found}");
+            CommitError::Foreign(_) => {
+                tracing::error!(
+                    head = self.head.0,
+                    "nothing more is written: another process writes to the database"
+                );
                 self.found_foreign.send_replace(true);
                 true
             }
