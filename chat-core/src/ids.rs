@@ -93,10 +93,25 @@ impl Position {
     }
 }
 
-/// One history of the log. It changes when the log has lost something, so that a cursor from the lost
-/// future is recognised instead of silently skipping what is written in its place.
+/// A term: the events that one run of a server wrote, named by 32 random bits.
+///
+/// A copy of a database that goes on elsewhere, or that is put back, goes on in a term of its own. So the term in a
+/// cursor says which history its position belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Epoch(pub(crate) u32);
+pub struct Term(pub(crate) u32);
+
+impl Term {
+    /// From its text, as in a cursor and in the database.
+    pub(crate) fn parse(text: &str) -> Result<Self, IdError> {
+        canonical_hex(text).map(Self).ok_or_else(|| IdError::new(text, "a term: eight hexadecimal digits"))
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
 
 /// How far a client has seen what is never logged (presence, typing): valid in one run of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,24 +124,25 @@ pub struct Mark {
 
 /// "I have seen everything up to here": the id of the last event that a client saw.
 ///
-/// Opaque to clients. Inside: `epoch.position`, and `epoch.position.run-number` where unlogged frames count.
+/// Opaque to clients. Inside: `term.position`, and `term.position.run-number` where unlogged frames count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor {
-    pub(crate) epoch: Epoch,
+    /// The term in which the position was written.
+    pub(crate) term: Term,
     pub(crate) position: Position,
     pub(crate) mark: Option<Mark>,
 }
 
 impl Cursor {
     /// The cursor of one logged event.
-    pub(crate) fn of_event(epoch: Epoch, position: Position) -> Self {
-        Self { epoch, position, mark: None }
+    pub(crate) fn of_event(term: Term, position: Position) -> Self {
+        Self { term, position, mark: None }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}.{}", self.epoch.0, self.position.0)?;
+        write!(f, "{}.{}", self.term, self.position.0)?;
         match self.mark {
             Some(mark) => write!(f, ".{:08x}-{}", mark.run, mark.number),
             None => Ok(()),
@@ -140,7 +156,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, IdError> {
         let parse = || {
             let mut parts = text.split('.');
-            let epoch = Epoch(canonical_hex(parts.next()?)?);
+            let term = Term(canonical_hex(parts.next()?)?);
             // SQLite counts in 63 bits.
             let position = Position(canonical_number(parts.next()?).filter(|&p| p <= i64::MAX as u64)?);
             let mark = match parts.next() {
@@ -150,7 +166,7 @@ impl FromStr for Cursor {
                 }
                 None => None,
             };
-            parts.next().is_none().then_some(Self { epoch, position, mark })
+            parts.next().is_none().then_some(Self { term, position, mark })
         };
         parse().ok_or_else(|| IdError::new(text, "a cursor; send one back exactly as a server gave it"))
     }
@@ -185,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_the_way_out_and_back() {
-        let plain = Cursor::of_event(Epoch(0xbeef), Position(42));
+        let plain = Cursor::of_event(Term(0xbeef), Position(42));
         let marked = Cursor { mark: Some(Mark { run: 7, number: 9 }), ..plain };
         for cursor in [plain, marked] {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));

@@ -47,4 +47,4 @@ pub mod transport;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-pub use store::{Location, OpenError};
+pub use store::{ForeignWriter, Location, OpenError};

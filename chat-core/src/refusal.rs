@@ -186,7 +186,7 @@ pub enum Close {
     Slow,
     /// The client goes on asking after it was refused for asking too often.
     RateLimited,
-    /// The cursor is of another epoch, or ahead of the log.
+    /// The cursor is of another history, or ahead of the log.
     CursorUnknown,
     /// The cursor is older than what is kept.
     CursorExpired,

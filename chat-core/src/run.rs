@@ -89,11 +89,11 @@ impl Program {
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
         let stopped = stopped()?;
         say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));
-        stopped.await;
+        let ended = ended(&chat, stopped).await;
         chat.end_sessions();
         server.stop().await;
         chat.close().await;
-        Ok(())
+        ended
     }
 }
 
@@ -145,6 +145,17 @@ pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener
         };
         UsageError(why).into()
     })
+}
+
+/// Waits until the program is stopped, or its chat cannot go on.
+///
+/// # Errors
+/// Why the chat cannot go on.
+pub async fn ended(chat: &Chat, stopped: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stopped => Ok(()),
+        why = chat.failed() => Err(why.into()),
+    }
 }
 
 /// Waits for Ctrl-C, or for the signal that service managers send. From the call on, neither ends the process by

@@ -8,7 +8,7 @@ use chat_core::chat::Chat;
 use chat_core::client::Server;
 use chat_core::http::{Listing, Origins, Site};
 use chat_core::memory::MemoryClient;
-use chat_core::run::{ChatOptions, bind, execute, say, stopped};
+use chat_core::run::{ChatOptions, bind, ended, execute, say, stopped};
 use chat_core::server::{Running, start};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use longpoll_server::{LongPollServer, ShortPollServer};
@@ -92,10 +92,12 @@ async fn launch(options: Options) -> anyhow::Result<()> {
     ];
     let stopped = stopped()?;
     say(&introduction(&addresses));
-    stopped.await;
-    say("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
+    let ended = ended(&chat, stopped).await;
+    if ended.is_ok() {
+        say("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
+    }
     stop(&chat, servers).await;
-    Ok(())
+    ended
 }
 
 fn introduction([page, websocket, sse, longpoll]: &[SocketAddr; 4]) -> String {

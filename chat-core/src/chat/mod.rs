@@ -20,7 +20,7 @@ use crate::protocol::ResetReason;
 use crate::publisher::{Cut, Handle, Publisher};
 use crate::refusal::{Close, Code, Refusal};
 use crate::signal::Signal;
-use crate::store::{Location, OpenError, ReadError, Store, shutting_down};
+use crate::store::{ForeignWriter, Location, OpenError, ReadError, Store, shutting_down};
 
 pub(crate) use self::commands::Answer;
 pub use crate::auth::SignIn;
@@ -77,6 +77,7 @@ impl Chat {
         tasks.spawn(keep_presence(Arc::clone(&chat.0.publisher), chat.0.limits.presence_interval));
         tasks.spawn(keep_places(Arc::clone(&chat.0.publisher)));
         tasks.spawn(chat.keep_house());
+        tasks.spawn(end_with_the_database(chat.0.store.clone(), Arc::clone(&chat.0.publisher)));
         drop(tasks);
         Ok(chat)
     }
@@ -165,18 +166,10 @@ impl Chat {
 
     /// Why a cursor is of no use, if it is not.
     async fn judge(&self, cursor: Cursor) -> Result<Option<ResetReason>, ReadError> {
-        let store = &self.0.store;
-        if cursor.epoch != store.epoch() {
-            return Ok(Some(ResetReason::Unknown));
-        }
-        if cursor.position < store.trimmed() {
-            return Ok(Some(ResetReason::Expired));
-        }
+        let (store, published) = (&self.0.store, self.0.publisher.published());
         // A commit may be ahead of its publication; only the store knows what is ahead of the log.
-        if cursor.position > self.0.publisher.published() && cursor.position > store.head().await? {
-            return Ok(Some(ResetReason::Unknown));
-        }
-        Ok(None)
+        let head = if cursor.position > published { store.head().await? } else { published };
+        Ok(store.terms().judge(cursor, store.trimmed(), head))
     }
 
     pub(crate) fn leave(&self, user: UserId, session: u64) {
@@ -185,7 +178,16 @@ impl Chat {
 
     /// Asks all sessions to end; new ones end at once.
     pub fn end_sessions(&self) {
-        self.0.publisher.close(Close::Shutdown);
+        let is_lost = self.0.store.has_foreign_writer();
+        self.0.publisher.close(if is_lost { Close::ServerError } else { Close::Shutdown });
+    }
+
+    /// Waits until the chat cannot go on, because another process writes to its database. All sessions are ended then;
+    /// what is left is to end the program.
+    ///
+    /// Cancel safe: it only waits.
+    pub async fn failed(&self) -> ForeignWriter {
+        self.0.store.foreign_writer().await
     }
 
     /// Writes what is queued and closes the database. Commands that come later are refused.
@@ -264,6 +266,12 @@ pub(crate) struct Place {
     pub(crate) ending: Arc<Signal<Close>>,
     /// The cursor it came with is of no use.
     pub(crate) lost: Option<ResetReason>,
+}
+
+/// Ends all sessions once another process writes to the database: what comes after would be a mix of two histories.
+async fn end_with_the_database(store: Store, publisher: Arc<Publisher>) {
+    store.foreign_writer().await;
+    publisher.close(Close::ServerError);
 }
 
 /// Tells presence when it has changed, at most once an `interval`: a storm of n people costs n frames, not n².

@@ -97,6 +97,11 @@ impl<S: Server> House<S> {
         Self::serve(directory, limits).await
     }
 
+    /// Where its database is.
+    pub fn database(&self) -> PathBuf {
+        database(&self.directory)
+    }
+
     /// Stops the server in order.
     pub async fn stop(&mut self) {
         self.chat.end_sessions();

@@ -98,6 +98,9 @@ macro_rules! conformance_tests {
             life: ends_properly_at_shutdown;
             life: keeps_what_it_acknowledged_over_a_restart;
             life: refuses_what_is_not_a_request;
+            history: resets_a_cursor_of_another_history;
+            history: keeps_cursors_and_ids_over_restarts;
+            history: ends_every_session_when_another_process_writes;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

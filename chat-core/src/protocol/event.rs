@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConversationId, Cursor, Epoch, UserId};
+use crate::ids::{ConversationId, Cursor, UserId};
 use crate::model::{Message, User};
 use crate::refusal::Close;
 use crate::text::Name;
@@ -124,7 +124,7 @@ pub enum Event {
 pub enum ResetReason {
     /// Older than what is kept.
     Expired,
-    /// Of another epoch, or ahead of the log.
+    /// Of another history, or ahead of the log.
     Unknown,
 }
 
@@ -159,8 +159,9 @@ impl Event {
         }
     }
 
-    /// The same event in the log's present history: its cursor may have been written in an earlier one.
-    pub(crate) fn in_epoch(mut self, epoch: Epoch) -> Self {
+    /// The same event with the cursor of its place in the log. The stored one may be of an earlier history:
+    /// databases of version 1 changed their epoch when they had lost something.
+    pub(crate) fn at(mut self, cursor: Cursor) -> Self {
         match &mut self {
             Self::Message(Message { id, .. })
             | Self::DirectStarted { id, .. }
@@ -169,7 +170,7 @@ impl Event {
             | Self::GroupJoined { id, .. }
             | Self::MemberJoined { id, .. }
             | Self::MemberLeft { id, .. }
-            | Self::Read { id, .. } => id.epoch = epoch,
+            | Self::Read { id, .. } => *id = cursor,
             Self::Presence { .. }
             | Self::Typing { .. }
             | Self::Tick { .. }

@@ -22,6 +22,44 @@ impl std::str::FromStr for Location {
 /// Why a database cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// This process serves it.
+    #[error(
+        "this process serves the database {database} already, perhaps under another name.\n\
+         Share the chat that is open, or choose a database of its own with --database PATH."
+    )]
+    OwnedHere {
+        /// The database.
+        database: PathBuf,
+    },
+    /// The file has another name, under which another server might serve it.
+    #[error(
+        "the database {database} has {links} names (hard links), and under each of them it would have a log of its \
+         own.\nRemove the other names (`find / -xdev -samefile {database}` lists them), or give --database a copy \
+         that was made while no server ran.", database = database.display()
+    )]
+    Linked {
+        /// The database.
+        database: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// It is a directory, or something else that holds no data.
+    #[error("{database} is not a file. Choose another one with --database PATH.")]
+    NotAFile {
+        /// What was named.
+        database: PathBuf,
+    },
+    /// The file itself cannot be opened or locked.
+    #[error(
+        "cannot use the database {database}: {source}.\n\
+         It must be a file that this user may read and write; choose another one with --database PATH."
+    )]
+    Unusable {
+        /// The database.
+        database: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Another process serves it.
     #[error(
         "another process is using the database {database}: it holds the lock {lock}.\n\

@@ -2,17 +2,23 @@
 //!
 //! * `location.rs`: where the database is, and why it cannot be served
 //! * `schema.rs`: the tables
-//! * `ownership.rs`: one process owns a database; a watermark finds out when it lost something
+//! * `ownership.rs`: one process owns a database
+//! * `terms.rs`: which history a cursor belongs to
+//! * `watermark.rs`: how many events a database that went back has lost
+//! * `fence.rs`: the writer finds out when another process writes
 //! * `writer.rs`: the thread that writes, many commands to a commit
 //! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
 //! * `reads.rs`: what clients read
 
 mod accounts;
 mod commands;
+mod fence;
 mod location;
 mod ownership;
 mod reads;
 mod schema;
+mod terms;
+mod watermark;
 mod writer;
 
 use std::path::Path;
@@ -21,15 +27,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use crate::ids::{ConversationId, Cursor, Epoch, Position, UserId};
+use crate::ids::{ConversationId, Cursor, Position, UserId};
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
 pub(crate) use accounts::TokenHash;
+use fence::Fence;
+pub use fence::ForeignWriter;
 pub use location::{Location, OpenError};
+use ownership::Ownership;
 pub(crate) use reads::{Account, Page};
+use terms::Terms;
+use watermark::Watermark;
 pub(crate) use writer::{Append, WriteError};
 use writer::{Job, Task, Writer};
 
@@ -85,9 +96,11 @@ pub(crate) struct Store(Arc<Inner>);
 struct Inner {
     jobs: mpsc::Sender<Job>,
     /// Guards the connections that are not reading at the moment.
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Vec<Reader>>,
     turns: Arc<Semaphore>,
-    epoch: Epoch,
+    terms: Arc<Terms>,
+    /// Whether another process was found to write to the database.
+    is_foreign: watch::Receiver<bool>,
     identity: String,
     age: Age,
     /// The newest event that retention has removed.
@@ -95,6 +108,12 @@ struct Inner {
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// A temporary database's directory, removed with the last clone.
     _directory: Option<tempfile::TempDir>,
+}
+
+/// A read-only connection. The database is given up after the last connection is closed, so the order matters.
+struct Reader {
+    conn: Connection,
+    _ownership: Arc<Ownership>,
 }
 
 /// How long the database has been served, in all its processes: a clock that nobody can set.
@@ -135,17 +154,16 @@ impl Store {
                 (directory.path().join("chat.db"), Some(directory))
             }
         };
-        let ownership = ownership::Ownership::take(&path)?;
-        let (conn, readers) = match connect_all(&path) {
-            Ok(connections) => connections,
-            Err(error) => {
-                ownership.give_up();
-                return Err(error);
-            }
-        };
+        let ownership = Arc::new(Ownership::take(&path)?);
+        let path = ownership.database().to_owned();
+        let (conn, readers) = connect_all(&path).inspect_err(|_| ownership.give_up())?;
+        ownership.verify()?;
 
+        let fence = Fence::new(&conn)?;
         let head = reads::head(&conn)?;
-        let epoch = ownership.epoch(&conn, head)?;
+        let terms = Arc::new(Terms::load(&conn, head)?);
+        let watermark = Watermark::of(&path);
+        watermark.compare(&terms, head);
         let identity = match location {
             Location::File(_) => meta_or(&conn, "identity", || hex(random()))?,
             Location::Temporary => "temporary".to_owned(),
@@ -158,7 +176,22 @@ impl Store {
         let (members, users) = (reads::all_members(&conn)?, reads::count_users(&conn)?);
 
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(conn, ownership, epoch, head, age, retention, Arc::clone(&trimmed));
+        let (found_foreign, is_foreign) = watch::channel(false);
+        let writer = Writer {
+            conn,
+            _ownership: Arc::clone(&ownership),
+            watermark,
+            fence,
+            found_foreign,
+            terms: Arc::clone(&terms),
+            has_begun: false,
+            head,
+            age,
+            retention,
+            noted_age: None,
+            trimmed: Arc::clone(&trimmed),
+        };
+        let reader = |conn| Reader { conn, _ownership: Arc::clone(&ownership) };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(queue, publish))
@@ -166,8 +199,9 @@ impl Store {
         let store = Self(Arc::new(Inner {
             jobs,
             turns: Arc::new(Semaphore::new(READERS as usize)),
-            readers: Mutex::new(readers),
-            epoch,
+            readers: Mutex::new(readers.into_iter().map(reader).collect()),
+            terms,
+            is_foreign,
             identity,
             age,
             trimmed,
@@ -199,15 +233,15 @@ impl Store {
         let store = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let conn = store.readers().pop().ok_or(ReadError::Stopped)?;
-            let result = work(&conn);
-            store.readers().push(conn);
+            let reader = store.readers().pop().ok_or(ReadError::Stopped)?;
+            let result = work(&reader.conn);
+            store.readers().push(reader);
             Ok(result?)
         });
         reading.await.map_err(|_| ReadError::Stopped)?
     }
 
-    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
         self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -238,8 +272,25 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.0.epoch
+    /// Waits until another process is found to write to the database: then nothing is written any more.
+    ///
+    /// Cancel safe: it only waits.
+    pub(crate) async fn foreign_writer(&self) -> ForeignWriter {
+        let mut is_foreign = self.0.is_foreign.clone();
+        if is_foreign.wait_for(|found| *found).await.is_err() {
+            // The writer has ended in order, so nothing will be found.
+            std::future::pending::<()>().await;
+        }
+        ForeignWriter
+    }
+
+    pub(crate) fn has_foreign_writer(&self) -> bool {
+        *self.0.is_foreign.borrow()
+    }
+
+    /// Which history a cursor belongs to.
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.0.terms)
     }
 
     /// What tells this database from others on the same host.
@@ -258,7 +309,7 @@ impl Store {
 
     /// The cursor of an event.
     pub(crate) fn cursor(&self, position: Position) -> Cursor {
-        Cursor::of_event(self.0.epoch, position)
+        self.0.terms.cursor(position)
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::accounts::TokenHash;
-use crate::ids::{ConversationId, Cursor, Epoch, Position, UserId};
+use super::terms::Terms;
+use crate::ids::{ConversationId, Position, UserId};
 use crate::limits::Limits;
 use crate::model::{Conversation, Group, History, Kind, Message, Person, Snapshot, Timestamp, User};
 use crate::protocol::{Event, Frame};
@@ -113,12 +114,12 @@ impl super::Store {
 
     /// Everything that `user` sees, as of one moment.
     pub(crate) async fn snapshot(&self, user: UserId) -> Result<Snapshot, super::ReadError> {
-        let epoch = self.epoch();
+        let terms = self.terms();
         self.read(move |conn| {
             // One transaction, one view of the database: state and cursor belong together.
             let view = conn.unchecked_transaction()?;
             Ok(Snapshot {
-                cursor: Cursor::of_event(epoch, head(&view)?),
+                cursor: terms.cursor(head(&view)?),
                 me: self::user(&view, user)?,
                 users: users(&view)?,
                 groups: groups(&view, user)?,
@@ -136,7 +137,7 @@ impl super::Store {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Result<History, Refusal>, super::ReadError> {
-        let epoch = self.epoch();
+        let terms = self.terms();
         self.read(move |conn| {
             let view = conn.unchecked_transaction()?;
             if let Some(refusal) = may_not_read(&view, user, conversation)? {
@@ -152,7 +153,7 @@ impl super::Store {
                            AND m.seq > s.joined_seq AND m.seq <= ifnull(s.ended_seq, m.seq))
                      ORDER BY seq DESC LIMIT ?4",
                 )?
-                .query_map((conversation.0, before, user.0, limit + 1), |row| message(row, 0, epoch))?
+                .query_map((conversation.0, before, user.0, limit + 1), |row| message(row, 0, &terms))?
                 .collect::<Read<Vec<_>>>()?;
             let more = messages.len() > limit;
             messages.truncate(limit);
@@ -170,7 +171,7 @@ impl super::Store {
         upto: Position,
         limit: usize,
     ) -> Result<Page, super::ReadError> {
-        let epoch = self.epoch();
+        let terms = self.terms();
         self.read(move |conn| {
             let view = conn.unchecked_transaction()?;
             let trimmed = trimmed(&view)?;
@@ -178,7 +179,7 @@ impl super::Store {
             while frames.is_empty() && from < upto {
                 let to = Position(from.0.saturating_add(window)).min(upto);
                 let is_full;
-                (frames, is_full) = visible(&view, epoch, user, from, to, limit)?;
+                (frames, is_full) = visible(&view, &terms, user, from, to, limit)?;
                 from = match frames.last().and_then(|frame: &Arc<Frame>| frame.position()) {
                     Some(last) if is_full => last,
                     _ => to,
@@ -195,7 +196,7 @@ impl super::Store {
 /// has. `true`: there may be more.
 fn visible(
     conn: &Connection,
-    epoch: Epoch,
+    terms: &Terms,
     user: UserId,
     after: Position,
     upto: Position,
@@ -224,9 +225,9 @@ fn visible(
         let event = match row.get::<_, Option<String>>(0)? {
             Some(body) => {
                 let event = serde_json::from_str::<Event>(&body).map_err(|error| unreadable(0, error))?;
-                event.in_epoch(epoch)
+                event.at(terms.cursor(Position::from_sql(row.get(1)?)))
             }
-            None => Event::Message(message(row, 1, epoch)?),
+            None => Event::Message(message(row, 1, terms)?),
         };
         let frame = Frame::of_event(&event);
         bytes += frame.json().len();
@@ -353,9 +354,9 @@ fn may_not_read(conn: &Connection, user: UserId, conversation: ConversationId) -
 }
 
 /// A message from columns in the order of its table, its position in column `first`.
-fn message(row: &Row<'_>, first: usize, epoch: Epoch) -> Read<Message> {
+fn message(row: &Row<'_>, first: usize, terms: &Terms) -> Read<Message> {
     Ok(Message {
-        id: Cursor::of_event(epoch, Position::from_sql(row.get(first)?)),
+        id: terms.cursor(Position::from_sql(row.get(first)?)),
         conversation: ConversationId(row.get(first + 1)?),
         seq: row.get(first + 2)?,
         from: UserId(row.get(first + 3)?),
@@ -373,6 +374,10 @@ where
     check(row.get(column)?).map_err(|error| unreadable(column, error))
 }
 
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+/// A value that is not what this program stores.
+pub(super) fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }

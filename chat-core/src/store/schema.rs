@@ -8,7 +8,8 @@ use super::OpenError;
 const APPLICATION_ID: i32 = 0x5377_6264;
 
 /// One step for each version, in order; `user_version` says how many were taken.
-const LADDER: &[&str] = &[r"
+const LADDER: &[&str] = &[
+    r"
     -- What there is one of: epoch, identity, age, trimmed.
     CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -79,7 +80,20 @@ const LADDER: &[&str] = &[r"
 
     -- How old the database was when the log had grown to a position: what retention goes by.
     CREATE TABLE ages (position INTEGER PRIMARY KEY, age INTEGER NOT NULL) STRICT;
-"];
+",
+    r"
+    -- Which run of a server wrote which part of the log: a term goes up to the first position of the next one.
+    -- A term is never removed, whatever retention removes: the ids of messages are cursors.
+    CREATE TABLE terms (
+        first INTEGER PRIMARY KEY,          -- the position of its first event
+        term TEXT NOT NULL UNIQUE           -- 32 random bits, as in a cursor
+    ) STRICT;
+    INSERT INTO terms (first, term)
+        SELECT 1, value FROM meta
+        WHERE name = 'epoch' AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events' AND seq > 0);
+    DELETE FROM meta WHERE name = 'epoch';
+",
+];
 
 /// Checks that the file is ours and not from a newer version, then takes the steps that are missing.
 pub(super) fn prepare(conn: &mut Connection) -> Result<(), OpenError> {

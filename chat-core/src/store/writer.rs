@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::fence::{CommitError, Fence};
 use super::ownership::Ownership;
+use super::terms::Terms;
+use super::watermark::Watermark;
 use super::{Age, Audience, Logged, set_meta};
-use crate::ids::{Cursor, Epoch, Position};
+use crate::ids::{Cursor, Position};
 use crate::model::Timestamp;
 use crate::protocol::{Event, Frame};
 use crate::refusal::Refusal;
@@ -109,7 +112,7 @@ pub(crate) struct Append<'a> {
     pub(super) conn: &'a Connection,
     /// When this batch is written.
     pub(super) now: Timestamp,
-    epoch: Epoch,
+    terms: &'a Terms,
     head: Position,
     events: Vec<Logged>,
 }
@@ -142,7 +145,7 @@ impl Append<'_> {
     }
 
     pub(super) fn cursor(&self, position: Position) -> Cursor {
-        Cursor::of_event(self.epoch, position)
+        self.terms.cursor(position)
     }
 
     /// Runs one command in a savepoint of its own: if it is refused, nothing of it stays.
@@ -161,32 +164,26 @@ impl Append<'_> {
 
 /// The writing end of the database.
 pub(super) struct Writer {
-    conn: Connection,
-    ownership: Ownership,
-    epoch: Epoch,
+    pub(super) conn: Connection,
+    /// Given up after the connection is closed, so it comes after it.
+    pub(super) _ownership: Arc<Ownership>,
+    pub(super) watermark: Watermark,
+    pub(super) fence: Fence,
+    pub(super) found_foreign: watch::Sender<bool>,
+    pub(super) terms: Arc<Terms>,
+    /// Whether this run's own term is in the table.
+    pub(super) has_begun: bool,
     /// The newest committed event.
-    head: Position,
-    age: Age,
-    retention: Duration,
+    pub(super) head: Position,
+    pub(super) age: Age,
+    pub(super) retention: Duration,
     /// The age at which the log's age was last noted.
-    noted_age: Option<Duration>,
-    trimmed: Arc<AtomicU64>,
+    pub(super) noted_age: Option<Duration>,
+    pub(super) trimmed: Arc<AtomicU64>,
 }
 
 impl Writer {
-    pub(super) fn new(
-        conn: Connection,
-        ownership: Ownership,
-        epoch: Epoch,
-        head: Position,
-        age: Age,
-        retention: Duration,
-        trimmed: Arc<AtomicU64>,
-    ) -> Self {
-        Self { conn, ownership, epoch, head, age, retention, noted_age: None, trimmed }
-    }
-
-    /// Works until it is told to stop, or nobody is left to tell.
+    /// Works until it is told to stop, nobody is left to tell, or another process writes too.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>, mut publish: impl FnMut(&[Logged])) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut stop = false;
@@ -203,8 +200,16 @@ impl Writer {
             if !batch.is_empty() {
                 self.write(&mut batch, &mut publish);
             }
-            if keep_house && let Err(error) = self.keep_house() {
+            if keep_house
+                && !self.is_foreign()
+                && let Err(error) = self.keep_house()
+                && !self.is_taken_over(&error)
+            {
                 tracing::warn!(%error, "the database could not be kept in order; it is tried again");
+            }
+            if self.is_foreign() {
+                // Not even what an end in order writes.
+                return;
             }
         }
         self.finish();
@@ -218,9 +223,11 @@ impl Writer {
                 true
             }
             Err(error) => {
-                tracing::error!(%error, commands = batch.len(), "a batch could not be written: nothing of it stays");
                 // SQLite may have rolled back by itself; then there is nothing left to roll back.
                 let _ = self.conn.execute_batch("ROLLBACK");
+                if !self.is_taken_over(&error) {
+                    tracing::error!(%error, commands = batch.len(), "a batch could not be written: nothing of it stays");
+                }
                 false
             }
         };
@@ -229,12 +236,12 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Vec<Logged>, rusqlite::Error> {
-        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    fn commit(&mut self, batch: &mut [Box<dyn Work>]) -> Result<Vec<Logged>, CommitError> {
+        self.begin()?;
         let mut append = Append {
             conn: &self.conn,
             now: Timestamp::now(),
-            epoch: self.epoch,
+            terms: &self.terms,
             head: self.head,
             events: Vec::new(),
         };
@@ -242,13 +249,43 @@ impl Writer {
             append.run(work.as_mut())?;
         }
         let Append { head, events, .. } = append;
+        let begins = !self.has_begun && head > self.head;
+        if begins {
+            self.terms.begin(&self.conn)?;
+        }
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         self.head = head;
+        self.has_begun |= begins;
         Ok(events)
     }
 
-    fn keep_house(&mut self) -> anyhow::Result<()> {
-        self.ownership.note(self.epoch, self.head)?;
+    /// Begins a transaction, if this process alone has written so far.
+    fn begin(&mut self) -> Result<(), CommitError> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.fence.check(&self.conn, self.head, &self.terms, self.has_begun)
+    }
+
+    fn is_foreign(&self) -> bool {
+        *self.found_foreign.borrow()
+    }
+
+    /// Whether an error says that another process writes: then this one must not write any more.
+    fn is_taken_over(&self, error: &CommitError) -> bool {
+        match error {
+            CommitError::Storage(_) => false,
+            CommitError::Foreign(_) => {
+                tracing::error!(
+                    head = self.head.0,
+                    "nothing more is written: another process writes to the database"
+                );
+                self.found_foreign.send_replace(true);
+                true
+            }
+        }
+    }
+
+    fn keep_house(&mut self) -> Result<(), CommitError> {
+        self.watermark.note(&self.terms, self.head);
         let age = self.age.now();
         let due = self.noted_age.is_none_or(|noted| age >= noted + self.retention / RETENTION_STEPS);
         if due {
@@ -260,22 +297,34 @@ impl Writer {
     }
 
     /// Notes how old the database is with the log as it is now.
-    fn note_age(&self, age: Duration) -> Result<(), rusqlite::Error> {
+    fn note_age(&mut self, age: Duration) -> Result<(), CommitError> {
         let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-        self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let note = || {
-            set_meta(&self.conn, "age", &seconds.to_string())?;
-            self.conn
-                .prepare_cached("INSERT INTO ages (position, age) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                .execute((self.head.to_sql(), seconds))?;
-            self.conn.prepare_cached("DELETE FROM sign_ins WHERE expires <= ?1")?.execute([seconds])?;
-            self.conn.execute_batch("COMMIT")
+        let head = self.head.to_sql();
+        self.transact(|conn| {
+            set_meta(conn, "age", &seconds.to_string())?;
+            conn.prepare_cached("INSERT INTO ages (position, age) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute((head, seconds))?;
+            conn.prepare_cached("DELETE FROM sign_ins WHERE expires <= ?1")?.execute([seconds])?;
+            Ok(())
+        })
+    }
+
+    /// Runs work that logs nothing in a transaction of its own.
+    fn transact(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>,
+    ) -> Result<(), CommitError> {
+        let run = || {
+            self.begin()?;
+            work(&self.conn)?;
+            Ok(self.conn.execute_batch("COMMIT")?)
         };
-        note().inspect_err(|_| drop(self.conn.execute_batch("ROLLBACK")))
+        let result = run();
+        result.inspect_err(|_| drop(self.conn.execute_batch("ROLLBACK")))
     }
 
     /// Removes the oldest events if they are too old, a part at a time.
-    fn trim(&self, age: Duration) -> Result<(), rusqlite::Error> {
+    fn trim(&mut self, age: Duration) -> Result<(), CommitError> {
         let Some(limit) = age.checked_sub(self.retention) else { return Ok(()) };
         let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
         let too_old: Option<i64> = self
@@ -284,7 +333,15 @@ impl Writer {
             .query_row([limit], |row| row.get(0))?;
         let trimmed = Position(self.trimmed.load(Ordering::Acquire)).to_sql();
         let Some(too_old) = too_old.filter(|&position| position > trimmed) else { return Ok(()) };
-        forget(&self.conn, too_old.min(trimmed + TRIM), &self.trimmed)
+        let up_to = too_old.min(trimmed + TRIM);
+        self.transact(|conn| {
+            conn.prepare_cached("DELETE FROM events WHERE position <= ?1")?.execute([up_to])?;
+            conn.prepare_cached("DELETE FROM ages WHERE position < ?1")?.execute([up_to])?;
+            set_meta(conn, "trimmed", &up_to.to_string())
+        })?;
+        // Those who come with an older cursor are told from now on.
+        self.trimmed.store(Position::from_sql(up_to).0, Ordering::Release);
+        Ok(())
     }
 
     /// Leaves the database as a later start would like to find it.
@@ -292,29 +349,17 @@ impl Writer {
         let age = self.age.now();
         let tidy = self.note_age(age).and_then(|()| {
             // https://sqlite.org/pragma.html#pragma_wal_checkpoint: the log moves into the main file.
-            self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            Ok(self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
         });
-        if let Err(error) = tidy {
-            tracing::warn!(%error, "the database could not be tidied up; the next start does it");
+        match tidy {
+            Err(error) if self.is_taken_over(&error) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the database could not be tidied up; the next start does it");
+            }
+            Ok(()) => {}
         }
-        if let Err(error) = self.ownership.note(self.epoch, self.head) {
-            tracing::warn!(%error, "the watermark could not be written");
-        }
+        self.watermark.note(&self.terms, self.head);
     }
-}
-
-/// Removes the events up to a position, and says so to those who come with an older cursor.
-fn forget(conn: &Connection, up_to: i64, trimmed: &AtomicU64) -> Result<(), rusqlite::Error> {
-    conn.execute_batch("BEGIN IMMEDIATE")?;
-    let remove = || {
-        conn.prepare_cached("DELETE FROM events WHERE position <= ?1")?.execute([up_to])?;
-        conn.prepare_cached("DELETE FROM ages WHERE position < ?1")?.execute([up_to])?;
-        set_meta(conn, "trimmed", &up_to.to_string())?;
-        conn.execute_batch("COMMIT")
-    };
-    remove().inspect_err(|_| drop(conn.execute_batch("ROLLBACK")))?;
-    trimmed.store(Position::from_sql(up_to).0, Ordering::Release);
-    Ok(())
 }
 
 impl Append<'_> {

@@ -1,5 +1,7 @@
 //! One client of any wire: the typed clients of the transports behind one type, chosen while a test runs.
 
+#![allow(dead_code, reason = "every test file uses a part of this")]
+
 use std::pin::Pin;
 use std::sync::Arc;
 
