@@ -114,7 +114,14 @@ impl Append<'_> {
             .prepare_cached("SELECT name FROM conversations WHERE id = ?1")?
             .query_row([conversation.0], |row| row.get(0))?;
         let name = Name::try_from(name).map_err(Refusal::from)?;
-        self.log(Audience::User(by), |id| Event::GroupJoined { id, conversation, name, members })?;
+        let joined_seq = place.last_seq;
+        self.log(Audience::User(by), |id| Event::GroupJoined {
+            id,
+            conversation,
+            name,
+            members,
+            joined_seq,
+        })?;
         // What was written before is not for them, so it does not count as unread either.
         self.move_read_mark(by, conversation, place.last_seq)?;
         let position = self.log(Audience::Conversation(conversation), |id| Event::MemberJoined {

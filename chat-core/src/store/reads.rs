@@ -273,7 +273,7 @@ fn groups(conn: &Connection, user: UserId) -> Read<Vec<Group>> {
 /// All conversations that `user` is or was in, as their newest membership shows them.
 fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
     let mut statement = conn.prepare_cached(
-        "SELECT c.id, c.name, c.low, c.high, s.ended
+        "SELECT c.id, c.name, c.low, c.high, s.ended, s.joined_seq
          FROM memberships AS s JOIN conversations AS c ON c.id = s.conversation
          WHERE s.user = ?1 AND s.joined = (
              SELECT max(joined) FROM memberships WHERE user = ?1 AND conversation = c.id)
@@ -298,6 +298,7 @@ fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
             last_seq: last_visible(conn, user, id)?,
             read_seq: read_mark(conn, user, id)?,
             joined: ended.is_none(),
+            joined_seq: row.get(5)?,
         });
     }
     Ok(conversations)

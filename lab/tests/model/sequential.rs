@@ -213,8 +213,9 @@ impl Model {
         members.push(by);
         members.sort_unstable();
         let What::Group(name) = self.talks[index].what.clone() else { unreachable!("found as a group") };
+        let (id, joined_seq) = (self.next(), self.talks[index].last_seq);
         self.log
-            .push((Audience::One(by), Event::GroupJoined { id: self.next(), conversation, name, members }));
+            .push((Audience::One(by), Event::GroupJoined { id, conversation, name, members, joined_seq }));
         // What was written before is not for them, so it does not count as unread either.
         self.move_read_mark(by, conversation, self.talks[index].last_seq);
         let id = self.next();
@@ -350,6 +351,7 @@ impl Model {
                 last_seq: talk.last_visible(user),
                 read_seq: self.read_seq(user, id),
                 joined: newest.ended.is_none(),
+                joined_seq: newest.joined_seq,
             })
         });
         conversations.collect()
