@@ -5,28 +5,28 @@
 //!
 //! [OWASP]: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
 
+mod rate;
+mod turns;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::Hash;
-use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
+use self::turns::Turns;
 use crate::ids::UserId;
 use crate::limits::Limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Account, TokenHash};
 use crate::text::Password;
+
+pub(crate) use self::rate::{Failures, Network, Rate};
 
 /// Sign-ins kept in memory; others are looked up in the store.
 const CACHED: usize = 20_000;
@@ -78,45 +78,19 @@ pub struct SignIn {
     pub(crate) expires: i64,
 }
 
-/// How often something may happen, for each key.
-pub(crate) struct Rate<K: Hash + Eq + Clone> {
-    limiter: DefaultKeyedRateLimiter<K>,
-    what: &'static str,
-}
-
-impl<K: Hash + Eq + Clone> Rate<K> {
-    /// `burst` at once, and then one each `every`.
-    pub(crate) fn new(every: Duration, burst: u32, what: &'static str) -> Self {
-        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(every).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
-        Self { limiter: DefaultKeyedRateLimiter::keyed(quota), what }
-    }
-
-    /// Counts one more, or says when to come back.
-    pub(crate) fn check(&self, key: &K) -> Result<(), Refusal> {
-        self.limiter.check_key(key).map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            Refusal::retry_after(Code::RateLimited, wait, format!("too many {}; slow down", self.what))
-        })
-    }
-
-    /// Forgets keys that have not been seen lately.
-    pub(crate) fn forget_idle(&self) {
-        self.limiter.retain_recent();
-        self.limiter.shrink_to_fit();
-    }
-}
-
 /// Who may sign in, how often, and who is signed in.
 pub(crate) struct Auth {
     hasher: Argon2<'static>,
     /// Verified when there is no such user, so that the answer takes the same time.
     nobody: String,
-    /// Hashing is heavy: few at a time, and not too many waiting.
-    turns: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-    pub(crate) sign_ins: Rate<(String, IpAddr)>,
-    pub(crate) registrations: Rate<IpAddr>,
+    /// What the hashes of today begin with: algorithm and parameters.
+    today: String,
+    /// Hashing is heavy: few at a time, not too many waiting, and the networks take turns.
+    turns: Arc<Turns>,
+    /// All sign-ins, by the key of the name and where from.
+    pub(crate) sign_ins: Rate<(String, Network)>,
+    pub(crate) failures: Failures,
+    pub(crate) registrations: Rate<Network>,
     /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay true.
     cache: Mutex<Cache>,
 }
@@ -131,22 +105,18 @@ struct Cache {
 impl Auth {
     pub(crate) fn new(limits: &Limits) -> Self {
         let params = Params::new(limits.hash_memory, 1, 1, None).expect("the flag's range is Argon2's");
+        let today = format!("$argon2id$v=19$m={},t=1,p=1$", limits.hash_memory);
         // The hash of no password at all: 32 zero bytes.
-        let nobody = format!(
-            "$argon2id$v=19$m={},t=1,p=1$c3dpdGNoYm9hcmQhISEhIQ${}",
-            limits.hash_memory,
-            "A".repeat(43)
-        );
-        let minute = |per_minute: u32| Duration::from_secs(60) / per_minute.max(1);
+        let nobody = format!("{today}c3dpdGNoYm9hcmQhISEhIQ${}", "A".repeat(43));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             nobody,
-            turns: Arc::new(Semaphore::new(cores.div_ceil(2))),
-            waiting: Arc::new(Semaphore::new(limits.hash_queue + cores.div_ceil(2))),
-            sign_ins: Rate::new(minute(limits.sign_ins_per_minute), limits.sign_ins_per_minute, "sign-ins"),
-            registrations: Rate::new(
-                minute(limits.registrations_per_minute),
+            today,
+            turns: Turns::new(cores.div_ceil(2), limits.hash_queue),
+            sign_ins: Rate::per_minute(limits.sign_ins_per_minute, "sign-ins"),
+            failures: Failures::per_minute(limits.failed_sign_ins_per_minute),
+            registrations: Rate::per_minute(
                 limits.registrations_per_minute,
                 "registrations from this address",
             ),
@@ -155,45 +125,55 @@ impl Auth {
     }
 
     /// The hash of a new password, as a [PHC string](https://github.com/P-H-C/phc-string-format).
-    pub(crate) async fn hash(&self, password: Password) -> Result<String, Refusal> {
+    pub(crate) async fn hash(&self, password: Password, from: Network) -> Result<String, Refusal> {
         let hasher = self.hasher.clone();
-        self.in_turn(move || hasher.hash_password(password.as_bytes()).map(|hash| hash.to_string()))
-            .await?
-            .map_err(|error| {
-                tracing::error!(%error, "a password could not be hashed");
-                Refusal::new(Code::Internal, "the password could not be stored")
-            })
+        self.in_turn(from, move || hash(&hasher, &password)).await?.ok_or_else(|| {
+            Refusal::new(Code::Internal, "the password could not be stored; the server's log says why")
+        })
     }
 
-    /// Whether this is the account's password. Takes the same time when there is no account.
+    /// Whether this is the account's password.
+    ///
+    /// How many hashes that takes depends on the typed text alone: one, and one more if its normalised form
+    /// differs. So an unknown name takes the same time, and a hash of text that was not normalised still opens.
     pub(crate) async fn verify(
         &self,
         account: Option<&Account>,
         password: Password,
-    ) -> Result<bool, Refusal> {
-        let hasher = self.hasher.clone();
+        from: Network,
+    ) -> Result<Verdict, Refusal> {
+        let (hasher, today) = (self.hasher.clone(), self.today.clone());
         let stored = account.map_or_else(|| self.nobody.clone(), |account| account.password.clone());
-        self.in_turn(move || match PasswordHash::new(&stored) {
-            Ok(hash) => hasher.verify_password(password.as_bytes(), &hash).is_ok(),
-            Err(error) => {
-                tracing::error!(%error, "a stored password hash cannot be read");
-                false
+        self.in_turn(from, move || {
+            let opens = |text: &str| match PasswordHash::new(&stored) {
+                Ok(hash) => hasher.verify_password(text.as_bytes(), &hash).is_ok(),
+                Err(error) => {
+                    tracing::error!(%error, "a stored password hash cannot be read");
+                    false
+                }
+            };
+            let is_normal = opens(&password.normalized());
+            let is_as_typed = password.as_typed().is_some_and(opens);
+            if !is_normal && !is_as_typed {
+                return Verdict::Wrong;
             }
+            let is_of_today = is_normal && stored.starts_with(&today);
+            Verdict::Right { renewed: if is_of_today { None } else { hash(&hasher, &password) } }
         })
         .await
     }
 
-    /// Runs heavy work off the async threads, a few at a time.
+    /// Runs heavy work off the async threads, in turn.
     async fn in_turn<T: Send + 'static>(
         &self,
+        from: Network,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let busy = || {
             let wait = Duration::from_secs(1);
             Refusal::retry_after(Code::Busy, wait, "too many people are signing in at this moment; try again")
         };
-        let _place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| busy())?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| busy())?;
+        let turn = self.turns.next(from).await.ok_or_else(busy)?;
         let working = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work()
@@ -232,6 +212,29 @@ impl Auth {
     }
 }
 
+/// What came of a password.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is not the account's, or there is no account.
+    Wrong,
+    /// It is the account's.
+    Right {
+        /// Its hash as it would be made today, if the stored one was made in another way.
+        renewed: Option<String>,
+    },
+}
+
+/// `None`: it cannot be hashed, which is logged.
+fn hash(hasher: &Argon2<'_>, password: &Password) -> Option<String> {
+    match hasher.hash_password(password.normalized().as_bytes()) {
+        Ok(hash) => Some(hash.to_string()),
+        Err(error) => {
+            tracing::error!(%error, "a password could not be hashed");
+            None
+        }
+    }
+}
+
 /// A moment in the life of the cache.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment(u64);
@@ -240,29 +243,70 @@ pub(crate) struct Moment(u64);
 mod tests {
     use super::*;
 
+    fn auth(hash_memory: u32) -> Auth {
+        Auth::new(&Limits { hash_memory, ..Limits::default() })
+    }
+
+    fn here() -> Network {
+        std::net::IpAddr::from([127, 0, 0, 1]).into()
+    }
+
+    fn account(password: String) -> Account {
+        let name = crate::text::Name::stored("Ann".to_owned());
+        Account { user: crate::model::User { id: UserId(1), name }, password }
+    }
+
     #[tokio::test]
     async fn nobody_has_a_hash_that_can_be_read() {
-        let limits = Limits { hash_memory: 64, ..Limits::default() };
-        let auth = Auth::new(&limits);
+        let auth = auth(64);
         assert!(PasswordHash::new(&auth.nobody).is_ok());
-        assert!(!auth.verify(None, Password::from("whatever it is")).await.unwrap());
+        let verdict = auth.verify(None, Password::from("whatever it is"), here()).await.unwrap();
+        assert_eq!(verdict, Verdict::Wrong);
     }
 
     #[tokio::test]
     async fn a_password_opens_its_own_hash_only() {
-        let limits = Limits { hash_memory: 64, ..Limits::default() };
-        let auth = Auth::new(&limits);
-        let password = auth.hash(Password::from("correct horse")).await.unwrap();
-        assert!(password.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        let name = crate::text::Name::try_from("Ann".to_owned()).unwrap();
-        let account = Account { user: crate::model::User { id: UserId(1), name }, password };
-        assert!(auth.verify(Some(&account), Password::from("correct horse")).await.unwrap());
-        assert!(!auth.verify(Some(&account), Password::from("correct house")).await.unwrap());
+        let auth = auth(64);
+        let hash = auth.hash(Password::from("correct horse"), here()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        let account = account(hash);
+        for (typed, expected) in
+            [("correct horse", Verdict::Right { renewed: None }), ("correct house", Verdict::Wrong)]
+        {
+            let verdict = auth.verify(Some(&account), Password::from(typed), here()).await.unwrap();
+            assert_eq!(verdict, expected, "{typed}");
+        }
+    }
+
+    /// `é` as one character and as two, for a hash of today and for one from before passwords were normalised.
+    #[tokio::test]
+    async fn a_password_opens_in_both_forms_and_an_old_hash_as_it_was_typed() {
+        let (auth, composed, decomposed) = (auth(64), "caf\u{E9} au lait", "cafe\u{301} au lait");
+        let today = account(auth.hash(Password::from(decomposed), here()).await.unwrap());
+        for typed in [composed, decomposed] {
+            let verdict = auth.verify(Some(&today), Password::from(typed), here()).await.unwrap();
+            assert_eq!(verdict, Verdict::Right { renewed: None }, "{typed:?}");
+        }
+        let old = auth.hasher.hash_password(decomposed.as_bytes()).unwrap().to_string();
+        let verdict = auth.verify(Some(&account(old)), Password::from(decomposed), here()).await.unwrap();
+        let Verdict::Right { renewed: Some(renewed) } = verdict else { panic!("{verdict:?}") };
+        let verdict = auth.verify(Some(&account(renewed)), Password::from(composed), here()).await.unwrap();
+        assert_eq!(verdict, Verdict::Right { renewed: None });
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_other_parameters_is_made_anew() {
+        let old = account(auth(32).hash(Password::from("correct horse"), here()).await.unwrap());
+        let verdict = auth(64).verify(Some(&old), Password::from("correct horse"), here()).await.unwrap();
+        let Verdict::Right { renewed: Some(renewed) } = verdict else { panic!("{verdict:?}") };
+        assert!(renewed.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{renewed}");
+        let verdict = auth(64).verify(Some(&old), Password::from("correct house"), here()).await.unwrap();
+        assert_eq!(verdict, Verdict::Wrong);
     }
 
     #[test]
     fn a_sign_in_that_ends_while_it_is_looked_up_is_not_remembered() {
-        let auth = Auth::new(&Limits { hash_memory: 64, ..Limits::default() });
+        let auth = auth(64);
         let sign_in = SignIn { user: UserId(1), token: [7; 32], expires: 9 };
         let moment = auth.known(&sign_in.token).unwrap_err();
         auth.forget(&sign_in.token);
@@ -274,11 +318,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_says_so() {
-        let limits = Limits { hash_memory: 64, hash_queue: 0, ..Limits::default() };
-        let auth = Auth::new(&limits);
-        let held = auth.waiting.available_permits();
-        let _all = auth.waiting.acquire_many(u32::try_from(held).unwrap()).await.unwrap();
-        let refusal = auth.hash(Password::from("correct horse")).await.unwrap_err();
+        let auth = Auth::new(&Limits { hash_memory: 64, hash_queue: 0, ..Limits::default() });
+        let mut held = Vec::new();
+        for _ in 0..std::thread::available_parallelism().unwrap().get().div_ceil(2) {
+            held.push(auth.turns.next(here()).await.unwrap());
+        }
+        let refusal = auth.hash(Password::from("correct horse"), here()).await.unwrap_err();
         assert_eq!((refusal.code, refusal.retry_after_ms), (Code::Busy, Some(1_000)));
+        held.clear();
+        auth.hash(Password::from("correct horse"), here()).await.unwrap();
     }
 }

@@ -98,6 +98,11 @@ macro_rules! conformance_tests {
             life: ends_properly_at_shutdown;
             life: keeps_what_it_acknowledged_over_a_restart;
             life: refuses_what_is_not_a_request;
+            sign_in: takes_the_spellings_of_one_name_as_one;
+            sign_in: reads_stored_names_as_they_are;
+            sign_in: takes_a_password_in_any_normal_form;
+            membership: counts_own_messages_as_read;
+            membership: tells_who_rejoins_of_the_gap;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

@@ -1,7 +1,7 @@
 //! The durable log and everything derived from it, in one SQLite file: one writer, a few readers.
 //!
 //! * `location.rs`: where the database is, and why it cannot be served
-//! * `schema.rs`: the tables
+//! * `schema.rs`: the tables; `rekey.rs`: the step that gives users the name keys of today
 //! * `ownership.rs`: one process owns a database; a watermark finds out when it lost something
 //! * `writer.rs`: the thread that writes, many commands to a commit
 //! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
@@ -12,6 +12,7 @@ mod commands;
 mod location;
 mod ownership;
 mod reads;
+mod rekey;
 mod schema;
 mod writer;
 

@@ -67,8 +67,12 @@ impl State {
                     self.groups.get_mut(conversation).expect("a group").1 = Members::NotJoined;
                 }
             }
-            Event::Message(Message { conversation, seq, .. }) => {
-                self.conversation(*conversation).last_seq = *seq;
+            Event::Message(Message { conversation, seq, from, .. }) => {
+                let (is_own, conversation) = (*from == self.me, self.conversation(*conversation));
+                conversation.last_seq = *seq;
+                if is_own {
+                    conversation.read_seq = *seq;
+                }
             }
             Event::Read { conversation, seq, .. } => self.conversation(*conversation).read_seq = *seq,
             Event::Presence { .. } | Event::Typing { .. } | Event::Tick { .. } => {}

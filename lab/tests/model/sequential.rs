@@ -164,6 +164,8 @@ impl Model {
         let (conversation, seq, id) = (conversation_id(index + 1), talk.last_seq, self.next());
         let message = Message { id, conversation, seq, from: by, cid: cid.clone(), text: text.clone(), at };
         self.known.insert((by, cid.clone()), Known::Message(message.clone()));
+        // What they wrote themselves they have read.
+        self.read.insert((by, conversation), seq);
         self.log.push((Audience::Members(index), Event::Message(message)));
         Ok(Done::Sent { conversation, seq, id, at, duplicate: false })
     }

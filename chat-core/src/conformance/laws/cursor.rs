@@ -336,7 +336,13 @@ fn apply(state: &mut Snapshot, event: &Event) {
                 groups.for_each(|group| group.joined = false);
             }
         }
-        Event::Message(message) => known(state, message.conversation).last_seq = message.seq,
+        Event::Message(message) => {
+            let known = known(state, message.conversation);
+            known.last_seq = message.seq;
+            if message.from == me {
+                known.read_seq = message.seq;
+            }
+        }
         Event::Read { conversation, seq, .. } => known(state, *conversation).read_seq = *seq,
         other => panic!("{other:?} is not in the log"),
     }
