@@ -24,7 +24,7 @@ use crate::ids::UserId;
 use crate::limits::Limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Account, TokenHash};
-use crate::text::Password;
+use crate::text::{Password, typed_key};
 
 pub(crate) use self::rate::{Failures, Network, Rate};
 
@@ -87,8 +87,8 @@ pub(crate) struct Auth {
     today: String,
     /// Hashing is heavy: few at a time, not too many waiting, and the networks take turns.
     turns: Arc<Turns>,
-    /// All sign-ins, by the key of the name and where from.
-    pub(crate) sign_ins: Rate<(String, Network)>,
+    /// All sign-ins, by the name's key and where from. Of the key only a hash: strangers choose how long it is.
+    pub(crate) sign_ins: Rate<([u8; 32], Network)>,
     pub(crate) failures: Failures,
     pub(crate) registrations: Rate<Network>,
     /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay true.
@@ -122,6 +122,13 @@ impl Auth {
             ),
             cache: Mutex::default(),
         }
+    }
+
+    /// Counts one more sign-in, or says when to come back.
+    pub(crate) fn check_sign_in(&self, name: &str, from: Network) -> Result<(), Refusal> {
+        self.failures.check(from)?;
+        let key = typed_key(name).unwrap_or_default();
+        self.sign_ins.check(&(Sha256::digest(key.as_bytes()).into(), from))
     }
 
     /// The hash of a new password, as a [PHC string](https://github.com/P-H-C/phc-string-format).

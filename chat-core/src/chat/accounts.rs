@@ -8,7 +8,7 @@ use crate::auth::{Network, Token, Verdict};
 use crate::model::User;
 use crate::refusal::{Close, Code, Refusal};
 use crate::store::{Account, TokenHash};
-use crate::text::{Name, Password, typed_key};
+use crate::text::{Name, Password};
 
 impl Chat {
     /// Makes a new user and signs them in. `address` is where the request came from.
@@ -48,9 +48,7 @@ impl Chat {
         address: IpAddr,
     ) -> Result<(User, Token), Refusal> {
         let (auth, from) = (&self.0.auth, Network::from(address));
-        auth.failures.check(from)?;
-        // The names of today's rules and of earlier ones: whoever is stored may sign in.
-        auth.sign_ins.check(&(typed_key(&name).unwrap_or_default(), from))?;
+        auth.check_sign_in(&name, from)?;
         let account = self.read(self.0.store.account(&name).await)?;
         let verdict = auth.verify(account.as_ref(), password, from).await?;
         let (Some(account), Verdict::Right { renewed }) = (account, verdict) else {

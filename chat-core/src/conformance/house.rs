@@ -71,8 +71,7 @@ impl<S: Server> House<S> {
         let site = Site {
             origins: Origins::new([address], []),
             transports: vec![Listing { name: S::NAME, port: address.port() }],
-            // Laws may speak for people at other addresses.
-            proxies: vec!["127.0.0.1".parse().expect("an address")],
+            ..Site::default()
         };
         let running = start::<S>(listener, &chat, site, Router::new()).expect("a bound listener");
         let target = Target::new(&format!("http://{address}")).with_chat(&chat);
