@@ -5,6 +5,7 @@ use chat_core::model::User;
 use clap::Args;
 
 use crate::caller::Caller;
+use crate::names::trimmed;
 use crate::output::{harmless, note};
 use crate::sign_in::{Kept, Keyring, password};
 
@@ -12,6 +13,7 @@ use crate::sign_in::{Kept, Keyring, password};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Who {
     /// What the others call you: 1 to 32 characters
+    #[arg(value_parser = trimmed)]
     name: String,
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use crate::asker::{Asker, new_cid};
 use crate::caller::Caller;
-use crate::names::{Names, group, recipient};
+use crate::names::{Names, group, recipient, trimmed};
 use crate::output::{harmless, note};
 
 /// What to do about groups.
@@ -20,6 +20,7 @@ pub(crate) enum Groups {
     /// Found a group, and be its first member
     Create {
         /// What to call it: 1 to 32 characters
+        #[arg(value_parser = trimmed)]
         name: String,
     },
     /// Become a member

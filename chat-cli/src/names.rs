@@ -6,9 +6,9 @@ use anyhow::bail;
 use chat_core::ids::{ConversationId, UserId};
 use chat_core::model::{Group, Kind, Message, Snapshot};
 use chat_core::protocol::{Event, To};
+use chat_core::text::is_same_name;
 
 use crate::output::harmless;
-use crate::sign_in::same;
 
 /// What stands where a line has no time or no conversation.
 const NONE: &str = "-";
@@ -141,6 +141,11 @@ fn columns(time: &str, conversation: &str, what: &str) -> String {
     format!("{time:<20}  {conversation:<10}  {what}")
 }
 
+/// A name as it is sent: keyboards and copies add spaces at its ends, and no name has any there.
+pub(crate) fn trimmed(typed: &str) -> Result<String, std::convert::Infallible> {
+    Ok(typed.trim().to_owned())
+}
+
 /// An id as it was typed: those need no looking up.
 pub(crate) fn id(typed: &str) -> Option<To> {
     let user = typed.parse().ok().map(To::User);
@@ -151,11 +156,15 @@ pub(crate) fn id(typed: &str) -> Option<To> {
 ///
 /// An id goes before a name, so that nobody gets another's messages by calling themselves `c5`.
 pub(crate) fn recipient(snapshot: &Snapshot, typed: &str) -> anyhow::Result<To> {
+    let typed = typed.trim();
     if let Some(to) = id(typed) {
         return Ok(to);
     }
+    // Users from before the present rules may have names that count as the same; the exact one goes first.
     let user = |name: &str| {
-        let user = snapshot.users.iter().find(|user| same(user.name.as_str(), name));
+        let exact = snapshot.users.iter().find(|user| user.name.as_str() == name);
+        let user =
+            exact.or_else(|| snapshot.users.iter().find(|user| is_same_name(user.name.as_str(), name)));
         user.map(|user| To::User(user.id))
     };
     if let Some(name) = typed.strip_prefix('@') {
@@ -177,6 +186,7 @@ pub(crate) fn recipient(snapshot: &Snapshot, typed: &str) -> anyhow::Result<To> 
 
 /// The group that was meant: an id, or a name with or without `#`.
 pub(crate) fn group(snapshot: &Snapshot, typed: &str) -> anyhow::Result<ConversationId> {
+    let typed = typed.trim();
     if let Ok(id) = typed.parse() {
         return Ok(id);
     }
@@ -193,5 +203,5 @@ pub(crate) fn group(snapshot: &Snapshot, typed: &str) -> anyhow::Result<Conversa
 }
 
 fn named<'a>(snapshot: &'a Snapshot, name: &str) -> Vec<&'a Group> {
-    snapshot.groups.iter().filter(|group| same(group.name.as_str(), name)).collect()
+    snapshot.groups.iter().filter(|group| is_same_name(group.name.as_str(), name)).collect()
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use chat_core::auth::Token;
 use chat_core::model::User;
+use chat_core::text::is_same_name;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
@@ -39,8 +40,9 @@ impl Keyring {
     /// The sign-in of somebody by name, or of whoever signed in last.
     pub(crate) fn find(&self, name: Option<&str>) -> anyhow::Result<Kept> {
         let all = self.read()?;
-        let wanted = |kept: &Kept| name.is_none_or(|name| same(kept.user.name.as_str(), name));
-        if let Some(kept) = all.iter().find(|kept| wanted(kept)) {
+        let exact = |kept: &&Kept| name.is_none_or(|name| kept.user.name.as_str() == name);
+        let same = |kept: &&Kept| name.is_none_or(|name| is_same_name(kept.user.name.as_str(), name));
+        if let Some(kept) = all.iter().find(exact).or_else(|| all.iter().find(same)) {
             return Ok(kept.clone());
         }
         let who = name.unwrap_or("NAME");
@@ -49,12 +51,13 @@ impl Keyring {
         bail!("sign in first: chat login {who}, or chat register {who}. Signed in at this server: {others}.")
     }
 
-    /// Keeps a sign-in as the newest, in place of an earlier one of the same name.
+    /// Keeps a sign-in as the newest, in place of an earlier one of the same name or user.
     pub(crate) fn keep(&self, kept: Kept) -> anyhow::Result<()> {
         let _lock = self.lock()?;
         // What cannot be read is of no use to anybody, and must not keep people out.
         let mut all = self.read().unwrap_or_default();
-        all.retain(|other| !same(other.user.name.as_str(), kept.user.name.as_str()));
+        // Two users from before the present rules may have names that count as the same, but not one name.
+        all.retain(|other| other.user.name != kept.user.name && other.user.id != kept.user.id);
         all.insert(0, kept);
         self.write(&all)
     }
@@ -115,11 +118,6 @@ fn directory() -> anyhow::Result<PathBuf> {
     let nowhere =
         "there is no place to keep sign-ins: set HOME or XDG_STATE_HOME, or give a token in CHAT_TOKEN";
     Ok(state.context(nowhere)?.join("switchboard"))
-}
-
-/// Names count as the same in whatever case, as they do at the server.
-pub(crate) fn same(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
 }
 
 /// The token to act with: of the environment, or the one that was kept.

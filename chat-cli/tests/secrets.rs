@@ -152,3 +152,18 @@ async fn hex_shows_the_wire_and_hides_what_opens_it() {
 fn ascii(dump: &str) -> String {
     dump.lines().filter_map(|line| line.get(63..)).collect()
 }
+
+#[tokio::test]
+async fn spaces_at_the_ends_of_a_name_are_not_sent() {
+    let world = World::open().await;
+    let registered = world.run(&["register", " Ann\u{A0}"]).await;
+    assert_eq!(registered.succeeded(), "signed in as Ann (u1)\n");
+    world.run(&["login", "Ann "]).await.succeeded();
+    world.run(&["register", "Jos\u{E9}"]).await.succeeded();
+    world.run(&["groups", "create", " rust "]).await.succeeded();
+    for to in ["Ann ", " @ann", " #rust ", "u1 "] {
+        world.run(&["send", to, "hello"]).await.succeeded();
+    }
+    // Another form of the name is the same user, also among the sign-ins that are kept.
+    world.run(&["people", "--as", "Jose\u{301}"]).await.succeeded();
+}

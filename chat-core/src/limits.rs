@@ -44,6 +44,9 @@ pub struct Limits {
     /// Sign-ins a minute, for each name and address
     #[arg(long, env = "CHAT_SIGN_INS_PER_MINUTE", default_value_t = 5, value_name = "N", value_parser = at_least_one)]
     pub sign_ins_per_minute: u32,
+    /// Failed sign-ins a minute, for each address; those that succeed do not count
+    #[arg(long, env = "CHAT_FAILED_SIGN_INS_PER_MINUTE", default_value_t = 60, value_name = "N", value_parser = at_least_one)]
+    pub failed_sign_ins_per_minute: u32,
     /// Registrations a minute, for each address
     #[arg(long, env = "CHAT_REGISTRATIONS_PER_MINUTE", default_value_t = 60, value_name = "N", value_parser = at_least_one)]
     pub registrations_per_minute: u32,

@@ -95,6 +95,8 @@ pub struct Conversation {
     pub read_seq: u64,
     /// Whether the reader is in it.
     pub joined: bool,
+    /// The newest message from before the reader last joined; 0 if there was none, or if they began it.
+    pub joined_seq: u64,
 }
 
 /// The two kinds of conversation.
@@ -174,8 +176,9 @@ mod tests {
             last_seq: 13,
             read_seq: 12,
             joined: true,
+            joined_seq: 0,
         };
-        let json = r#"{"id":"c9","kind":"direct","with":"u2","members":["u1","u2"],"last_seq":13,"read_seq":12,"joined":true}"#;
+        let json = r#"{"id":"c9","kind":"direct","with":"u2","members":["u1","u2"],"last_seq":13,"read_seq":12,"joined":true,"joined_seq":0}"#;
         assert_eq!(serde_json::to_string(&direct).unwrap(), json);
         assert_eq!(serde_json::from_str::<Conversation>(json).unwrap(), direct);
     }

@@ -57,7 +57,7 @@ codes! {
     UnknownConversation = "unknown_conversation", 404;
     /// The path exists, but not for this method.
     MethodNotAllowed = "method_not_allowed", 405;
-    /// Somebody has this name already, in whatever case.
+    /// Somebody has this name already, or one that counts as the same.
     NameTaken = "name_taken", 409;
     /// The `cid` already stands for something else.
     KeyReuse = "key_reuse", 409;

@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::chat::Chat;
 use crate::client::Server;
-use crate::http::{Listing, Origins, Site};
+use crate::http::{Listing, Origins, Site, TrustedProxy};
 use crate::limits::Limits;
 use crate::server::start;
 use crate::store::Location;
@@ -31,6 +31,9 @@ pub struct ChatOptions {
     /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
+    /// A proxy before the servers, as an address or a range: whom it speaks for is read from its headers
+    #[arg(long = "trusted-proxy", env = "CHAT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub proxies: Vec<TrustedProxy>,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
@@ -84,8 +87,11 @@ impl Program {
         let address = listener.local_addr()?;
         let chat = Chat::open(&options.chat.database, options.chat.limits)?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
-        let site =
-            Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
+        let site = Site {
+            origins: Origins::new([address], options.chat.origins),
+            transports: listings.collect(),
+            proxies: options.chat.proxies,
+        };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
         let stopped = stopped()?;
         say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));

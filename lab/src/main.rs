@@ -81,6 +81,7 @@ async fn launch(options: Options) -> anyhow::Result<()> {
             Listing { name: LongPollServer::NAME, port: at_longpoll.port() },
             Listing { name: ShortPollServer::NAME, port: at_longpoll.port() },
         ],
+        proxies: options.chat.proxies,
     };
     let ports = addresses.map(|address| address.port());
     let pages = || web_client::router(&ports);

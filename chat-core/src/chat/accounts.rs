@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Chat, SignIn};
-use crate::auth::Token;
+use crate::auth::{Network, Token, Verdict};
 use crate::model::User;
 use crate::refusal::{Close, Code, Refusal};
-use crate::store::TokenHash;
+use crate::store::{Account, TokenHash};
 use crate::text::{Name, Password};
 
 impl Chat {
@@ -23,12 +23,13 @@ impl Chat {
     ) -> Result<(User, Token), Refusal> {
         let name = Name::try_from(name)?;
         password.check()?;
-        self.0.auth.registrations.check(&address)?;
+        let from = Network::from(address);
+        self.0.auth.registrations.check(&from)?;
         // Hashing is dear; a name that is taken already need not wait for it. The commit decides.
-        if self.read(self.0.store.account(&name).await)?.is_some() {
+        if self.read(self.0.store.account(name.as_str()).await)?.is_some() {
             return Err(Refusal::new(Code::NameTaken, "somebody has this name already; choose another one"));
         }
-        let password = self.0.auth.hash(password).await?;
+        let password = self.0.auth.hash(password, from).await?;
         let (token, expires) = self.new_token();
         let hash = token.hash();
         let work = self.0.store.submit(move |append| append.register(name, &password, hash, expires));
@@ -46,24 +47,28 @@ impl Chat {
         password: Password,
         address: IpAddr,
     ) -> Result<(User, Token), Refusal> {
-        let name = Name::try_from(name).ok();
-        let key = name.as_ref().map(Name::key).unwrap_or_default();
-        self.0.auth.sign_ins.check(&(key, address))?;
-        let account = match &name {
-            Some(name) => self.read(self.0.store.account(name).await)?,
-            None => None,
-        };
-        let verified = self.0.auth.verify(account.as_ref(), password).await?;
-        let Some(account) = account.filter(|_| verified) else {
+        let (auth, from) = (&self.0.auth, Network::from(address));
+        auth.check_sign_in(&name, from)?;
+        let account = self.read(self.0.store.account(&name).await)?;
+        let verdict = auth.verify(account.as_ref(), password, from).await?;
+        let (Some(account), Verdict::Right { renewed }) = (account, verdict) else {
+            auth.failures.count(from);
             return Err(Refusal::new(
                 Code::WrongCredentials,
                 "this name and this password do not belong together",
             ));
         };
+        let Account { user, password } = account;
         let (token, expires) = self.new_token();
-        let (user, hash) = (account.user.id, token.hash());
-        self.0.store.submit(move |append| append.sign_in(user, hash, expires)).await.await?;
-        Ok((account.user, token))
+        let (id, hash) = (user.id, token.hash());
+        let signed_in = self.0.store.submit(move |append| {
+            if let Some(renewed) = renewed {
+                append.renew_password(id, &password, &renewed)?;
+            }
+            append.sign_in(id, hash, expires)
+        });
+        signed_in.await.await?;
+        Ok((user, token))
     }
 
     fn new_token(&self) -> (Token, Duration) {

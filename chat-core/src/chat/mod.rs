@@ -248,6 +248,7 @@ impl Chat {
                 }
                 if second % 60 == 59 {
                     auth.sign_ins.forget_idle();
+                    auth.failures.forget_idle();
                     auth.registrations.forget_idle();
                     messages.forget_idle();
                     notices.forget_idle();

@@ -54,6 +54,7 @@ impl<S: Server> House<S> {
             messages_per_second: 100_000,
             message_burst: 100_000,
             sign_ins_per_minute: 1_000,
+            failed_sign_ins_per_minute: 1_000,
             registrations_per_minute: 100_000,
             ..Limits::default()
         };
@@ -70,6 +71,7 @@ impl<S: Server> House<S> {
         let site = Site {
             origins: Origins::new([address], []),
             transports: vec![Listing { name: S::NAME, port: address.port() }],
+            ..Site::default()
         };
         let running = start::<S>(listener, &chat, site, Router::new()).expect("a bound listener");
         let target = Target::new(&format!("http://{address}")).with_chat(&chat);

@@ -101,6 +101,11 @@ macro_rules! conformance_tests {
             history: resets_a_cursor_of_another_history;
             history: keeps_cursors_and_ids_over_restarts;
             history: ends_every_session_when_another_process_writes;
+            sign_in: takes_the_spellings_of_one_name_as_one;
+            sign_in: reads_stored_names_as_they_are;
+            sign_in: takes_a_password_in_any_normal_form;
+            membership: counts_own_messages_as_read;
+            membership: tells_who_rejoins_of_the_gap;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

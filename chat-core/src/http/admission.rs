@@ -1,6 +1,5 @@
 //! Who a request comes from, and from where in the log they want to read on.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query};
@@ -133,19 +132,6 @@ impl FromRequestParts<Chat> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, chat: &Chat) -> Result<Self, Problem> {
         Ok(Self(sign_in(&parts.headers, chat).await?))
-    }
-}
-
-/// The address that a request came from.
-pub(super) struct PeerAddress(pub(super) IpAddr);
-
-impl FromRequestParts<Chat> for PeerAddress {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Chat) -> Result<Self, Problem> {
-        let from = parts.extensions.get::<Arc<Peer>>();
-        let unknown = || Refusal::new(Code::Internal, "the address of this connection is not known");
-        Ok(Self(from.ok_or_else(unknown)?.address))
     }
 }
 

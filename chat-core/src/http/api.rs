@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::admission::{Caller, PeerAddress, cookie_name};
+use super::admission::{Caller, cookie_name};
 use super::body::{Json, JsonBytes};
 use super::problem::{retry_after, status};
+use super::proxy::Source;
 use super::{Problem, Site};
 use crate::auth::Token;
 use crate::chat::{Answer, Chat};
@@ -39,41 +40,47 @@ pub(super) struct Credentials {
 
 pub(super) async fn register(
     State(chat): State<Chat>,
-    PeerAddress(address): PeerAddress,
+    from: Source,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<Response, Problem> {
-    let (user, token) = chat.register(name, password, address).await?;
-    Ok(signed_in(StatusCode::CREATED, &chat, &user, &token))
+    let (user, token) = chat.register(name, password, from.address).await?;
+    Ok(signed_in(StatusCode::CREATED, &chat, &from, &user, &token))
 }
 
 pub(super) async fn login(
     State(chat): State<Chat>,
-    PeerAddress(address): PeerAddress,
+    from: Source,
     Json(Credentials { name, password }): Json<Credentials>,
 ) -> Result<Response, Problem> {
-    let (user, token) = chat.sign_in(name, password, address).await?;
-    Ok(signed_in(StatusCode::OK, &chat, &user, &token))
+    let (user, token) = chat.sign_in(name, password, from.address).await?;
+    Ok(signed_in(StatusCode::OK, &chat, &from, &user, &token))
 }
 
 /// The token for programs, and the cookie for browsers, whose `EventSource` and `WebSocket` cannot set headers.
-fn signed_in(status: StatusCode, chat: &Chat, user: &User, token: &Token) -> Response {
+fn signed_in(status: StatusCode, chat: &Chat, from: &Source, user: &User, token: &Token) -> Response {
     let lifetime = chat.limits().sign_in_lifetime.as_secs();
-    let cookie = set_cookie(chat, token.as_str(), lifetime);
+    let cookie = set_cookie(chat, from, token.as_str(), lifetime);
     (status, cookie, no_store(json!({"user": user, "token": token}))).into_response()
 }
 
-/// `Set-Cookie`: out of reach of scripts, and sent only from pages of this very site ([RFC 6265bis §5.6.7]).
+/// `Set-Cookie`: out of reach of scripts, sent only from pages of this very site, and only over https if it came
+/// over https ([RFC 6265bis §5.6]).
 ///
-/// [RFC 6265bis §5.6.7]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
-fn set_cookie(chat: &Chat, value: &str, max_age: u64) -> [(header::HeaderName, String); 1] {
+/// [RFC 6265bis §5.6]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
+fn set_cookie(chat: &Chat, from: &Source, value: &str, max_age: u64) -> [(header::HeaderName, String); 1] {
     let name = cookie_name(chat);
-    let cookie = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age}");
+    let secure = if from.is_https { "; Secure" } else { "" };
+    let cookie = format!("{name}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={max_age}{secure}");
     [(header::SET_COOKIE, cookie)]
 }
 
-pub(super) async fn logout(State(chat): State<Chat>, Caller(sign_in): Caller) -> Result<Response, Problem> {
+pub(super) async fn logout(
+    State(chat): State<Chat>,
+    Caller(sign_in): Caller,
+    from: Source,
+) -> Result<Response, Problem> {
     chat.sign_out(sign_in).await?;
-    Ok((StatusCode::NO_CONTENT, set_cookie(&chat, "", 0)).into_response())
+    Ok((StatusCode::NO_CONTENT, set_cookie(&chat, &from, "", 0)).into_response())
 }
 
 pub(super) async fn snapshot(State(chat): State<Chat>, Caller(caller): Caller) -> Result<Response, Problem> {

@@ -10,6 +10,7 @@ mod head;
 mod line;
 mod origin;
 mod problem;
+mod proxy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(crate) use head::Asked;
 pub use line::Line;
 pub use origin::Origins;
 pub use problem::Problem;
+pub use proxy::TrustedProxy;
 
 /// What the servers of one launch know of each other.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,8 @@ pub struct Site {
     pub origins: Origins,
     /// Where each transport is served.
     pub transports: Vec<Listing>,
+    /// The proxies that say truly whom they speak for.
+    pub proxies: Vec<TrustedProxy>,
 }
 
 /// One transport of this launch.

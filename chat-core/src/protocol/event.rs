@@ -50,6 +50,8 @@ pub enum Event {
         name: Name,
         /// Who is in it, the new member included.
         members: Vec<UserId>,
+        /// The newest message from before this joining, 0 if there is none: what the new member cannot read.
+        joined_seq: u64,
     },
     /// A group has a new member.
     MemberJoined {

@@ -23,7 +23,7 @@ pub enum Command {
     },
     /// Found a group; its creator is its first member.
     CreateGroup {
-        /// What to call it.
+        /// What to call it. Whether a new group may have this name is decided when the group is new.
         name: Name,
         /// The client's id for it: asking again with the same one founds nothing new.
         cid: Cid,

@@ -37,6 +37,14 @@ impl Append<'_> {
         Ok(user)
     }
 
+    /// Puts a new hash of a user's password in the place of an old one, unless it has been replaced already.
+    pub(crate) fn renew_password(&mut self, user: UserId, old: &str, new: &str) -> Result<(), WriteError> {
+        self.conn
+            .prepare_cached("UPDATE users SET password = ?3 WHERE id = ?1 AND password = ?2")?
+            .execute((user.0, old, new))?;
+        Ok(())
+    }
+
     /// Remembers a token; `expires` is in the age of the database.
     pub(crate) fn sign_in(
         &mut self,

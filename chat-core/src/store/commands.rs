@@ -2,7 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::reads::{last_visible, read_mark};
+use super::reads::{last_visible, read_seq};
 use super::{Append, Audience, WriteError};
 use crate::ids::{ConversationId, Position, UserId};
 use crate::model::{Message, Timestamp};
@@ -65,6 +65,13 @@ impl Append<'_> {
         self.conn
             .prepare_cached("UPDATE conversations SET last_seq = ?2 WHERE id = ?1")?
             .execute((conversation.0, seq))?;
+        // What they wrote themselves they have read.
+        self.conn
+            .prepare_cached(
+                "UPDATE memberships SET own_seq = ?3
+                 WHERE user = ?1 AND conversation = ?2 AND ended IS NULL",
+            )?
+            .execute((by.0, conversation.0, seq))?;
         let position = self.next_position();
         self.conn
             .prepare_cached(
@@ -88,6 +95,8 @@ impl Append<'_> {
         if self.message_with(by, cid)?.is_some() {
             return Err(key_reuse());
         }
+        // Not before: a group that exists keeps its name, also for the client that asks for it once more.
+        name.check_new().map_err(Refusal::from)?;
         let position = self.next_position();
         self.conn
             .prepare_cached(
@@ -109,12 +118,18 @@ impl Append<'_> {
         let mut members = self.members(conversation)?;
         members.push(by);
         members.sort_unstable();
-        let name: String = self
+        let name = self
             .conn
             .prepare_cached("SELECT name FROM conversations WHERE id = ?1")?
-            .query_row([conversation.0], |row| row.get(0))?;
-        let name = Name::try_from(name).map_err(Refusal::from)?;
-        self.log(Audience::User(by), |id| Event::GroupJoined { id, conversation, name, members })?;
+            .query_row([conversation.0], |row| row.get(0).map(Name::stored))?;
+        let joined_seq = place.last_seq;
+        self.log(Audience::User(by), |id| Event::GroupJoined {
+            id,
+            conversation,
+            name,
+            members,
+            joined_seq,
+        })?;
         // What was written before is not for them, so it does not count as unread either.
         self.move_read_mark(by, conversation, place.last_seq)?;
         let position = self.log(Audience::Conversation(conversation), |id| Event::MemberJoined {
@@ -154,7 +169,7 @@ impl Append<'_> {
             Some((_, None)) => place.last_seq,
             // A leaver may not find out how much was written since.
             Some((_, Some(_))) => {
-                last_visible(self.conn, by, conversation)?.max(read_mark(self.conn, by, conversation)?)
+                last_visible(self.conn, by, conversation)?.max(read_seq(self.conn, by, conversation)?)
             }
             None => return Err(not_a_member()),
         };
@@ -175,16 +190,16 @@ impl Append<'_> {
         conversation: ConversationId,
         seq: u64,
     ) -> Result<(), rusqlite::Error> {
-        let moved = self
-            .conn
+        if seq <= read_seq(self.conn, by, conversation)? {
+            return Ok(());
+        }
+        self.conn
             .prepare_cached(
                 "INSERT INTO read_marks (user, conversation, seq) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > seq",
+                 ON CONFLICT DO UPDATE SET seq = excluded.seq",
             )?
             .execute((by.0, conversation.0, seq))?;
-        if moved > 0 && seq > 0 {
-            self.log(Audience::User(by), |id| Event::Read { id, conversation, seq })?;
-        }
+        self.log(Audience::User(by), |id| Event::Read { id, conversation, seq })?;
         Ok(())
     }
 

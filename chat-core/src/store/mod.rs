@@ -1,7 +1,7 @@
 //! The durable log and everything derived from it, in one SQLite file: one writer, a few readers.
 //!
 //! * `location.rs`: where the database is, and why it cannot be served
-//! * `schema.rs`: the tables
+//! * `schema.rs`: the tables; `rekey.rs`: the step that gives users the name keys of today
 //! * `ownership.rs`: one process owns a database
 //! * `terms.rs`: which history a cursor belongs to
 //! * `watermark.rs`: how many events a database that went back has lost
@@ -16,6 +16,7 @@ mod fence;
 mod location;
 mod ownership;
 mod reads;
+mod rekey;
 mod schema;
 mod terms;
 mod watermark;

@@ -11,7 +11,7 @@ use crate::limits::Limits;
 use crate::model::{Conversation, Group, History, Kind, Message, Person, Snapshot, Timestamp, User};
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
-use crate::text::{Cid, Name, Text};
+use crate::text::{Cid, Name, Text, typed_key};
 
 type Read<T> = Result<T, rusqlite::Error>;
 
@@ -73,16 +73,23 @@ impl super::Store {
         self.read(head).await
     }
 
-    /// The account with this name.
-    pub(crate) async fn account(&self, name: &Name) -> Result<Option<Account>, super::ReadError> {
-        let key = name.key();
+    /// The account with this very name, or else the one that the name's key belongs to.
+    ///
+    /// Names that were different under earlier rules may have one key by now: see `rekey.rs`.
+    pub(crate) async fn account(&self, name: &str) -> Result<Option<Account>, super::ReadError> {
+        let Some(key) = typed_key(name) else { return Ok(None) };
+        let (name, after, before) = (name.to_owned(), format!("{key}\0"), format!("{key}\u{1}"));
         self.read(move |conn| {
-            conn.prepare_cached("SELECT id, name, password FROM users WHERE name_key = ?1")?
-                .query_row([key], |row| {
-                    let user = User { id: UserId(row.get(0)?), name: checked(row, 1, Name::try_from)? };
-                    Ok(Account { user, password: row.get(2)? })
-                })
-                .optional()
+            conn.prepare_cached(
+                "SELECT id, name, password FROM users
+                 WHERE name_key = ?1 OR (name_key > ?2 AND name_key < ?3 AND name = ?4)
+                 ORDER BY name = ?4 DESC LIMIT 1",
+            )?
+            .query_row((key, after, before, name), |row| {
+                let user = User { id: UserId(row.get(0)?), name: Name::stored(row.get(1)?) };
+                Ok(Account { user, password: row.get(2)? })
+            })
+            .optional()
         })
         .await
     }
@@ -241,15 +248,14 @@ fn visible(
 }
 
 fn user(conn: &Connection, user: UserId) -> Read<User> {
-    conn.prepare_cached("SELECT id, name FROM users WHERE id = ?1")?.query_row([user.0], |row| {
-        Ok(User { id: UserId(row.get(0)?), name: checked(row, 1, Name::try_from)? })
-    })
+    conn.prepare_cached("SELECT id, name FROM users WHERE id = ?1")?
+        .query_row([user.0], |row| Ok(User { id: UserId(row.get(0)?), name: Name::stored(row.get(1)?) }))
 }
 
 fn users(conn: &Connection) -> Read<Vec<Person>> {
     conn.prepare_cached("SELECT id, name FROM users ORDER BY id")?
         .query_map([], |row| {
-            Ok(Person { id: UserId(row.get(0)?), name: checked(row, 1, Name::try_from)?, online: false })
+            Ok(Person { id: UserId(row.get(0)?), name: Name::stored(row.get(1)?), online: false })
         })?
         .collect()
 }
@@ -263,7 +269,7 @@ fn groups(conn: &Connection, user: UserId) -> Read<Vec<Group>> {
     .query_map([user.0], |row| {
         Ok(Group {
             conversation: ConversationId(row.get(0)?),
-            name: checked(row, 1, Name::try_from)?,
+            name: Name::stored(row.get(1)?),
             members: row.get(2)?,
             joined: row.get(3)?,
         })
@@ -274,7 +280,7 @@ fn groups(conn: &Connection, user: UserId) -> Read<Vec<Group>> {
 /// All conversations that `user` is or was in, as their newest membership shows them.
 fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
     let mut statement = conn.prepare_cached(
-        "SELECT c.id, c.name, c.low, c.high, s.ended
+        "SELECT c.id, c.name, c.low, c.high, s.ended, s.joined_seq
          FROM memberships AS s JOIN conversations AS c ON c.id = s.conversation
          WHERE s.user = ?1 AND s.joined = (
              SELECT max(joined) FROM memberships WHERE user = ?1 AND conversation = c.id)
@@ -289,7 +295,7 @@ fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
                 let high: i64 = row.get(3)?;
                 Kind::Direct { with: UserId(if low == user.0 { high } else { low }) }
             }
-            None => Kind::Group { name: checked(row, 1, Name::try_from)? },
+            None => Kind::Group { name: Name::stored(row.get(1)?) },
         };
         let ended: Option<i64> = row.get(4)?;
         conversations.push(Conversation {
@@ -297,8 +303,9 @@ fn conversations(conn: &Connection, user: UserId) -> Read<Vec<Conversation>> {
             kind,
             members: members_at(conn, id, ended)?,
             last_seq: last_visible(conn, user, id)?,
-            read_seq: read_mark(conn, user, id)?,
+            read_seq: read_seq(conn, user, id)?,
             joined: ended.is_none(),
+            joined_seq: row.get(5)?,
         });
     }
     Ok(conversations)
@@ -314,13 +321,14 @@ pub(super) fn last_visible(conn: &Connection, user: UserId, conversation: Conver
     .query_row((user.0, conversation.0), |row| row.get(0))
 }
 
-/// How far `user` has read.
-pub(super) fn read_mark(conn: &Connection, user: UserId, conversation: ConversationId) -> Read<u64> {
-    let mark = conn
-        .prepare_cached("SELECT seq FROM read_marks WHERE user = ?1 AND conversation = ?2")?
-        .query_row((user.0, conversation.0), |row| row.get(0))
-        .optional()?;
-    Ok(mark.unwrap_or(0))
+/// How far `user` has read: up to their mark, or up to the newest message that they wrote themselves.
+pub(super) fn read_seq(conn: &Connection, user: UserId, conversation: ConversationId) -> Read<u64> {
+    conn.prepare_cached(
+        "SELECT max(
+             ifnull((SELECT seq FROM read_marks WHERE user = ?1 AND conversation = ?2), 0),
+             ifnull((SELECT max(own_seq) FROM memberships WHERE user = ?1 AND conversation = ?2), 0))",
+    )?
+    .query_row((user.0, conversation.0), |row| row.get(0))
 }
 
 /// Who is in a conversation, or was right after position `moment`.

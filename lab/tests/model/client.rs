@@ -42,17 +42,17 @@ impl State {
             Event::GroupCreated { conversation, name, by, .. } => {
                 self.groups.insert(*conversation, (name.clone(), Members::NotJoined));
                 if *by == self.me {
-                    self.enter(*conversation, Kind::Group { name: name.clone() }, vec![*by]);
+                    self.enter(*conversation, Kind::Group { name: name.clone() }, vec![*by], 0);
                 }
             }
-            Event::GroupJoined { conversation, name, members, .. } => {
-                self.enter(*conversation, Kind::Group { name: name.clone() }, members.clone());
+            Event::GroupJoined { conversation, name, members, joined_seq, .. } => {
+                self.enter(*conversation, Kind::Group { name: name.clone() }, members.clone(), *joined_seq);
             }
             Event::DirectStarted { conversation, members, .. } => {
                 let with = *members.iter().find(|&&member| member != self.me).expect("two people");
                 let mut members = members.clone();
                 members.sort_unstable();
-                self.enter(*conversation, Kind::Direct { with }, members);
+                self.enter(*conversation, Kind::Direct { with }, members, 0);
             }
             Event::MemberJoined { conversation, user, .. } => self.change_members(*conversation, |members| {
                 if !members.contains(user) {
@@ -67,8 +67,12 @@ impl State {
                     self.groups.get_mut(conversation).expect("a group").1 = Members::NotJoined;
                 }
             }
-            Event::Message(Message { conversation, seq, .. }) => {
-                self.conversation(*conversation).last_seq = *seq;
+            Event::Message(Message { conversation, seq, from, .. }) => {
+                let (is_own, conversation) = (*from == self.me, self.conversation(*conversation));
+                conversation.last_seq = *seq;
+                if is_own {
+                    conversation.read_seq = *seq;
+                }
             }
             Event::Read { conversation, seq, .. } => self.conversation(*conversation).read_seq = *seq,
             Event::Presence { .. } | Event::Typing { .. } | Event::Tick { .. } => {}
@@ -81,10 +85,10 @@ impl State {
     }
 
     /// Into a new conversation, or back into one that was left.
-    fn enter(&mut self, id: ConversationId, kind: Kind, members: Vec<UserId>) {
+    fn enter(&mut self, id: ConversationId, kind: Kind, members: Vec<UserId>, joined_seq: u64) {
         let (last_seq, read_seq) =
             self.conversations.get(&id).map_or((0, 0), |left| (left.last_seq, left.read_seq));
-        let entered = Conversation { id, kind, members, last_seq, read_seq, joined: true };
+        let entered = Conversation { id, kind, members, last_seq, read_seq, joined: true, joined_seq };
         self.conversations.insert(id, entered);
         self.change_members(id, |_| {});
     }

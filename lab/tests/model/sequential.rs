@@ -164,6 +164,8 @@ impl Model {
         let (conversation, seq, id) = (conversation_id(index + 1), talk.last_seq, self.next());
         let message = Message { id, conversation, seq, from: by, cid: cid.clone(), text: text.clone(), at };
         self.known.insert((by, cid.clone()), Known::Message(message.clone()));
+        // What they wrote themselves they have read.
+        self.read.insert((by, conversation), seq);
         self.log.push((Audience::Members(index), Event::Message(message)));
         Ok(Done::Sent { conversation, seq, id, at, duplicate: false })
     }
@@ -213,8 +215,9 @@ impl Model {
         members.push(by);
         members.sort_unstable();
         let What::Group(name) = self.talks[index].what.clone() else { unreachable!("found as a group") };
+        let (id, joined_seq) = (self.next(), self.talks[index].last_seq);
         self.log
-            .push((Audience::One(by), Event::GroupJoined { id: self.next(), conversation, name, members }));
+            .push((Audience::One(by), Event::GroupJoined { id, conversation, name, members, joined_seq }));
         // What was written before is not for them, so it does not count as unread either.
         self.move_read_mark(by, conversation, self.talks[index].last_seq);
         let id = self.next();
@@ -350,6 +353,7 @@ impl Model {
                 last_seq: talk.last_visible(user),
                 read_seq: self.read_seq(user, id),
                 joined: newest.ended.is_none(),
+                joined_seq: newest.joined_seq,
             })
         });
         conversations.collect()

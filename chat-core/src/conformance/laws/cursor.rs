@@ -280,13 +280,17 @@ fn by_id(snapshot: &Snapshot) -> BTreeMap<crate::ids::ConversationId, Conversati
 /// What a client makes of an event.
 fn apply(state: &mut Snapshot, event: &Event) {
     let me = state.me.id;
-    let add = |state: &mut Snapshot, id, kind, mut members: Vec<_>| {
+    let add = |state: &mut Snapshot, id, kind, mut members: Vec<_>, joined_seq| {
         members.sort_unstable();
+        let joined = true;
         match state.conversations.iter_mut().find(|known| known.id == id) {
-            Some(known) => (known.members, known.joined) = (members, true),
+            Some(known) => {
+                (known.members, known.joined, known.joined_seq) = (members, joined, joined_seq);
+            }
             None => {
-                let (last_seq, read_seq, joined) = (0, 0, true);
-                state.conversations.push(Conversation { id, kind, members, last_seq, read_seq, joined });
+                let (last_seq, read_seq) = (0, 0);
+                let conversation = Conversation { id, kind, members, last_seq, read_seq, joined, joined_seq };
+                state.conversations.push(conversation);
             }
         }
     };
@@ -296,7 +300,7 @@ fn apply(state: &mut Snapshot, event: &Event) {
         }
         Event::DirectStarted { conversation, members, .. } => {
             let with = members.iter().copied().find(|&member| member != me).expect("somebody else");
-            add(state, *conversation, Kind::Direct { with }, members.clone());
+            add(state, *conversation, Kind::Direct { with }, members.clone(), 0);
         }
         Event::GroupCreated { conversation, name, by, .. } => {
             let joined = *by == me;
@@ -307,11 +311,11 @@ fn apply(state: &mut Snapshot, event: &Event) {
                 joined,
             });
             if joined {
-                add(state, *conversation, Kind::Group { name: name.clone() }, vec![me]);
+                add(state, *conversation, Kind::Group { name: name.clone() }, vec![me], 0);
             }
         }
-        Event::GroupJoined { conversation, name, members, .. } => {
-            add(state, *conversation, Kind::Group { name: name.clone() }, members.clone());
+        Event::GroupJoined { conversation, name, members, joined_seq, .. } => {
+            add(state, *conversation, Kind::Group { name: name.clone() }, members.clone(), *joined_seq);
             let groups = state.groups.iter_mut().filter(|group| group.conversation == *conversation);
             groups.for_each(|group| group.joined = true);
         }
@@ -332,7 +336,13 @@ fn apply(state: &mut Snapshot, event: &Event) {
                 groups.for_each(|group| group.joined = false);
             }
         }
-        Event::Message(message) => known(state, message.conversation).last_seq = message.seq,
+        Event::Message(message) => {
+            let known = known(state, message.conversation);
+            known.last_seq = message.seq;
+            if message.from == me {
+                known.read_seq = message.seq;
+            }
+        }
         Event::Read { conversation, seq, .. } => known(state, *conversation).read_seq = *seq,
         other => panic!("{other:?} is not in the log"),
     }

@@ -32,8 +32,8 @@ pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
             place(|event| matches!(event, Event::MemberJoined { .. })),
         );
         assert!(told < entered, "the group is introduced before its first event");
-        let Event::GroupJoined { members, .. } = &events[told] else { panic!("not a group") };
-        assert_eq!(*members, [ann.id(), bob.id()]);
+        let Event::GroupJoined { members, joined_seq, .. } = &events[told] else { panic!("not a group") };
+        assert_eq!((&members[..], *joined_seq), (&[ann.id(), bob.id()][..], 1));
         assert_eq!(events[entered].id(), Some(id_of(&joined)));
     }
     let history = bob.target.history(&bob.token, group, None, 50).await.expect("a history");
@@ -186,4 +186,69 @@ pub async fn hides_the_conversations_of_others<S: Server>() {
         at_ann.ask(message(To::User(nobody), "?")).await.expect_err("a refusal").code,
         Code::UnknownUser
     );
+}
+
+pub async fn counts_own_messages_as_read<S: Server>() {
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (at_ann, at_bob, mut elsewhere) = (ann.connect().await, bob.connect().await, ann.connect().await);
+    let mut place = None;
+    for text in ["one", "two", "three"] {
+        let Done::Sent { conversation, .. } = at_ann.send(To::User(bob.id()), text).await else {
+            panic!("not sent")
+        };
+        place = Some(conversation);
+    }
+    let conversation = place.expect("a conversation");
+    let read = async |member: &crate::conformance::Member<S>| {
+        let snapshot = member.target.snapshot(&member.token).await.expect("a snapshot");
+        (snapshot.conversations[0].read_seq, snapshot.conversations[0].last_seq)
+    };
+    assert_eq!((read(&ann).await, read(&bob).await), ((3, 3), (0, 3)));
+    at_bob.send(To::User(ann.id()), "four").await;
+    assert_eq!((read(&ann).await, read(&bob).await), ((3, 4), (4, 4)));
+    // A mark on an older message moves nothing and tells nothing; one on a newer message does.
+    at_ann.ask(Command::MarkRead { conversation, seq: 2 }).await.expect("read");
+    assert_eq!(read(&ann).await, (3, 4));
+    at_ann.ask(Command::MarkRead { conversation, seq: 4 }).await.expect("read");
+    assert_eq!(read(&ann).await, (4, 4));
+    at_bob.send(To::User(ann.id()), "end").await;
+    let told = elsewhere.until_text("end").await;
+    let marks = told.iter().filter_map(|event| match event {
+        Event::Read { seq, .. } => Some(*seq),
+        _ => None,
+    });
+    assert_eq!(marks.collect::<Vec<_>>(), [4]);
+}
+
+pub async fn tells_who_rejoins_of_the_gap<S: Server>() {
+    let house = forgetful::<S>().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
+    let start = bob.cursor().await;
+    let group = at_ann.create_group("rust").await;
+    for (text, command) in [
+        (None, Command::JoinGroup { conversation: group }),
+        (Some("while in"), Command::LeaveGroup { conversation: group }),
+        (Some("while out"), Command::JoinGroup { conversation: group }),
+    ] {
+        if let Some(text) = text {
+            at_ann.send(To::Conversation(group), text).await;
+        }
+        at_bob.ask(command).await.expect("moved");
+    }
+    // Nothing was written since, and still a client that starts now can tell that there is a gap.
+    let snapshot = bob.target.snapshot(&bob.token).await.expect("a snapshot");
+    let place = &snapshot.conversations[0];
+    assert_eq!((place.last_seq, place.joined_seq), (1, 2));
+    at_ann.send(To::Conversation(group), "back").await;
+    let mut resumed = bob.resume(Some(start)).await;
+    for line in [&mut at_bob, &mut resumed] {
+        let events = line.until_text("back").await;
+        let joined = events.iter().filter_map(|event| match event {
+            Event::GroupJoined { joined_seq, .. } => Some(*joined_seq),
+            _ => None,
+        });
+        assert_eq!(joined.collect::<Vec<_>>(), [0, 2]);
+    }
 }

@@ -6,8 +6,9 @@ use crate::auth::Token;
 use crate::client::{ClientError, Server};
 use crate::conformance::house::asks_once;
 use crate::conformance::{House, Member, Raw};
-use crate::protocol::{Event, To};
+use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::{Close, Code};
+use crate::text::Cid;
 
 /// Tries to connect, and is refused in the way of this wire.
 async fn expect_refused<S: Server>(member: &Member<S>) {
@@ -129,5 +130,97 @@ pub async fn ends_a_stream_whose_sign_in_expires<S: Server>() {
             Err(ClientError::Refused(refusal)) => break assert_eq!(refusal.code, Code::Unauthenticated),
             Err(error) => panic!("not ended, but {error}"),
         }
+    }
+}
+
+const PASSWORD: &str = "correct horse battery";
+
+pub async fn takes_the_spellings_of_one_name_as_one<S: Server>() {
+    let house = House::<S>::open().await;
+    let (jose, _) = house.target.register("Jose\u{301} Luis", PASSWORD).await.expect("a free name");
+    for spelling in [
+        "José Luis",
+        "JOSÉ LUIS",
+        "\u{FF2A}osé Luis",
+        "José  Luis",
+        "José\u{A0}Luis",
+        " José Luis ",
+        "José\u{AD} Luis",
+    ] {
+        let (user, _) = house.target.sign_in(spelling, PASSWORD).await.expect("the same user");
+        assert_eq!(user, jose, "{spelling:?}");
+        // Some of these would be refused as new names anyway.
+        let refused = house.target.register(spelling, PASSWORD).await.expect_err("a refusal");
+        let ClientError::Refused(refusal) = refused else { panic!("not refused, but {refused}") };
+        assert!(matches!(refusal.code, Code::NameTaken | Code::InvalidName), "{spelling:?}: {refusal}");
+    }
+    let (other, _) = house.target.register("Josè Luis", PASSWORD).await.expect("another name");
+    assert_ne!(other.id, jose.id);
+}
+
+/// Makes the database one from before the present rules for names.
+fn give_old_names(database: &std::path::Path, user: &str, group: &str) {
+    let old = rusqlite::Connection::open(database).expect("a database");
+    old.execute("UPDATE users SET name = ?1, name_key = lower(?1) WHERE name = 'Ann'", [user])
+        .expect("a user");
+    old.execute("UPDATE conversations SET name = ?1 WHERE name = 'rust'", [group]).expect("a group");
+    for (new, old_name) in [("Ann", user), ("rust", group)] {
+        let (new, old_name) = (format!("\"{new}\""), format!("\"{old_name}\""));
+        old.execute("UPDATE events SET body = replace(body, ?1, ?2)", [new, old_name]).expect("events");
+    }
+}
+
+pub async fn reads_stored_names_as_they_are<S: Server>() {
+    let (blank, filler) = ("ann\u{2800}", "\u{3164}");
+    let house = House::<S>::open().await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let start = bob.cursor().await;
+    let (at_ann, at_bob) = (ann.connect().await, bob.connect().await);
+    let request = |name: &str| Command::CreateGroup {
+        name: serde_json::from_value(name.into()).expect("read as it is"),
+        cid: Cid::try_from("the-group".to_owned()).expect("a cid"),
+    };
+    let founded = at_ann.ask(request("rust")).await.expect("a group");
+    let Done::GroupCreated { conversation, .. } = founded else { panic!("not a group: {founded:?}") };
+    at_bob.ask(Command::JoinGroup { conversation }).await.expect("joined");
+    at_ann.send(To::Conversation(conversation), "hello").await;
+    drop((at_ann, at_bob));
+    let mut ann_user = ann.user.clone();
+    let bob_user = bob.user.clone();
+    drop((ann, bob));
+
+    let house = house.restart_after(|database| give_old_names(&database, blank, filler)).await;
+    ann_user.name = serde_json::from_value(blank.into()).expect("read as it is");
+    let (ann, bob) = (house.sign_in(&ann_user).await, house.sign_in(&bob_user).await);
+    assert_eq!(ann.user, ann_user);
+    let snapshot = bob.target.snapshot(&bob.token).await.expect("a snapshot");
+    assert_eq!((snapshot.users[0].name.as_str(), snapshot.groups[0].name.as_str()), (blank, filler));
+    let events = bob.resume(Some(start)).await.until_text("hello").await;
+    let names = events.iter().filter_map(|event| match event {
+        Event::GroupCreated { name, .. } | Event::GroupJoined { name, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    assert!(names.eq([filler, filler]), "{events:?}");
+    // What was asked before is answered as before; what is new has to keep the rules.
+    let again = ann.connect().await.ask(request(filler)).await.expect("the same group");
+    assert!(matches!(again, Done::GroupCreated { duplicate: true, .. }), "{again:?}");
+    let refusal = bob.connect().await.ask(request(filler)).await.expect_err("a refusal");
+    assert_eq!(refusal.code, Code::InvalidName);
+}
+
+pub async fn takes_a_password_in_any_normal_form<S: Server>() {
+    let house = House::<S>::open().await;
+    let (composed, decomposed) = ("caf\u{E9} au lait", "cafe\u{301} au lait");
+    for (name, first) in [("Ann", composed), ("Bob", decomposed)] {
+        let (user, _) = house.target.register(name, first).await.expect("a free name");
+        for typed in [composed, decomposed] {
+            assert_eq!(
+                house.target.sign_in(name, typed).await.expect("signed in").0,
+                user,
+                "{name} {typed:?}"
+            );
+        }
+        let wrong = house.target.sign_in(name, "cafe au lait").await.expect_err("a refusal");
+        assert!(matches!(wrong, ClientError::Refused(refusal) if refusal.code == Code::WrongCredentials));
     }
 }

@@ -1,8 +1,16 @@
 //! What people type, checked once: names, passwords, message texts, client ids.
 
+mod joiners;
+mod name;
+
+use std::borrow::Cow;
 use std::fmt;
 
+use icu_normalizer::ComposingNormalizer;
 use serde::{Deserialize, Deserializer, Serialize};
+
+pub(crate) use name::typed_key;
+pub use name::{Name, is_same_name};
 
 /// Text that breaks a rule.
 ///
@@ -13,7 +21,7 @@ pub struct TextError {
     /// The stable code of the refusal.
     pub code: &'static str,
     /// The rule that was broken, as a sentence for the person who typed it.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
 }
 
 /// Gives a checked text its JSON: written as it is, checked when read.
@@ -44,51 +52,6 @@ macro_rules! checked_text {
     };
 }
 
-/// The name of a user or of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Name(String);
-
-checked_text!(Name);
-
-impl Name {
-    /// The longest name, in characters: fits one line of a list on a phone.
-    pub const MAX_CHARS: usize = 32;
-
-    /// What is equal for two names that count as the same.
-    pub(crate) fn key(&self) -> String {
-        self.0.to_lowercase()
-    }
-
-    fn check(text: &str) -> Result<(), TextError> {
-        let refuse = |rule| Err(TextError { code: "invalid_name", rule });
-        match text.chars().count() {
-            0 => return refuse("a name needs at least one character"),
-            1..=Self::MAX_CHARS => {}
-            _ => return refuse("a name has at most 32 characters"),
-        }
-        if text.chars().any(is_invisible) {
-            return refuse("a name has no control characters and no invisible ones");
-        }
-        if text.trim() != text {
-            return refuse("a name does not begin or end with a space");
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Characters that show nothing, or that reorder what is shown: two names that look alike would differ.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-}
-
 /// The text of a message: any Unicode, kept byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -101,7 +64,7 @@ impl Text {
     pub const MAX_BYTES: usize = 8_192;
 
     fn check(text: &str) -> Result<(), TextError> {
-        let refuse = |rule| Err(TextError { code: "invalid_text", rule });
+        let refuse = |rule: &'static str| Err(TextError { code: "invalid_text", rule: rule.into() });
         match text.len() {
             0 => refuse("a message needs some text"),
             1..=Self::MAX_BYTES => Ok(()),
@@ -125,7 +88,7 @@ impl Cid {
         if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
             return Ok(());
         }
-        Err(TextError { code: "invalid_cid", rule: "a cid has 1 to 36 printable ASCII characters" })
+        Err(TextError { code: "invalid_cid", rule: "a cid has 1 to 36 printable ASCII characters".into() })
     }
 }
 
@@ -144,7 +107,7 @@ impl RequestId {
         if text.len() <= Self::MAX_BYTES {
             return Ok(());
         }
-        Err(TextError { code: "invalid_request_id", rule: "a request_id has at most 64 bytes" })
+        Err(TextError { code: "invalid_request_id", rule: "a request_id has at most 64 bytes".into() })
     }
 }
 
@@ -153,19 +116,27 @@ impl RequestId {
 pub struct Password(String);
 
 impl Password {
-    /// The shortest and the longest password, in bytes.
+    /// The shortest and the longest password, in bytes of the form that is hashed.
     pub const BYTES: std::ops::RangeInclusive<usize> = 8..=1_024;
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    /// The form that is hashed (NFC, [RFC 8265 §4.2.2]): keyboards differ in how they write `é`.
+    ///
+    /// [RFC 8265 §4.2.2]: https://www.rfc-editor.org/rfc/rfc8265#section-4.2.2
+    pub(crate) fn normalized(&self) -> Cow<'_, str> {
+        ComposingNormalizer::new_nfc().normalize(&self.0)
+    }
+
+    /// What was typed, if its normalised form differs. Old hashes may be of it.
+    pub(crate) fn as_typed(&self) -> Option<&str> {
+        (self.normalized() != self.0).then_some(&self.0)
     }
 
     /// The rule for *new* passwords; a password that breaks it is merely wrong when somebody signs in.
     pub(crate) fn check(&self) -> Result<(), TextError> {
-        if Self::BYTES.contains(&self.0.len()) {
+        if Self::BYTES.contains(&self.normalized().len()) {
             return Ok(());
         }
-        Err(TextError { code: "invalid_password", rule: "a password has 8 to 1024 bytes" })
+        Err(TextError { code: "invalid_password", rule: "a password has 8 to 1024 bytes".into() })
     }
 }
 
@@ -191,30 +162,21 @@ impl<'de> Deserialize<'de> for Password {
 mod tests {
     use super::*;
 
-    fn name(text: &str) -> Result<Name, TextError> {
-        Name::try_from(text.to_owned())
-    }
-
-    #[test]
-    fn names_count_characters_not_bytes() {
-        assert!(name(&"é".repeat(32)).is_ok());
-        assert!(name(&"e".repeat(33)).is_err());
-        assert!(name("").is_err());
-    }
-
-    #[test]
-    fn names_that_would_look_like_others_are_refused() {
-        for wrong in ["Ann\n", "A\0nn", " Ann", "Ann ", "Ann\u{200B}", "\u{202E}nnA", "An\u{AD}n"] {
-            assert_eq!(name(wrong).unwrap_err().code, "invalid_name", "{wrong:?}");
-        }
-        assert_eq!(name("ANN").unwrap().key(), name("ann").unwrap().key());
-    }
-
     #[test]
     fn a_text_is_limited_in_bytes() {
         assert!(Text::try_from("é".repeat(4_096)).is_ok());
         assert!(Text::try_from("é".repeat(4_097)).is_err());
         assert!(Text::try_from(String::new()).is_err());
+    }
+
+    #[test]
+    fn a_password_is_measured_in_the_form_that_is_hashed() {
+        let (composed, decomposed) = ("\u{E9}".repeat(512), "e\u{301}".repeat(512));
+        assert_eq!(Password::from(&*decomposed).normalized(), composed);
+        assert!(Password::from(&*decomposed).check().is_ok());
+        assert_eq!(Password::from(&*composed).as_typed(), None);
+        assert_eq!(Password::from(&*decomposed).as_typed(), Some(&*decomposed));
+        assert!(Password::from("e\u{301}e\u{301}e").check().is_err());
     }
 
     #[test]

@@ -1,0 +1,338 @@
+//! Passwords, tokens and sign-ins.
+//!
+//! Passwords are hashed with Argon2id, as [OWASP] advises. A token is 256 random bits; only its SHA-256 is stored,
+//! so a stolen database signs nobody in.
+//!
+//! [OWASP]: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
+
+mod rate;
+mod turns;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use self::turns::Turns;
+use crate::ids::UserId;
+use crate::limits::Limits;
+use crate::refusal::{Code, Refusal};
+use crate::store::{Account, TokenHash};
+use crate::text::{Password, typed_key};
+
+pub(crate) use self::rate::{Failures, Network, Rate};
+
+/// Sign-ins kept in memory; others are looked up in the store.
+const CACHED: usize = 20_000;
+
+/// What proves who somebody is. It is never printed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// A new one that nobody can guess.
+    pub(crate) fn random() -> Self {
+        let mut bits = [0_u8; 32];
+        getrandom::fill(&mut bits).expect("the operating system gives random bits");
+        Self(bits.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The text that goes over the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn hash(&self) -> TokenHash {
+        Sha256::digest(self.0.as_bytes()).into()
+    }
+}
+
+impl From<&str> for Token {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// A user who has proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignIn {
+    /// Who.
+    pub user: UserId,
+    /// What of the token is stored.
+    pub(crate) token: TokenHash,
+    /// When it ends, in seconds of the database's age.
+    pub(crate) expires: i64,
+}
+
+/// Who may sign in, how often, and who is signed in.
+pub(crate) struct Auth {
+    hasher: Argon2<'static>,
+    /// Verified when there is no such user, so that the answer takes the same time.
+    nobody: String,
+    /// What the hashes of today begin with: algorithm and parameters.
+    today: String,
+    /// Hashing is heavy: few at a time, not too many waiting, and the networks take turns.
+    turns: Arc<Turns>,
+    /// All sign-ins, by the name's key and where from. Of the key only a hash: strangers choose how long it is.
+    pub(crate) sign_ins: Rate<([u8; 32], Network)>,
+    pub(crate) failures: Failures,
+    pub(crate) registrations: Rate<Network>,
+    /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay true.
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    known: HashMap<TokenHash, SignIn>,
+    /// How often something was forgotten.
+    forgotten: u64,
+}
+
+impl Auth {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let params = Params::new(limits.hash_memory, 1, 1, None).expect("the flag's range is Argon2's");
+        let today = format!("$argon2id$v=19$m={},t=1,p=1$", limits.hash_memory);
+        // The hash of no password at all: 32 zero bytes.
+        let nobody = format!("{today}c3dpdGNoYm9hcmQhISEhIQ${}", "A".repeat(43));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            nobody,
+            today,
+            turns: Turns::new(cores.div_ceil(2), limits.hash_queue),
+            sign_ins: Rate::per_minute(limits.sign_ins_per_minute, "sign-ins"),
+            failures: Failures::per_minute(limits.failed_sign_ins_per_minute),
+            registrations: Rate::per_minute(
+                limits.registrations_per_minute,
+                "registrations from this address",
+            ),
+            cache: Mutex::default(),
+        }
+    }
+
+    /// Counts one more sign-in, or says when to come back.
+    pub(crate) fn check_sign_in(&self, name: &str, from: Network) -> Result<(), Refusal> {
+        self.failures.check(from)?;
+        let key = typed_key(name).unwrap_or_default();
+        self.sign_ins.check(&(Sha256::digest(key.as_bytes()).into(), from))
+    }
+
+    /// The hash of a new password, as a [PHC string](https://github.com/P-H-C/phc-string-format).
+    pub(crate) async fn hash(&self, password: Password, from: Network) -> Result<String, Refusal> {
+        let hasher = self.hasher.clone();
+        self.in_turn(from, move || hash(&hasher, &password)).await?.ok_or_else(|| {
+            Refusal::new(Code::Internal, "the password could not be stored; the server's log says why")
+        })
+    }
+
+    /// Whether this is the account's password.
+    ///
+    /// How many hashes that takes depends on the typed text alone: one, and one more if its normalised form
+    /// differs. So an unknown name takes the same time, and a hash of text that was not normalised still opens.
+    pub(crate) async fn verify(
+        &self,
+        account: Option<&Account>,
+        password: Password,
+        from: Network,
+    ) -> Result<Verdict, Refusal> {
+        let (hasher, today) = (self.hasher.clone(), self.today.clone());
+        let stored = account.map_or_else(|| self.nobody.clone(), |account| account.password.clone());
+        self.in_turn(from, move || {
+            let opens = |text: &str| match PasswordHash::new(&stored) {
+                Ok(hash) => hasher.verify_password(text.as_bytes(), &hash).is_ok(),
+                Err(error) => {
+                    tracing::error!(%error, "a stored password hash cannot be read");
+                    false
+                }
+            };
+            let is_normal = opens(&password.normalized());
+            let is_as_typed = password.as_typed().is_some_and(opens);
+            if !is_normal && !is_as_typed {
+                return Verdict::Wrong;
+            }
+            let is_of_today = is_normal && stored.starts_with(&today);
+            Verdict::Right { renewed: if is_of_today { None } else { hash(&hasher, &password) } }
+        })
+        .await
+    }
+
+    /// Runs heavy work off the async threads, in turn.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        from: Network,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let busy = || {
+            let wait = Duration::from_secs(1);
+            Refusal::retry_after(Code::Busy, wait, "too many people are signing in at this moment; try again")
+        };
+        let turn = self.turns.next(from).await.ok_or_else(busy)?;
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        working.await.map_err(|_| busy())
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A sign-in seen lately, or the moment from which it is looked up in the store.
+    pub(crate) fn known(&self, token: &TokenHash) -> Result<SignIn, Moment> {
+        let cache = self.cache();
+        cache.known.get(token).copied().ok_or(Moment(cache.forgotten))
+    }
+
+    /// Remembers a sign-in that was looked up since `moment`; when there are too many, all are looked up anew.
+    ///
+    /// Whatever was forgotten meanwhile may be this very one, so then nothing is remembered.
+    pub(crate) fn remember(&self, sign_in: SignIn, moment: Moment) {
+        let mut cache = self.cache();
+        if cache.forgotten != moment.0 {
+            return;
+        }
+        if cache.known.len() >= CACHED {
+            cache.known.clear();
+        }
+        cache.known.insert(sign_in.token, sign_in);
+    }
+
+    pub(crate) fn forget(&self, token: &TokenHash) {
+        let mut cache = self.cache();
+        cache.known.remove(token);
+        cache.forgotten += 1;
+    }
+}
+
+/// What came of a password.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is not the account's, or there is no account.
+    Wrong,
+    /// It is the account's.
+    Right {
+        /// Its hash as it would be made today, if the stored one was made in another way.
+        renewed: Option<String>,
+    },
+}
+
+/// `None`: it cannot be hashed, which is logged.
+fn hash(hasher: &Argon2<'_>, password: &Password) -> Option<String> {
+    match hasher.hash_password(password.normalized().as_bytes()) {
+        Ok(hash) => Some(hash.to_string()),
+        Err(error) => {
+            tracing::error!(%error, "a password could not be hashed");
+            None
+        }
+    }
+}
+
+/// A moment in the life of the cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment(u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(hash_memory: u32) -> Auth {
+        Auth::new(&Limits { hash_memory, ..Limits::default() })
+    }
+
+    fn here() -> Network {
+        std::net::IpAddr::from([127, 0, 0, 1]).into()
+    }
+
+    fn account(password: String) -> Account {
+        let name = crate::text::Name::stored("Ann".to_owned());
+        Account { user: crate::model::User { id: UserId(1), name }, password }
+    }
+
+    #[tokio::test]
+    async fn nobody_has_a_hash_that_can_be_read() {
+        let auth = auth(64);
+        assert!(PasswordHash::new(&auth.nobody).is_ok());
+        let verdict = auth.verify(None, Password::from("whatever it is"), here()).await.unwrap();
+        assert_eq!(verdict, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_password_opens_its_own_hash_only() {
+        let auth = auth(64);
+        let hash = auth.hash(Password::from("correct horse"), here()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        let account = account(hash);
+        for (typed, expected) in
+            [("correct horse", Verdict::Right { renewed: None }), ("correct house", Verdict::Wrong)]
+        {
+            let verdict = auth.verify(Some(&account), Password::from(typed), here()).await.unwrap();
+            assert_eq!(verdict, expected, "{typed}");
+        }
+    }
+
+    /// `é` as one character and as two, for a hash of today and for one from before passwords were normalised.
+    #[tokio::test]
+    async fn a_password_opens_in_both_forms_and_an_old_hash_as_it_was_typed() {
+        let (auth, composed, decomposed) = (auth(64), "caf\u{E9} au lait", "cafe\u{301} au lait");
+        let today = account(auth.hash(Password::from(decomposed), here()).await.unwrap());
+        for typed in [composed, decomposed] {
+            let verdict = auth.verify(Some(&today), Password::from(typed), here()).await.unwrap();
+            assert_eq!(verdict, Verdict::Right { renewed: None }, "{typed:?}");
+        }
+        let old = auth.hasher.hash_password(decomposed.as_bytes()).unwrap().to_string();
+        let verdict = auth.verify(Some(&account(old)), Password::from(decomposed), here()).await.unwrap();
+        let Verdict::Right { renewed: Some(renewed) } = verdict else { panic!("{verdict:?}") };
+        let verdict = auth.verify(Some(&account(renewed)), Password::from(composed), here()).await.unwrap();
+        assert_eq!(verdict, Verdict::Right { renewed: None });
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_other_parameters_is_made_anew() {
+        let old = account(auth(32).hash(Password::from("correct horse"), here()).await.unwrap());
+        let verdict = auth(64).verify(Some(&old), Password::from("correct horse"), here()).await.unwrap();
+        let Verdict::Right { renewed: Some(renewed) } = verdict else { panic!("{verdict:?}") };
+        assert!(renewed.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{renewed}");
+        let verdict = auth(64).verify(Some(&old), Password::from("correct house"), here()).await.unwrap();
+        assert_eq!(verdict, Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_sign_in_that_ends_while_it_is_looked_up_is_not_remembered() {
+        let auth = auth(64);
+        let sign_in = SignIn { user: UserId(1), token: [7; 32], expires: 9 };
+        let moment = auth.known(&sign_in.token).unwrap_err();
+        auth.forget(&sign_in.token);
+        auth.remember(sign_in, moment);
+        let moment = auth.known(&sign_in.token).unwrap_err();
+        auth.remember(sign_in, moment);
+        assert_eq!(auth.known(&sign_in.token).unwrap(), sign_in);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_so() {
+        let auth = Auth::new(&Limits { hash_memory: 64, hash_queue: 0, ..Limits::default() });
+        let mut held = Vec::new();
+        for _ in 0..std::thread::available_parallelism().unwrap().get().div_ceil(2) {
+            held.push(auth.turns.next(here()).await.unwrap());
+        }
+        let refusal = auth.hash(Password::from("correct horse"), here()).await.unwrap_err();
+        assert_eq!((refusal.code, refusal.retry_after_ms), (Code::Busy, Some(1_000)));
+        held.clear();
+        auth.hash(Password::from("correct horse"), here()).await.unwrap();
+    }
+}
