@@ -16,7 +16,7 @@ use crate::client::Server;
 use crate::http::{Listing, Origins, Site};
 use crate::limits::Limits;
 use crate::server::start;
-use crate::store::Location;
+use crate::store::{Location, OpenError};
 
 /// What every program that opens a chat can be told.
 #[derive(Debug, Clone, Args)]
@@ -27,9 +27,25 @@ pub struct ChatOptions {
     /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
+    /// Serve a database that is damaged: what can still be read is read, and nothing is written
+    #[arg(long, env = "CHAT_ACCEPT_DAMAGE")]
+    pub accept_damage: bool,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+impl ChatOptions {
+    /// Opens the chat. Call within a tokio runtime.
+    ///
+    /// # Errors
+    /// The database cannot be used; the message says what to do.
+    pub fn open(&self) -> Result<Chat, OpenError> {
+        match self.accept_damage {
+            true => Chat::open_damaged(&self.database, self.limits.clone()),
+            false => Chat::open(&self.database, self.limits.clone()),
+        }
+    }
 }
 
 /// One server of Switchboard: the same chat over one kind of wire.
@@ -78,7 +94,7 @@ impl Program {
     async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
         let listener = bind(options.listen, "--listen").await?;
         let address = listener.local_addr()?;
-        let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+        let chat = options.chat.open()?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
         let site =
             Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
@@ -104,8 +120,12 @@ pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended =
-        runtime.context("the async runtime cannot start").and_then(|runtime| runtime.block_on(program));
+    let ended = runtime.context("the async runtime cannot start").and_then(|runtime| {
+        let ended = runtime.block_on(program);
+        // A thread that hangs in a read of the disk must not keep the program from ending.
+        runtime.shutdown_background();
+        ended
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -18,9 +18,9 @@ use crate::metrics::Metrics;
 use crate::model::{Group, History, Person, Snapshot, User};
 use crate::protocol::ResetReason;
 use crate::publisher::{Cut, Handle, Publisher};
-use crate::refusal::{Close, Code, Refusal};
+use crate::refusal::{Close, Refusal};
 use crate::signal::Signal;
-use crate::store::{Location, OpenError, ReadError, Store, shutting_down};
+use crate::store::{Health, Location, OpenError, ReadError, Store};
 
 pub(crate) use self::commands::Answer;
 pub use crate::auth::SignIn;
@@ -52,21 +52,33 @@ impl Chat {
     /// # Errors
     /// The database cannot be used; the message says what to do.
     pub fn open(location: &Location, limits: Limits) -> Result<Self, OpenError> {
-        let limits = Arc::new(limits);
+        Self::open_with(location, limits, false)
+    }
+
+    /// The same, but a database that is found to be damaged is served all the same: it is read, never written.
+    ///
+    /// # Errors
+    /// The database cannot be used; the message says what to do.
+    pub fn open_damaged(location: &Location, limits: Limits) -> Result<Self, OpenError> {
+        Self::open_with(location, limits, true)
+    }
+
+    fn open_with(location: &Location, limits: Limits, accepts_damage: bool) -> Result<Self, OpenError> {
+        let (limits, metrics) = (Arc::new(limits), Metrics::new());
         let crowd = Arc::default();
         let publisher = Arc::new(Publisher::new(Arc::clone(&limits), Arc::clone(&crowd)));
         let publish = {
             let publisher = Arc::clone(&publisher);
             move |events: &[_]| publisher.publish(events)
         };
-        let opened = Store::open(location, limits.retention, publish)?;
+        let opened = Store::open(location, &limits, accepts_damage, &metrics, publish)?;
         publisher.start(opened.head, opened.members, opened.users);
         let every = Duration::from_secs(1) / limits.messages_per_second;
         let chat = Self(Arc::new(Inner {
             store: opened.store,
             publisher,
             auth: Arc::new(Auth::new(&limits)),
-            metrics: Metrics::new(),
+            metrics,
             crowd,
             messages: Arc::new(Rate::new(every, limits.message_burst, "messages")),
             notices: Arc::new(Rate::new(every, limits.message_burst, "read marks and typing notices")),
@@ -77,6 +89,7 @@ impl Chat {
         tasks.spawn(keep_presence(Arc::clone(&chat.0.publisher), chat.0.limits.presence_interval));
         tasks.spawn(keep_places(Arc::clone(&chat.0.publisher)));
         tasks.spawn(chat.keep_house());
+        tasks.spawn(watch(chat.0.store.clone()));
         drop(tasks);
         Ok(chat)
     }
@@ -163,7 +176,7 @@ impl Chat {
         Ok(Place { number, subscription, ending, lost })
     }
 
-    /// Why a cursor is of no use, if it is not.
+    /// Why a cursor cannot be used, if it cannot.
     async fn judge(&self, cursor: Cursor) -> Result<Option<ResetReason>, ReadError> {
         let store = &self.0.store;
         if cursor.epoch != store.epoch() {
@@ -185,6 +198,7 @@ impl Chat {
 
     /// Asks all sessions to end; new ones end at once.
     pub fn end_sessions(&self) {
+        self.0.store.health().drain();
         self.0.publisher.close(Close::Shutdown);
     }
 
@@ -198,6 +212,11 @@ impl Chat {
     /// What tells this database from others on the same host.
     pub(crate) fn identity(&self) -> &str {
         self.0.store.identity()
+    }
+
+    /// What fails at this moment, from memory.
+    pub(crate) fn health(&self) -> &Health {
+        self.0.store.health()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -215,31 +234,23 @@ impl Chat {
     }
 
     fn read<T>(&self, result: Result<T, ReadError>) -> Result<T, Refusal> {
-        result.map_err(|error| match error {
-            ReadError::Stopped => shutting_down(),
-            ReadError::Sqlite(_) => {
-                tracing::error!(%error, "a read failed");
-                let wait = Duration::from_secs(1);
-                Refusal::retry_after(
-                    Code::StorageUnavailable,
-                    wait,
-                    "the server cannot read its disk just now",
-                )
-            }
-        })
+        Ok(result?)
     }
 
     /// Watermark, retention, and the memory and rate limits of those who have gone.
     fn keep_house(&self) -> impl Future<Output = ()> + Send + use<> {
         let (store, auth) = (self.0.store.clone(), Arc::clone(&self.0.auth));
         let (messages, notices) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.notices));
-        let crowd = Arc::clone(&self.0.crowd);
+        let (crowd, chat) = (Arc::clone(&self.0.crowd), Arc::downgrade(&self.0));
         async move {
             let mut ticks = interval(HOUSEKEEPING);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             for second in 0_u64.. {
                 ticks.tick().await;
-                store.keep_house().await;
+                store.keep_house();
+                if let Some(chat) = chat.upgrade() {
+                    chat.metrics.upkeep();
+                }
                 if crowd.has_left() {
                     // Nobody waits for it, and it may take its time.
                     let _ = tokio::task::spawn_blocking(heap::give_back).await;
@@ -272,6 +283,16 @@ async fn keep_presence(publisher: Arc<Publisher>, interval: Duration) {
         tokio::time::sleep(interval).await;
         publisher.changed.notified().await;
         publisher.tell_presence();
+    }
+}
+
+/// Finds out every second whether the disk answers.
+async fn watch(store: Store) {
+    let mut ticks = interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        store.watch().await;
     }
 }
 

@@ -161,8 +161,14 @@ pub(super) async fn transports(
     Ok(no_store(json!({"transports": site.transports, "me": me})))
 }
 
-pub(super) async fn healthz() -> Response {
-    no_store(json!({"status": "ok"}))
+/// Whether this server should get clients. Nothing is waited for.
+pub(super) async fn healthz(State(chat): State<Chat>) -> Result<Response, Problem> {
+    let health = chat.health();
+    match health.trouble() {
+        Some(refusal) => Err(refusal.into()),
+        None if health.is_checking() => Ok(no_store(json!({"status": "ok", "checking": true}))),
+        None => Ok(no_store(json!({"status": "ok"}))),
+    }
 }
 
 pub(super) async fn metrics(State(chat): State<Chat>) -> impl IntoResponse {

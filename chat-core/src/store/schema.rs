@@ -81,6 +81,12 @@ const LADDER: &[&str] = &[r"
     CREATE TABLE ages (position INTEGER PRIMARY KEY, age INTEGER NOT NULL) STRICT;
 "];
 
+/// Whether the file is a database of this program.
+pub(super) fn is_ours(conn: &Connection) -> Result<bool, OpenError> {
+    let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(application == APPLICATION_ID)
+}
+
 /// Checks that the file is ours and not from a newer version, then takes the steps that are missing.
 pub(super) fn prepare(conn: &mut Connection) -> Result<(), OpenError> {
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
