@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -17,6 +18,9 @@ use crate::http::{Listing, Origins, Site};
 use crate::limits::Limits;
 use crate::server::start;
 use crate::store::{Location, OpenError};
+
+/// How long the program waits at its end for threads that read the disk: they need no time, or they hang.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What every program that opens a chat can be told.
 #[derive(Debug, Clone, Args)]
@@ -122,8 +126,7 @@ pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = runtime.context("the async runtime cannot start").and_then(|runtime| {
         let ended = runtime.block_on(program);
-        // A thread that hangs in a read of the disk must not keep the program from ending.
-        runtime.shutdown_background();
+        runtime.shutdown_timeout(LAST_WAIT);
         ended
     });
     match ended {

@@ -70,7 +70,11 @@ impl Chat {
         };
         let (token, expires) = self.new_token();
         let (user, hash) = (account.user.id, token.hash());
-        self.0.store.submit_within(disk.left, move |append| append.sign_in(user, hash, expires)).await.await?;
+        self.0
+            .store
+            .submit_within(disk.left, move |append| append.sign_in(user, hash, expires))
+            .await
+            .await?;
         Ok((account.user, token))
     }
 

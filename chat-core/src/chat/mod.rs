@@ -20,6 +20,8 @@ use crate::protocol::ResetReason;
 use crate::publisher::{Cut, Handle, Publisher};
 use crate::refusal::{Close, Refusal};
 use crate::signal::Signal;
+#[cfg(any(test, feature = "conformance"))]
+use crate::store::Held;
 use crate::store::{Health, Location, OpenError, ReadError, Store};
 
 pub(crate) use self::commands::Answer;
@@ -233,6 +235,18 @@ impl Chat {
         self.0.store.forget_all().await
     }
 
+    /// Stops the writer in the batch that it comes to next, as a disk does that hangs.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) async fn hold_writer(&self) -> Held {
+        self.0.store.hold_writer().await
+    }
+
+    /// Stops all readers, as a disk does that hangs.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn hold_readers(&self) -> Held {
+        self.0.store.hold_readers()
+    }
+
     fn read<T>(&self, result: Result<T, ReadError>) -> Result<T, Refusal> {
         Ok(result?)
     }
@@ -313,7 +327,41 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::refusal::Code;
     use crate::text::Password;
+
+    /// A client that was told "unknown" may go on with its token until the disk answers, and not longer.
+    #[tokio::test]
+    async fn a_sign_in_ends_when_the_disk_answers_though_nobody_waited_for_it() {
+        let limits =
+            Limits { hash_memory: 8, storage_timeout: Duration::from_millis(500), ..Limits::default() };
+        let chat = Chat::open(&Location::Temporary, limits).unwrap();
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (_, token) =
+            chat.register("Ann".to_owned(), Password::from("correct horse"), here).await.unwrap();
+        let ann = chat.authenticate(&token).await.unwrap();
+        let mut first = chat.hold_writer().await;
+        first.begun().await;
+        let leaving = tokio::spawn({
+            let chat = chat.clone();
+            async move { chat.sign_out(ann).await }
+        });
+        while !chat.metrics().render().contains("chat_queue_depth 1") {
+            tokio::task::yield_now().await;
+        }
+        let mut second = chat.hold_writer().await;
+        drop(first);
+        second.begun().await;
+        assert_eq!(leaving.await.unwrap().unwrap_err().code, Code::StorageUnavailable);
+        assert!(chat.authenticate(&token).await.is_ok());
+        drop(second);
+        let ended = async {
+            while chat.authenticate(&token).await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), ended).await.unwrap();
+    }
 
     /// Presence may be told seldom; who is gone takes no room until then.
     #[tokio::test]

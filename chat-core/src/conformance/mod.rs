@@ -98,6 +98,9 @@ macro_rules! conformance_tests {
             life: ends_properly_at_shutdown;
             life: keeps_what_it_acknowledged_over_a_restart;
             life: refuses_what_is_not_a_request;
+            disk: answers_in_time_though_the_disk_hangs;
+            disk: stores_once_what_was_late_in_its_commit;
+            disk: serves_from_memory_what_needs_no_disk;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

@@ -6,20 +6,38 @@
 //! [`quick_check`]: https://sqlite.org/pragma.html#pragma_quick_check
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::health::{Fault, Health, Part};
 use super::{OpenError, connect};
 
 /// Looks through the whole database.
 pub(super) fn whole(conn: &Connection) -> Result<(), OpenError> {
     let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    match found.as_str() {
-        "ok" => Ok(()),
-        _ => Err(OpenError::Damaged(found.lines().collect::<Vec<_>>().join(", "))),
+    if found == "ok" {
+        return Ok(());
     }
+    let found = found.lines().collect::<Vec<_>>().join(", ");
+    Err(match is_unread(&found) {
+        true => OpenError::Sqlite(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_IOERR_READ),
+            Some(found),
+        )),
+        false => OpenError::Damaged(found),
+    })
+}
+
+/// The same with a connection that has read nothing yet. SQLite takes a page that the disk did not give for a damaged
+/// one; here such a page is told from damage.
+pub(super) fn again(database: &Path) -> Result<(), OpenError> {
+    whole(&connect(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+}
+
+/// Whether SQLite complains about a page that it could not read: `error code=` and a code of the disk.
+fn is_unread(found: &str) -> bool {
+    let code = found.split_once("error code=").map(|(_, rest)| rest);
+    let code = code.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == ffi::SQLITE_IOERR)
 }
 
 /// How long a database is, with what is still in its write-ahead log.
@@ -39,41 +57,6 @@ pub(super) fn not_emptied(database: &Path) -> Result<(), OpenError> {
             Err(OpenError::Damaged(format!("it is empty, and {events} events were written to it")))
         }
         _ => Ok(()),
-    }
-}
-
-/// A search for damage beside the work of the server.
-#[derive(Default)]
-pub(super) struct Search(Option<std::thread::JoinHandle<()>>, Arc<Mutex<Option<InterruptHandle>>>);
-
-impl Search {
-    /// Looks through a database on a thread of its own.
-    pub(super) fn start(database: PathBuf, health: Arc<Health>) -> std::io::Result<Self> {
-        let handle = Arc::new(Mutex::new(None));
-        let shared = Arc::clone(&handle);
-        health.checking(true);
-        let search = move || {
-            let searched = connect(&database, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(OpenError::from);
-            let searched = searched.and_then(|conn| {
-                *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(conn.get_interrupt_handle());
-                whole(&conn)
-            });
-            match searched {
-                Err(OpenError::Damaged(found)) => health.fails(Part::Reading, Fault::Damaged, &found),
-                Err(error) => tracing::warn!(%error, "the search for damage was ended"),
-                Ok(()) => {}
-            }
-            health.checking(false);
-        };
-        Ok(Self(Some(std::thread::Builder::new().name("check".to_owned()).spawn(search)?), handle))
-    }
-
-    /// Ends the search before its end.
-    pub(super) fn stop(&mut self) -> Option<std::thread::JoinHandle<()>> {
-        if let Some(handle) = &*self.1.lock().unwrap_or_else(PoisonError::into_inner) {
-            handle.interrupt();
-        }
-        self.0.take()
     }
 }
 
@@ -118,4 +101,18 @@ fn wal(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_the_disk_does_not_give_is_not_damaged() {
+        assert!(is_unread("Tree 5 page 5: unable to get the page. error code=8458"));
+        assert!(is_unread("Tree 5 page 5: unable to get the page. error code=266, Tree 6 page 6"));
+        assert!(!is_unread("Tree 5 page 5: unable to get the page. error code=11"));
+        assert!(!is_unread("Tree 5 page 5: btreeInitPage() returns error code 11"));
+        assert!(!is_unread("invalid page number 4042322160"));
+    }
 }

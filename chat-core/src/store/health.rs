@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
-use super::shutting_down;
+use super::{OpenError, check, shutting_down};
 use crate::metrics::{Metrics, StorageMetrics};
 use crate::refusal::{Code, Refusal};
 
@@ -21,7 +21,7 @@ use crate::refusal::{Code, Refusal};
 const QUIET: Duration = Duration::from_secs(10);
 
 /// A server without writes tries the disk this often.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(5);
 
 /// What is written to find out whether a disk has room: more than a file system puts into a file's own entry.
 const TRIAL_BYTES: usize = 65_536;
@@ -124,11 +124,12 @@ impl Part {
 pub(crate) struct Health {
     /// How long a command or a read may take: `--storage-timeout`.
     timeout: Duration,
-    /// Where the database is.
-    directory: PathBuf,
+    database: PathBuf,
     /// Whether reads go on in a damaged database: `--accept-damage`.
     accepts_damage: bool,
     metrics: StorageMetrics,
+    /// Guards a look at the whole database; one at a time. When the last one ended.
+    looked: Mutex<Option<Instant>>,
     is_checking: AtomicBool,
     /// Whether the writer was asked to keep house and has not come to it.
     is_asked: AtomicBool,
@@ -168,17 +169,13 @@ struct Episode {
 }
 
 impl Health {
-    pub(super) fn new(
-        timeout: Duration,
-        database: &Path,
-        accepts_damage: bool,
-        metrics: &Metrics,
-    ) -> Self {
+    pub(super) fn new(timeout: Duration, database: &Path, accepts_damage: bool, metrics: &Metrics) -> Self {
         Self {
             timeout,
-            directory: directory(database).to_owned(),
+            database: database.to_owned(),
             accepts_damage,
             metrics: metrics.storage(Fault::ALL.iter().map(|fault| fault.name())),
+            looked: Mutex::default(),
             is_checking: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
@@ -269,10 +266,10 @@ impl Health {
         self.state().is_stalled(self.timeout)
     }
 
-    /// Whether a small commit is due: writing fails, or nothing was written for a while.
+    /// Whether a small commit is due: something fails, or nothing was written for a while.
     pub(super) fn wants_a_trial(&self) -> bool {
         let state = self.state();
-        state.parts[Part::Writing as usize].now.is_some()
+        state.parts.iter().any(|part| part.now.is_some())
             || state.committed.is_none_or(|last| last.elapsed() >= IDLE)
     }
 
@@ -287,17 +284,33 @@ impl Health {
 
     /// An error of SQLite, as the refusal that answers for it.
     pub(super) fn refused(&self, part: Part, error: &rusqlite::Error) -> Refusal {
-        let mut fault = Fault::of(error);
+        let (mut fault, mut text) = (Fault::of(error), error.to_string());
+        if fault == Fault::Damaged && error.sqlite_error().is_some() && !self.is_damaged() {
+            fault = Fault::Failing;
+            text = "the disk did not give a page".to_owned();
+        }
         // A full disk has other names too: no room for the index of the log, a quota. Look once, when it begins.
-        if fault == Fault::Failing && !self.fails_already(part) && is_full(&self.directory) {
+        if fault == Fault::Failing && !self.fails_already(part) && is_full(directory(&self.database)) {
             fault = Fault::Full;
         }
-        self.fails(part, fault, error);
+        self.fails(part, fault, &text);
         match (fault, part) {
-            (Fault::Damaged, _) => damaged(&error.to_string()),
+            (Fault::Damaged, _) => damaged(&text),
             (_, Part::Reading) => Refusal::unreadable(),
             (_, Part::Writing | Part::File | Part::Watermark) => Refusal::unknown_outcome(),
         }
+    }
+
+    /// Whether the database is damaged: SQLite says so too when the disk does not give a page.
+    fn is_damaged(&self) -> bool {
+        // Others need not wait for the one that looks.
+        let Ok(mut looked) = self.looked.try_lock() else { return false };
+        if looked.is_some_and(|last| last.elapsed() < QUIET) {
+            return self.state().damage.is_some();
+        }
+        let found = check::again(&self.database);
+        *looked = Some(Instant::now());
+        matches!(found, Err(OpenError::Damaged(_)))
     }
 
     fn fails_already(&self, part: Part) -> bool {

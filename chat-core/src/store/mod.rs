@@ -5,6 +5,7 @@
 //! * `ownership.rs`: one process owns a database; a watermark finds out when it lost something
 //! * `check.rs`: whether the database is whole, and in its place
 //! * `health.rs`: what fails at this moment
+//! * `search.rs`: the search for damage while a long database is served
 //! * `writer.rs`: the thread that writes, many commands to a commit
 //! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
 //! * `reads.rs`: what clients read
@@ -13,16 +14,19 @@ mod accounts;
 mod check;
 mod commands;
 mod health;
+#[cfg(any(test, feature = "conformance"))]
+mod hold;
 mod location;
 mod ownership;
 mod reads;
 mod schema;
+mod search;
 mod writer;
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -39,11 +43,14 @@ use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
 pub(crate) use accounts::TokenHash;
-use check::{Files, Search};
+use check::Files;
 pub(crate) use health::Health;
 use health::{Fault, Part};
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use hold::Held;
 pub use location::{Location, OpenError};
 pub(crate) use reads::{Account, Page};
+use search::Search;
 pub(crate) use writer::{Append, WriteError};
 use writer::{Job, Task, Work, Writer};
 
@@ -172,7 +179,6 @@ impl Store {
                 return Err(error.of_a_full_disk(&path));
             }
         };
-        let files = Files::of(&path);
         let search = match check::bytes(&path) > limits.check_first_bytes {
             true => Search::start(path.clone(), Arc::clone(&health))
                 .map_err(|source| OpenError::Unwritable { path: path.clone(), source })?,
@@ -191,6 +197,9 @@ impl Store {
         };
         let trimmed = Arc::new(AtomicU64::new(reads::trimmed(&conn)?.0));
         let (members, users) = (reads::all_members(&conn)?, reads::count_users(&conn)?);
+
+        // The write-ahead log is there once something was read.
+        let files = Files::of(&path);
 
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (trimming, watched) = (Arc::clone(&trimmed), Arc::clone(&health));
@@ -266,7 +275,11 @@ impl Store {
         }
         let deadline = tokio::time::Instant::now() + health.timeout();
         let late = |_| {
-            health.fails(Part::Reading, Fault::Late, &format!("a read took more than {:?}", health.timeout()));
+            health.fails(
+                Part::Reading,
+                Fault::Late,
+                &format!("a read took more than {:?}", health.timeout()),
+            );
             ReadError::Refused(Refusal::unreadable())
         };
         let turn = tokio::time::timeout_at(deadline, Arc::clone(&self.0.turns).acquire_owned()).await;
