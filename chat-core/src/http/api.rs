@@ -156,7 +156,9 @@ pub(super) async fn transports(
 ) -> Result<Response, Problem> {
     let me = match caller {
         Ok(Caller(caller)) => Some(chat.user(caller.user).await?),
-        Err(_) => None,
+        Err(Problem(refusal)) if refusal.code == Code::Unauthenticated => None,
+        // A sign-in that cannot be read is not one that has ended.
+        Err(problem) => return Err(problem),
     };
     Ok(no_store(json!({"transports": site.transports, "me": me})))
 }

@@ -318,6 +318,10 @@ async fn a_read_that_hangs_is_answered_for_in_time() {
     let asked = Instant::now();
     let reads = join_all((0..12).map(|_| bob.get(lab.page, "/api/snapshot"))).await;
     reads.iter().for_each(|answer| assert_unavailable(answer, asked));
+    // A browser whose sign-in cannot be read is not told that it is signed out.
+    let asked = Instant::now();
+    let stranger = "Authorization: Bearer unknown\r\n";
+    assert_unavailable(&get(lab.page, "/api/transports", stranger).await, asked);
     // What is in memory is still served.
     let poll = get(lab.longpoll, "/poll?wait=0", &bob.bearer()).await;
     assert_eq!(poll.status, 200, "{poll:?}");

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::client::{ClientError, Server};
 use crate::conformance::house::{message, texts};
-use crate::conformance::{Ask, House, Member};
+use crate::conformance::{House, Member};
 use crate::protocol::{Done, To};
 use crate::refusal::{Code, Refusal};
 
