@@ -6,6 +6,7 @@ use chat_core::auth::Token;
 use chat_core::client::{Client, ClientError, Events, PostSender, Sender};
 use chat_core::duplex::{DuplexEvents, DuplexSender};
 use chat_core::protocol::{Command, Done, Event, Outcome, Reply, Request};
+use chat_core::refusal::Code;
 use chat_core::text::Cid;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -70,7 +71,8 @@ impl<'a> Asker<'a> {
                 Some(Duration::ZERO) => backoff.next(Duration::ZERO),
                 Some(told) => told,
             };
-            let is_known = refusal(&error).is_some();
+            // A disk that does not answer may still do what it was asked.
+            let is_known = refusal(&error).is_some_and(|refusal| refusal.code != Code::StorageUnavailable);
             if started.elapsed() + wait > PATIENCE {
                 return Err(if is_known { error } else { error.context(unknown(&request.command)) });
             }

@@ -279,10 +279,8 @@ impl Subscription {
 
     /// A page from the store as a batch.
     fn turn(&mut self, page: Result<Page, ReadError>) -> Result<Batch, Lost> {
-        let page = page.map_err(|error| {
-            tracing::error!(%error, "events could not be read from the log");
-            Lost::Close(Close::ServerError)
-        })?;
+        // The store has logged why, once for all readers.
+        let page = page.map_err(|_| Lost::Close(Close::ServerError))?;
         if self.position < page.trimmed {
             return Err(Lost::Reset(ResetReason::Expired));
         }

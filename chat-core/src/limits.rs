@@ -77,6 +77,12 @@ pub struct Limits {
     /// How long a poll is held that does not say how long to wait
     #[arg(long, env = "CHAT_POLL_WAIT", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub poll_wait: Duration,
+    /// How long the disk may take for a command or a read before the client gets an answer
+    #[arg(long, env = "CHAT_STORAGE_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    pub storage_timeout: Duration,
+    /// Bytes of a database that is looked through for damage before it is served; a longer one is while it is served
+    #[arg(long, env = "CHAT_CHECK_FIRST_BYTES", default_value_t = 268_435_456, value_name = "N")]
+    pub check_first_bytes: u64,
     /// How long connections may take to end at shutdown
     #[arg(long, env = "CHAT_SHUTDOWN_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
     pub shutdown_timeout: Duration,

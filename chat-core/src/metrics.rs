@@ -1,4 +1,4 @@
-//! Counts for operators, labelled by transport, in the [Prometheus text format].
+//! Counts for operators, in the [Prometheus text format].
 //!
 //! The recorder belongs to the chat, not to the process: two chats in one process, as tests have them,
 //! do not count into each other.
@@ -8,10 +8,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::refusal::Close;
+
+/// The upper bounds for the time of a commit, in seconds: from a disk with a cache to one that hangs.
+const COMMIT_SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// The counts of one chat.
 pub(crate) struct Metrics {
@@ -39,7 +42,8 @@ pub(crate) struct WireMetrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let buckets = PrometheusBuilder::new().set_buckets(&COMMIT_SECONDS);
+        let recorder = buckets.expect("there are buckets").build_recorder();
         let handle = recorder.handle();
         Self { recorder, handle, wires: Mutex::default() }
     }
@@ -52,10 +56,51 @@ impl Metrics {
         Arc::clone(wire)
     }
 
+    /// The counts of the storage, with one for each kind of fault.
+    pub(crate) fn storage(&self, faults: impl Iterator<Item = &'static str>) -> StorageMetrics {
+        StorageMetrics::new(&self.recorder, faults)
+    }
+
     /// All counts as text.
     pub(crate) fn render(&self) -> String {
-        self.handle.run_upkeep();
+        self.upkeep();
         self.handle.render()
+    }
+
+    /// Sums up what was measured. Until then each measured value takes memory, so this is done every second.
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+/// The counts of the storage.
+pub(crate) struct StorageMetrics {
+    /// Commands that wait for the writer.
+    pub(crate) queued: Gauge,
+    /// How long a commit took, in seconds.
+    pub(crate) commit: Histogram,
+    errors: Vec<(&'static str, Counter)>,
+}
+
+impl StorageMetrics {
+    fn new(recorder: &PrometheusRecorder, faults: impl Iterator<Item = &'static str>) -> Self {
+        let metadata = Metadata::new(module_path!(), Level::INFO, None);
+        let failed = |fault| {
+            let key = Key::from_parts("chat_storage_errors_total", vec![Label::new("kind", fault)]);
+            (fault, recorder.register_counter(&key, &metadata))
+        };
+        Self {
+            queued: recorder.register_gauge(&Key::from_name("chat_queue_depth"), &metadata),
+            commit: recorder.register_histogram(&Key::from_name("chat_commit_seconds"), &metadata),
+            errors: faults.map(failed).collect(),
+        }
+    }
+
+    /// Counts an error with this kind of fault behind it.
+    pub(crate) fn error(&self, kind: &str) {
+        if let Some((_, counter)) = self.errors.iter().find(|(fault, _)| *fault == kind) {
+            counter.increment(1);
+        }
     }
 }
 

@@ -87,8 +87,10 @@ codes! {
     Internal = "internal", 500;
     /// The queue for password hashing, or the server's connections, are full for the moment.
     Busy = "busy", 503;
-    /// The disk does not take what should be written; nothing was acknowledged.
+    /// The disk does not answer, or takes nothing; whether the command was stored is unknown.
     StorageUnavailable = "storage_unavailable", 503;
+    /// The database is damaged; only its operator can help.
+    StorageDamaged = "storage_damaged", 503;
     /// The server is going away.
     ShuttingDown = "shutting_down", 503;
 }
@@ -134,13 +136,21 @@ impl Refusal {
         Self { code, message: message.into(), retry_after_ms: Some(wait_ms) }
     }
 
-    /// The disk failed: nothing of the command has happened.
-    pub(crate) fn storage_unavailable() -> Self {
-        Self::retry_after(
-            Code::StorageUnavailable,
-            Duration::from_secs(1),
-            "the server cannot write to its disk just now; nothing was stored, send it again with the same cid",
+    /// The disk fails.
+    pub(crate) fn storage_unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::retry_after(Code::StorageUnavailable, Duration::from_secs(1), message)
+    }
+
+    /// The disk failed under a command, or did not answer in time.
+    pub(crate) fn unknown_outcome() -> Self {
+        Self::storage_unavailable(
+            "the server's disk did not answer; whether this was stored is unknown, send it again with the same cid",
         )
+    }
+
+    /// The disk failed under a read, or did not answer in time.
+    pub(crate) fn unreadable() -> Self {
+        Self::storage_unavailable("the server cannot read its disk just now; ask again")
     }
 
     /// No valid sign-in.
@@ -279,7 +289,9 @@ impl Close {
             Code::TooManyConnections => Self::TooManyConnections,
             Code::RateLimited => Self::RateLimited,
             Code::ShuttingDown => Self::Shutdown,
-            Code::StorageUnavailable | Code::Busy | Code::Internal => Self::ServerError,
+            Code::StorageUnavailable | Code::StorageDamaged | Code::Busy | Code::Internal => {
+                Self::ServerError
+            }
             Code::BadRequest
             | Code::WrongCredentials
             | Code::ForeignOrigin

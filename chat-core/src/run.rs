@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -20,7 +21,10 @@ use crate::client::Server;
 use crate::http::{Listing, Origins, Site, TrustedProxy};
 use crate::limits::Limits;
 use crate::server::start;
-use crate::store::Location;
+use crate::store::{Location, OpenError};
+
+/// How long the program waits at its end for threads that read the disk: they need no time, or they hang.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What every program that opens a chat can be told.
 #[derive(Debug, Clone, Args)]
@@ -34,9 +38,25 @@ pub struct ChatOptions {
     /// A proxy before the servers, as an address or a range: whom it speaks for is read from its headers
     #[arg(long = "trusted-proxy", env = "CHAT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub proxies: Vec<TrustedProxy>,
+    /// Serve a database that is damaged: what can still be read is read, and nothing is written
+    #[arg(long, env = "CHAT_ACCEPT_DAMAGE")]
+    pub accept_damage: bool,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+impl ChatOptions {
+    /// Opens the chat. Call within a tokio runtime.
+    ///
+    /// # Errors
+    /// The database cannot be used; the message says what to do.
+    pub fn open(&self) -> Result<Chat, OpenError> {
+        match self.accept_damage {
+            true => Chat::open_damaged(&self.database, self.limits.clone()),
+            false => Chat::open(&self.database, self.limits.clone()),
+        }
+    }
 }
 
 /// One server of Switchboard: the same chat over one kind of wire.
@@ -85,7 +105,7 @@ impl Program {
     async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
         let listener = bind(options.listen, "--listen").await?;
         let address = listener.local_addr()?;
-        let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+        let chat = options.chat.open()?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
         let site = Site {
             origins: Origins::new([address], options.chat.origins),
@@ -115,8 +135,11 @@ pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(output.with_filter(levels)).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended =
-        runtime.context("the async runtime cannot start").and_then(|runtime| runtime.block_on(program));
+    let ended = runtime.context("the async runtime cannot start").and_then(|runtime| {
+        let ended = runtime.block_on(program);
+        runtime.shutdown_timeout(LAST_WAIT);
+        ended
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -72,7 +72,7 @@ async fn launch(options: Options) -> anyhow::Result<()> {
     let addresses = [page.local_addr()?, websocket.local_addr()?, sse.local_addr()?, longpoll.local_addr()?];
     let [_, at_websocket, at_sse, at_longpoll] = addresses;
 
-    let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+    let chat = options.chat.open()?;
     let site = Site {
         origins: Origins::new(addresses, options.chat.origins),
         transports: vec![

@@ -1,7 +1,10 @@
 //! Users and their sign-ins.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::{Chat, SignIn};
 use crate::auth::{Network, Token, Verdict};
@@ -24,15 +27,19 @@ impl Chat {
         let name = Name::try_from(name)?;
         password.check()?;
         let from = Network::from(address);
+        let mut disk = self.disk_time();
         self.0.auth.registrations.check(&from)?;
         // Hashing is dear; a name that is taken already need not wait for it. The commit decides.
-        if self.read(self.0.store.account(name.as_str()).await)?.is_some() {
+        if self.read(disk.spend(self.0.store.account(name.as_str())).await)?.is_some() {
             return Err(Refusal::new(Code::NameTaken, "somebody has this name already; choose another one"));
         }
         let password = self.0.auth.hash(password, from).await?;
         let (token, expires) = self.new_token();
         let hash = token.hash();
-        let work = self.0.store.submit(move |append| append.register(name, &password, hash, expires));
+        let work = self
+            .0
+            .store
+            .submit_within(disk.left, move |append| append.register(name, &password, hash, expires));
         let user = work.await.await?;
         Ok((user, token))
     }
@@ -49,7 +56,8 @@ impl Chat {
     ) -> Result<(User, Token), Refusal> {
         let (auth, from) = (&self.0.auth, Network::from(address));
         auth.check_sign_in(&name, from)?;
-        let account = self.read(self.0.store.account(&name).await)?;
+        let mut disk = self.disk_time();
+        let account = self.read(disk.spend(self.0.store.account(&name)).await)?;
         let verdict = auth.verify(account.as_ref(), password, from).await?;
         let (Some(account), Verdict::Right { renewed }) = (account, verdict) else {
             auth.failures.count(from);
@@ -61,7 +69,7 @@ impl Chat {
         let Account { user, password } = account;
         let (token, expires) = self.new_token();
         let (id, hash) = (user.id, token.hash());
-        let signed_in = self.0.store.submit(move |append| {
+        let signed_in = self.0.store.submit_within(disk.left, move |append| {
             if let Some(renewed) = renewed {
                 append.renew_password(id, &password, &renewed)?;
             }
@@ -78,14 +86,31 @@ impl Chat {
     /// Ends a sign-in, and all sessions that rest on it within a second.
     ///
     /// # Errors
-    /// `storage_unavailable`: the sign-in goes on.
+    /// `storage_unavailable`: the sign-in goes on, or ends when the disk answers.
     pub async fn sign_out(&self, sign_in: SignIn) -> Result<(), Refusal> {
-        self.0.store.submit(move |append| append.sign_out(sign_in.token)).await.await?;
-        self.0.auth.forget(&sign_in.token);
-        for handle in self.0.publisher.sessions_of(sign_in.user, &sign_in.token) {
-            handle.end(Close::Revoked);
+        let written = self.0.store.submit(move |append| append.sign_out(sign_in.token)).await;
+        let (answer, answered) = oneshot::channel();
+        let chat = self.clone();
+        // What is known of the sign-in in memory must follow the commit, however late the disk has it.
+        tokio::spawn(async move {
+            let ended = written.in_the_end().await;
+            if ended.is_ok() {
+                chat.0.auth.forget(&sign_in.token);
+                for handle in chat.0.publisher.sessions_of(sign_in.user, &sign_in.token) {
+                    handle.end(Close::Revoked);
+                }
+            }
+            let _ = answer.send(ended);
+        });
+        match timeout(self.0.limits.storage_timeout, answered).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) | Err(_) => Err(Refusal::unknown_outcome()),
         }
-        Ok(())
+    }
+
+    /// The time that one request may wait for the disk.
+    fn disk_time(&self) -> DiskTime {
+        DiskTime { left: self.0.limits.storage_timeout }
     }
 
     /// Whose token this is.
@@ -126,5 +151,20 @@ impl Chat {
     pub(crate) fn time_left(&self, sign_in: &SignIn) -> Duration {
         let expires = Duration::from_secs(u64::try_from(sign_in.expires).unwrap_or(0));
         expires.saturating_sub(self.0.store.age())
+    }
+}
+
+/// How long a request may still wait for the disk. Hashing a password is not part of it.
+struct DiskTime {
+    left: Duration,
+}
+
+impl DiskTime {
+    /// Takes off what something waits for the disk.
+    async fn spend<T>(&mut self, reading: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let read = reading.await;
+        self.left = self.left.saturating_sub(started.elapsed());
+        read
     }
 }

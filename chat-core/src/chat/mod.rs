@@ -18,9 +18,11 @@ use crate::metrics::Metrics;
 use crate::model::{Group, History, Person, Snapshot, User};
 use crate::protocol::ResetReason;
 use crate::publisher::{Cut, Handle, Publisher};
-use crate::refusal::{Close, Code, Refusal};
+use crate::refusal::{Close, Refusal};
 use crate::signal::Signal;
-use crate::store::{ForeignWriter, Location, OpenError, ReadError, Store, shutting_down};
+#[cfg(any(test, feature = "conformance"))]
+use crate::store::Held;
+use crate::store::{ForeignWriter, Health, Location, OpenError, ReadError, Store};
 
 pub(crate) use self::commands::Answer;
 pub use crate::auth::SignIn;
@@ -52,21 +54,33 @@ impl Chat {
     /// # Errors
     /// The database cannot be used; the message says what to do.
     pub fn open(location: &Location, limits: Limits) -> Result<Self, OpenError> {
-        let limits = Arc::new(limits);
+        Self::open_with(location, limits, false)
+    }
+
+    /// The same, but a database that is found to be damaged is served all the same: it is read, never written.
+    ///
+    /// # Errors
+    /// The database cannot be used; the message says what to do.
+    pub fn open_damaged(location: &Location, limits: Limits) -> Result<Self, OpenError> {
+        Self::open_with(location, limits, true)
+    }
+
+    fn open_with(location: &Location, limits: Limits, accepts_damage: bool) -> Result<Self, OpenError> {
+        let (limits, metrics) = (Arc::new(limits), Metrics::new());
         let crowd = Arc::default();
         let publisher = Arc::new(Publisher::new(Arc::clone(&limits), Arc::clone(&crowd)));
         let publish = {
             let publisher = Arc::clone(&publisher);
             move |events: &[_]| publisher.publish(events)
         };
-        let opened = Store::open(location, limits.retention, publish)?;
+        let opened = Store::open(location, &limits, accepts_damage, &metrics, publish)?;
         publisher.start(opened.head, opened.members, opened.users);
         let every = Duration::from_secs(1) / limits.messages_per_second;
         let chat = Self(Arc::new(Inner {
             store: opened.store,
             publisher,
             auth: Arc::new(Auth::new(&limits)),
-            metrics: Metrics::new(),
+            metrics,
             crowd,
             messages: Arc::new(Rate::new(every, limits.message_burst, "messages")),
             notices: Arc::new(Rate::new(every, limits.message_burst, "read marks and typing notices")),
@@ -78,6 +92,7 @@ impl Chat {
         tasks.spawn(keep_places(Arc::clone(&chat.0.publisher)));
         tasks.spawn(chat.keep_house());
         tasks.spawn(end_with_the_database(chat.0.store.clone(), Arc::clone(&chat.0.publisher)));
+        tasks.spawn(watch(chat.0.store.clone()));
         drop(tasks);
         Ok(chat)
     }
@@ -164,7 +179,7 @@ impl Chat {
         Ok(Place { number, subscription, ending, lost })
     }
 
-    /// Why a cursor is of no use, if it is not.
+    /// Why a cursor cannot be used, if it cannot.
     async fn judge(&self, cursor: Cursor) -> Result<Option<ResetReason>, ReadError> {
         let (store, published) = (&self.0.store, self.0.publisher.published());
         // A commit may be ahead of its publication; only the store knows what is ahead of the log.
@@ -179,6 +194,7 @@ impl Chat {
     /// Asks all sessions to end; new ones end at once.
     pub fn end_sessions(&self) {
         let is_lost = self.0.store.has_foreign_writer();
+        self.0.store.health().drain();
         self.0.publisher.close(if is_lost { Close::ServerError } else { Close::Shutdown });
     }
 
@@ -202,6 +218,11 @@ impl Chat {
         self.0.store.identity()
     }
 
+    /// What fails at this moment, from memory.
+    pub(crate) fn health(&self) -> &Health {
+        self.0.store.health()
+    }
+
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
@@ -216,32 +237,36 @@ impl Chat {
         self.0.store.forget_all().await
     }
 
+    /// Stops the writer in the batch that it comes to next, as a disk does that hangs.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) async fn hold_writer(&self) -> Held {
+        self.0.store.hold_writer().await
+    }
+
+    /// Stops all readers, as a disk does that hangs.
+    #[cfg(any(test, feature = "conformance"))]
+    pub(crate) fn hold_readers(&self) -> Held {
+        self.0.store.hold_readers()
+    }
+
     fn read<T>(&self, result: Result<T, ReadError>) -> Result<T, Refusal> {
-        result.map_err(|error| match error {
-            ReadError::Stopped => shutting_down(),
-            ReadError::Sqlite(_) => {
-                tracing::error!(%error, "a read failed");
-                let wait = Duration::from_secs(1);
-                Refusal::retry_after(
-                    Code::StorageUnavailable,
-                    wait,
-                    "the server cannot read its disk just now",
-                )
-            }
-        })
+        Ok(result?)
     }
 
     /// Watermark, retention, and the memory and rate limits of those who have gone.
     fn keep_house(&self) -> impl Future<Output = ()> + Send + use<> {
         let (store, auth) = (self.0.store.clone(), Arc::clone(&self.0.auth));
         let (messages, notices) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.notices));
-        let crowd = Arc::clone(&self.0.crowd);
+        let (crowd, chat) = (Arc::clone(&self.0.crowd), Arc::downgrade(&self.0));
         async move {
             let mut ticks = interval(HOUSEKEEPING);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             for second in 0_u64.. {
                 ticks.tick().await;
-                store.keep_house().await;
+                store.keep_house();
+                if let Some(chat) = chat.upgrade() {
+                    chat.metrics.upkeep();
+                }
                 if crowd.has_left() {
                     // Nobody waits for it, and it may take its time.
                     let _ = tokio::task::spawn_blocking(heap::give_back).await;
@@ -284,6 +309,16 @@ async fn keep_presence(publisher: Arc<Publisher>, interval: Duration) {
     }
 }
 
+/// Finds out every second whether the disk answers.
+async fn watch(store: Store) {
+    let mut ticks = interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        store.watch().await;
+    }
+}
+
 /// Lets go of users when their grace is over.
 async fn keep_places(publisher: Arc<Publisher>) {
     loop {
@@ -301,7 +336,41 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::refusal::Code;
     use crate::text::Password;
+
+    /// A client that was told "unknown" may go on with its token until the disk answers, and not longer.
+    #[tokio::test]
+    async fn a_sign_in_ends_when_the_disk_answers_though_nobody_waited_for_it() {
+        let limits =
+            Limits { hash_memory: 8, storage_timeout: Duration::from_millis(500), ..Limits::default() };
+        let chat = Chat::open(&Location::Temporary, limits).unwrap();
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (_, token) =
+            chat.register("Ann".to_owned(), Password::from("correct horse"), here).await.unwrap();
+        let ann = chat.authenticate(&token).await.unwrap();
+        let mut first = chat.hold_writer().await;
+        first.begun().await;
+        let leaving = tokio::spawn({
+            let chat = chat.clone();
+            async move { chat.sign_out(ann).await }
+        });
+        while !chat.metrics().render().contains("chat_queue_depth 1") {
+            tokio::task::yield_now().await;
+        }
+        let mut second = chat.hold_writer().await;
+        drop(first);
+        second.begun().await;
+        assert_eq!(leaving.await.unwrap().unwrap_err().code, Code::StorageUnavailable);
+        assert!(chat.authenticate(&token).await.is_ok());
+        drop(second);
+        let ended = async {
+            while chat.authenticate(&token).await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), ended).await.unwrap();
+    }
 
     /// Presence may be told seldom; who is gone takes no room until then.
     #[tokio::test]

@@ -106,6 +106,9 @@ macro_rules! conformance_tests {
             sign_in: takes_a_password_in_any_normal_form;
             membership: counts_own_messages_as_read;
             membership: tells_who_rejoins_of_the_gap;
+            disk: answers_in_time_though_the_disk_hangs;
+            disk: stores_once_what_was_late_in_its_commit;
+            disk: serves_from_memory_what_needs_no_disk;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

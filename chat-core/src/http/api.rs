@@ -163,13 +163,21 @@ pub(super) async fn transports(
 ) -> Result<Response, Problem> {
     let me = match caller {
         Ok(Caller(caller)) => Some(chat.user(caller.user).await?),
-        Err(_) => None,
+        Err(Problem(refusal)) if refusal.code == Code::Unauthenticated => None,
+        // A sign-in that cannot be read is not one that has ended.
+        Err(problem) => return Err(problem),
     };
     Ok(no_store(json!({"transports": site.transports, "me": me})))
 }
 
-pub(super) async fn healthz() -> Response {
-    no_store(json!({"status": "ok"}))
+/// Whether this server should get clients. Nothing is waited for.
+pub(super) async fn healthz(State(chat): State<Chat>) -> Result<Response, Problem> {
+    let health = chat.health();
+    match health.trouble() {
+        Some(refusal) => Err(refusal.into()),
+        None if health.is_checking() => Ok(no_store(json!({"status": "ok", "checking": true}))),
+        None => Ok(no_store(json!({"status": "ok"}))),
+    }
 }
 
 pub(super) async fn metrics(State(chat): State<Chat>) -> impl IntoResponse {

@@ -1,6 +1,11 @@
 //! Where the database is, and why it cannot be served.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use super::health::{Fault, directory, is_full};
+
+/// What to do about a disk without room.
+const FULL: &str = "Make room on that disk: a start needs some hundred KiB";
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +78,8 @@ pub enum OpenError {
     },
     /// It cannot be created or opened.
     #[error(
-        "cannot use {path} beside the database: {source}.\n\
-         The directory must exist and be writable; choose another file with --database PATH."
+        "cannot use {path} beside the database: {source}.\n{}; choose another file with --database PATH.",
+        if Fault::of_io(source) == Fault::Full { FULL } else { "The directory must exist and be writable" }
     )]
     Unwritable {
         /// The file that could not be made.
@@ -101,10 +106,40 @@ pub enum OpenError {
         /// What SQLite reports.
         synchronous: i64,
     },
+    /// Some of its pages are damaged.
+    #[error(
+        "the database is damaged: {0}.\n\
+         It was left as it is: restore a copy or move it away, or choose another file with --database PATH.\n\
+         With --accept-damage this program serves what can still be read of it, and writes nothing."
+    )]
+    Damaged(String),
+    /// There is no room for it.
+    #[error("the disk of the database is full.\n{FULL}, or choose another file with --database PATH.")]
+    Full,
     /// SQLite refuses it.
     #[error(
         "SQLite cannot open the database: {0}.\n\
-         If the file is damaged, restore a copy or move it away; choose another file with --database PATH."
+         The disk must be readable and writable; choose another file with --database PATH."
     )]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match Fault::of(&error) {
+            Fault::Damaged => Self::Damaged(error.to_string()),
+            Fault::Full => Self::Full,
+            Fault::Failing | Fault::Late | Fault::Lost => Self::Sqlite(error),
+        }
+    }
+}
+
+impl OpenError {
+    /// SQLite has more than one name for a disk without room, so the disk itself is asked.
+    pub(super) fn of_a_full_disk(self, database: &Path) -> Self {
+        match self {
+            Self::Sqlite(_) if is_full(directory(database)) => Self::Full,
+            other => other,
+        }
+    }
 }

@@ -6,44 +6,65 @@
 //! * `terms.rs`: which history a cursor belongs to
 //! * `watermark.rs`: how many events a database that went back has lost
 //! * `fence.rs`: the writer finds out when another process writes
+//! * `check.rs`: whether the database is whole, and in its place
+//! * `health.rs`: what fails at this moment
+//! * `search.rs`: the search for damage while a long database is served
 //! * `writer.rs`: the thread that writes, many commands to a commit
 //! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
 //! * `reads.rs`: what clients read
 
 mod accounts;
+mod check;
 mod commands;
 mod fence;
+mod health;
+#[cfg(any(test, feature = "conformance"))]
+mod hold;
 mod location;
 mod ownership;
 mod reads;
 mod rekey;
 mod schema;
+mod search;
 mod terms;
 mod watermark;
 mod writer;
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, InterruptHandle, OpenFlags, OptionalExtension};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Sleep, timeout};
 
 use crate::ids::{ConversationId, Cursor, Position, UserId};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
 pub(crate) use accounts::TokenHash;
+use check::Files;
 use fence::Fence;
 pub use fence::ForeignWriter;
+pub(crate) use health::Health;
+use health::{Fault, Part};
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use hold::Held;
 pub use location::{Location, OpenError};
 use ownership::Ownership;
 pub(crate) use reads::{Account, Page};
+use search::Search;
 use terms::Terms;
 use watermark::Watermark;
 pub(crate) use writer::{Append, WriteError};
-use writer::{Job, Task, Writer};
+use writer::{Job, Task, Work, Writer};
 
 /// Commands that may wait for the writer: some batches, so that it never idles and nobody waits long.
 const QUEUE: usize = 1_024;
@@ -54,13 +75,22 @@ const READERS: u32 = 4;
 /// How long a busy database is waited for; only a backup tool's short locks are expected.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Reading failed; the message is for the log.
+/// Nothing was read; the log says why.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
-    #[error("the database cannot be read: {0}")]
-    Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Refused(Refusal),
     #[error("the reader was stopped")]
     Stopped,
+}
+
+impl From<ReadError> for Refusal {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Refused(refusal) => refusal,
+            ReadError::Stopped => shutting_down(),
+        }
+    }
 }
 
 /// Who may see an event.
@@ -102,6 +132,9 @@ struct Inner {
     terms: Arc<Terms>,
     /// Whether another process was found to write to the database.
     is_foreign: watch::Receiver<bool>,
+    health: Arc<Health>,
+    files: Files,
+    search: Mutex<Search>,
     identity: String,
     age: Age,
     /// The newest event that retention has removed.
@@ -144,7 +177,9 @@ impl Store {
     /// Opens or creates the database and starts its writer, which hands every committed batch to `publish`.
     pub(crate) fn open(
         location: &Location,
-        retention: Duration,
+        limits: &Limits,
+        accepts_damage: bool,
+        metrics: &Metrics,
         publish: impl FnMut(&[Logged]) + Send + 'static,
     ) -> Result<Opened, OpenError> {
         let (path, directory) = match location {
@@ -155,10 +190,20 @@ impl Store {
                 (directory.path().join("chat.db"), Some(directory))
             }
         };
+        check::not_emptied(&path)?;
         let ownership = Arc::new(Ownership::take(&path)?);
         let path = ownership.database().to_owned();
-        let (conn, readers) = connect_all(&path).inspect_err(|_| ownership.give_up())?;
+        let health = Arc::new(Health::new(limits.storage_timeout, &path, accepts_damage, metrics));
+        let (conn, readers) = connect_all(&path, limits.check_first_bytes, &health).map_err(|error| {
+            ownership.give_up();
+            error.of_a_full_disk(&path)
+        })?;
         ownership.verify()?;
+        let search = match check::bytes(&path) > limits.check_first_bytes {
+            true => Search::start(Arc::clone(&ownership), Arc::clone(&health))
+                .map_err(|source| OpenError::Unwritable { path: path.clone(), source })?,
+            false => Search::default(),
+        };
 
         let fence = Fence::new(&conn)?;
         let head = reads::head(&conn)?;
@@ -176,6 +221,9 @@ impl Store {
         let trimmed = Arc::new(AtomicU64::new(reads::trimmed(&conn)?.0));
         let (members, users) = (reads::all_members(&conn)?, reads::count_users(&conn)?);
 
+        // The write-ahead log is there once something was read.
+        let files = Files::of(&path);
+
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (found_foreign, is_foreign) = watch::channel(false);
         let writer = Writer {
@@ -188,9 +236,10 @@ impl Store {
             has_begun: false,
             head,
             age,
-            retention,
+            retention: limits.retention,
             noted_age: None,
             trimmed: Arc::clone(&trimmed),
+            health: Arc::clone(&health),
         };
         let reader = |conn| Reader { conn, _ownership: Arc::clone(&ownership) };
         let thread = std::thread::Builder::new()
@@ -203,6 +252,9 @@ impl Store {
             readers: Mutex::new(readers.into_iter().map(reader).collect()),
             terms,
             is_foreign,
+            health,
+            files,
+            search: Mutex::new(search),
             identity,
             age,
             trimmed,
@@ -214,15 +266,41 @@ impl Store {
 
     /// Hands work to the writer; it runs inside the transaction of a batch.
     ///
-    /// Returns once the work has its place in the order of commits. What comes back is ready after the commit.
+    /// Returns once the work has its place in the order of commits. What comes back is ready after the commit, or
+    /// when the time for it is over.
     pub(crate) async fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send + 'static,
     ) -> Written<T> {
-        let (task, written) = Task::new(work);
-        // A failed send drops the task, and `written` says so.
-        let _ = self.0.jobs.send(Job::Write(Box::new(task))).await;
-        Written(written)
+        self.submit_within(self.0.health.timeout(), work).await
+    }
+
+    /// The same, with less time.
+    pub(crate) async fn submit_within<T: Send + 'static>(
+        &self,
+        time: Duration,
+        work: impl FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send + 'static,
+    ) -> Written<T> {
+        let deadline = Instant::now() + time;
+        let (task, answer) = Task::new(work, deadline);
+        let place = match self.0.jobs.try_reserve() {
+            // A queue that is full behind a disk that hangs will not move in time.
+            Err(TrySendError::Full(())) if self.0.health.is_stalled() => None,
+            Err(TrySendError::Full(())) => timeout(time, self.0.jobs.reserve()).await.ok(),
+            Ok(place) => Some(Ok(place)),
+            Err(TrySendError::Closed(())) => Some(self.0.jobs.reserve().await),
+        };
+        match place {
+            Some(Ok(place)) => {
+                self.0.health.metrics().queued.increment(1);
+                place.send(Job::Write(Box::new(task)));
+            }
+            // The task is dropped, and `answer` says so.
+            Some(Err(_closed)) => {}
+            None => Box::new(task).settle(Err(Refusal::unknown_outcome())),
+        }
+        let late = Box::pin(tokio::time::sleep_until(deadline.into()));
+        Written { answer, late, health: Arc::clone(&self.0.health) }
     }
 
     /// Reads on one of the read-only connections, off the async threads.
@@ -230,16 +308,68 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let turn = Arc::clone(&self.0.turns).acquire_owned().await.map_err(|_| ReadError::Stopped)?;
-        let store = self.clone();
-        let reading = tokio::task::spawn_blocking(move || {
+        let health = &self.0.health;
+        if let Some(refusal) = health.refuses_reads() {
+            return Err(ReadError::Refused(refusal));
+        }
+        let deadline = tokio::time::Instant::now() + health.timeout();
+        let late = |_| {
+            health.fails(
+                Part::Reading,
+                Fault::Late,
+                &format!("a read took more than {:?}", health.timeout()),
+            );
+            ReadError::Refused(Refusal::unreadable())
+        };
+        let turn = tokio::time::timeout_at(deadline, Arc::clone(&self.0.turns).acquire_owned()).await;
+        let turn = turn.map_err(late)?.map_err(|_| ReadError::Stopped)?;
+        let reading = Arc::new(Reading::default());
+        let (store, shared) = (self.clone(), Arc::clone(&reading));
+        let read = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let reader = store.readers().pop().ok_or(ReadError::Stopped)?;
-            let result = work(&reader.conn);
+            let result = shared.run(&reader.conn, work);
             store.readers().push(reader);
-            Ok(result?)
+            match result {
+                Some(Ok(value)) => {
+                    store.0.health.works(Part::Reading);
+                    Ok(value)
+                }
+                Some(Err(error)) => Err(ReadError::Refused(store.0.health.refused(Part::Reading, &error))),
+                None => Err(ReadError::Refused(Refusal::unreadable())),
+            }
         });
-        reading.await.map_err(|_| ReadError::Stopped)?
+        match tokio::time::timeout_at(deadline, read).await {
+            Ok(read) => read.map_err(|_| ReadError::Stopped)?,
+            Err(elapsed) => {
+                reading.stop();
+                Err(late(elapsed))
+            }
+        }
+    }
+
+    /// Looks at the clock, at the files and at a page of the database. Call it every second.
+    pub(crate) async fn watch(&self) {
+        let health = &self.0.health;
+        health.look_at_the_clock();
+        if health.refuses_reads().is_some() {
+            return;
+        }
+        let store = self.clone();
+        let look = self.read(move |conn| {
+            let are_in_place = store.0.files.are_in_place();
+            conn.prepare_cached("SELECT count(*) FROM meta")?.query_row([], |_| Ok(are_in_place))
+        });
+        match look.await {
+            Ok(true) => health.works(Part::File),
+            Ok(false) => health.fails(Part::File, Fault::Lost, &"another file, or none, is in its place"),
+            // The read has noted why.
+            Err(_) => {}
+        }
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.0.health
     }
 
     fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
@@ -247,21 +377,35 @@ impl Store {
     }
 
     /// Asks the writer to sync the watermark, and to let go of what is older than the retention.
-    pub(crate) async fn keep_house(&self) {
-        let _ = self.0.jobs.send(Job::KeepHouse).await;
+    pub(crate) fn keep_house(&self) {
+        // A writer that has not come to it since it was last asked need not be asked again.
+        if self.0.health.asks_to_keep_house() && self.0.jobs.try_send(Job::KeepHouse).is_err() {
+            self.0.health.house_is_kept();
+        }
     }
 
     /// Writes what is queued, then ends the writer. What is submitted later is refused.
+    ///
+    /// A disk that hangs is given up after `--storage-timeout`: the next start finds what was committed.
     pub(crate) async fn close(&self) {
+        let time = self.0.health.timeout();
+        let search = self.0.search.lock().unwrap_or_else(PoisonError::into_inner).stop();
         // The last connection to close tidies the write-ahead log away, so the readers go first.
-        if let Ok(_all) = self.0.turns.acquire_many(READERS).await {
-            self.readers().clear();
-            self.0.turns.close();
-        }
-        let _ = self.0.jobs.send(Job::Stop).await;
+        let readers = timeout(time, async {
+            join(search).await;
+            if let Ok(_all) = self.0.turns.acquire_many(READERS).await {
+                self.readers().clear();
+                self.0.turns.close();
+            }
+        });
+        let readers = readers.await;
         let thread = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let writer = timeout(time, async {
+            let _ = self.0.jobs.send(Job::Stop).await;
+            join(thread).await;
+        });
+        if writer.await.is_err() || readers.is_err() {
+            tracing::error!("the disk does not answer: the database was left without closing it");
         }
     }
 
@@ -314,17 +458,80 @@ impl Store {
     }
 }
 
-/// What the writer will answer.
-pub(crate) struct Written<T>(oneshot::Receiver<Result<T, Refusal>>);
+/// What the writer will answer, or that it did not in time.
+pub(crate) struct Written<T> {
+    answer: oneshot::Receiver<Result<T, Refusal>>,
+    late: Pin<Box<Sleep>>,
+    health: Arc<Health>,
+}
+
+impl<T> Written<T> {
+    /// The outcome, however late. A disk that never answers has none.
+    pub(crate) async fn in_the_end(self) -> Result<T, Refusal> {
+        self.answer.await.unwrap_or_else(|_| Err(shutting_down()))
+    }
+}
 
 impl<T> Future for Written<T> {
     type Output = Result<T, Refusal>;
 
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(shutting_down())))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
+            return Poll::Ready(answer.unwrap_or_else(|_| Err(shutting_down())));
+        }
+        self.late.as_mut().poll(cx).map(|()| {
+            self.health.look_at_the_clock();
+            Err(Refusal::unknown_outcome())
+        })
+    }
+}
+
+/// A read under way, so that it can be stopped.
+#[derive(Default)]
+struct Reading(Mutex<Stop>);
+
+/// How to stop a read.
+#[derive(Default)]
+enum Stop {
+    /// It waits for a thread.
+    #[default]
+    Waiting,
+    /// Its connection is at work.
+    Running(InterruptHandle),
+    /// It is over, or its time is.
+    Over,
+}
+
+impl Reading {
+    fn replace(&self, stop: Stop) -> Stop {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), stop)
+    }
+
+    /// Reads, unless the time for it was over before it began.
+    fn run<T>(&self, conn: &Connection, work: impl FnOnce(&Connection) -> T) -> Option<T> {
+        if let Stop::Over = self.replace(Stop::Running(conn.get_interrupt_handle())) {
+            return None;
+        }
+        let result = work(conn);
+        // From here on the connection may be another read's.
+        self.replace(Stop::Over);
+        Some(result)
+    }
+
+    /// Stops it between two steps of SQLite. A call of the operating system is not interrupted.
+    fn stop(&self) {
+        let mut stop = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stop::Running(handle) = &*stop {
+            handle.interrupt();
+        }
+        *stop = Stop::Over;
+    }
+}
+
+/// Waits for a thread, off the async threads.
+async fn join(thread: Option<std::thread::JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
     }
 }
 
@@ -334,8 +541,23 @@ pub(crate) fn shutting_down() -> Refusal {
 }
 
 /// The writer's connection, after the database was found to be ours and brought up to date; and the readers'.
-fn connect_all(path: &Path) -> Result<(Connection, Vec<Connection>), OpenError> {
+fn connect_all(
+    path: &Path,
+    check_first_bytes: u64,
+    health: &Health,
+) -> Result<(Connection, Vec<Connection>), OpenError> {
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    // Until it is known to be whole, nothing is written to it, not even at the end of the connection.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    if schema::is_ours(&conn)? && check::bytes(path) <= check_first_bytes {
+        match check::whole(&conn) {
+            Err(OpenError::Damaged(found)) if health.accepts_damage() => {
+                health.fails(Part::Reading, Fault::Damaged, &found);
+            }
+            checked => checked?,
+        }
+    }
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     schema::prepare(&mut conn)?;
     be_durable(&conn)?;
     let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));

@@ -133,6 +133,12 @@ const JOINED_SEQ: &str = "
     WHERE audience < 0 AND json_extract(body, '$.type') = 'group_joined';
 ";
 
+/// Whether the file is a database of this program.
+pub(super) fn is_ours(conn: &Connection) -> Result<bool, OpenError> {
+    let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(application == APPLICATION_ID)
+}
+
 /// Checks that the file is ours and not from a newer version, then takes the steps that are missing.
 pub(super) fn prepare(conn: &mut Connection) -> Result<(), OpenError> {
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -16,13 +16,11 @@ pub(super) struct Watermark {
     path: PathBuf,
     /// The head that the file holds.
     noted: Option<Position>,
-    /// Whether it could not be written, and the log says so already.
-    is_failing: bool,
 }
 
 impl Watermark {
     pub(super) fn of(database: &Path) -> Self {
-        Self { path: beside(database, "watermark"), noted: None, is_failing: false }
+        Self { path: beside(database, "watermark"), noted: None }
     }
 
     /// Logs it if the log that ends at `head` lacks events that were acknowledged.
@@ -40,31 +38,22 @@ impl Watermark {
     }
 
     /// Notes how far the log has come. Call only with a head that is committed.
-    pub(super) fn note(&mut self, terms: &Terms, head: Position) {
-        if self.noted == Some(head) {
-            return;
-        }
-        match self.write(terms, head) {
-            Ok(()) => (self.noted, self.is_failing) = (Some(head), false),
-            Err(_) if self.is_failing => {}
-            Err(error) => {
-                self.is_failing = true;
-                let path = self.path.display();
-                tracing::warn!(%error, %path, "the watermark cannot be written; it is tried again");
-            }
-        }
-    }
-
+    ///
     /// The file is replaced, never rewritten: half a watermark would be worse than an old one.
-    fn write(&self, terms: &Terms, head: Position) -> std::io::Result<()> {
-        let fresh = self.path.with_extension("watermark-new");
+    pub(super) fn note(&mut self, terms: &Terms, head: Position) -> std::io::Result<()> {
+        if self.noted == Some(head) {
+            return Ok(());
+        }
         // An empty log has no term, and nothing that could get lost.
         let Some(term) = terms.of(head) else { return Ok(()) };
         let first = terms.range(term).map_or(head, |(first, _)| first);
+        let fresh = self.path.with_extension("watermark-new");
         let mut file = File::create(&fresh)?;
         writeln!(file, "{term} {} {}", head.0, first.0)?;
         file.sync_data()?;
-        std::fs::rename(&fresh, &self.path)
+        std::fs::rename(&fresh, &self.path)?;
+        self.noted = Some(head);
+        Ok(())
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::fence::{CommitError, Fence};
+use super::health::{Busy, Fault, Health, Part};
 use super::ownership::Ownership;
 use super::terms::Terms;
 use super::watermark::Watermark;
@@ -40,7 +42,7 @@ pub(super) enum Job {
 pub(crate) enum WriteError {
     /// It is not allowed, or makes no sense: the caller's affair.
     Refused(Refusal),
-    /// The disk failed: everybody's affair, the whole batch is undone.
+    /// The disk failed: the whole batch is undone.
     Storage(rusqlite::Error),
 }
 
@@ -60,13 +62,15 @@ impl From<rusqlite::Error> for WriteError {
 pub(super) trait Work: Send {
     /// Runs inside the transaction. `false`: undo what it did.
     fn run(&mut self, append: &mut Append<'_>) -> Result<bool, rusqlite::Error>;
-    /// Answers, once it is known whether the batch was committed.
-    fn settle(self: Box<Self>, committed: bool);
+    /// Answers, once the batch was committed, or with the reason why it was not.
+    fn settle(self: Box<Self>, committed: Result<(), Refusal>);
 }
 
 /// A command, what came of it, and who wants to know.
 pub(super) struct Task<T, F> {
     work: Option<F>,
+    /// When the answer is given up. A command whose time is over is not run.
+    deadline: Instant,
     result: Option<Result<T, Refusal>>,
     asker: oneshot::Sender<Result<T, Refusal>>,
 }
@@ -75,9 +79,9 @@ impl<T, F> Task<T, F>
 where
     F: FnOnce(&mut Append<'_>) -> Result<T, WriteError>,
 {
-    pub(super) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, Refusal>>) {
+    pub(super) fn new(work: F, deadline: Instant) -> (Self, oneshot::Receiver<Result<T, Refusal>>) {
         let (asker, answer) = oneshot::channel();
-        (Self { work: Some(work), result: None, asker }, answer)
+        (Self { work: Some(work), deadline, result: None, asker }, answer)
     }
 }
 
@@ -86,6 +90,9 @@ where
     F: FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send,
 {
     fn run(&mut self, append: &mut Append<'_>) -> Result<bool, rusqlite::Error> {
+        if Instant::now() >= self.deadline {
+            return Ok(false);
+        }
         let work = self.work.take().expect("a task runs once");
         let result = match work(append) {
             Ok(value) => Ok(value),
@@ -97,13 +104,12 @@ where
         Ok(keep)
     }
 
-    fn settle(self: Box<Self>, committed: bool) {
-        let result = match self.result {
-            Some(result) if committed => result,
-            _ => Err(Refusal::storage_unavailable()),
-        };
+    fn settle(self: Box<Self>, committed: Result<(), Refusal>) {
+        let Self { result, asker, .. } = *self;
+        // Without a result it was not run: its time was over.
+        let result = committed.and_then(|()| result.unwrap_or_else(|| Err(Refusal::unknown_outcome())));
         // Whoever asked may have left; what was committed stays committed.
-        let _ = self.asker.send(result);
+        let _ = asker.send(result);
     }
 }
 
@@ -180,6 +186,7 @@ pub(super) struct Writer {
     /// The age at which the log's age was last noted.
     pub(super) noted_age: Option<Duration>,
     pub(super) trimmed: Arc<AtomicU64>,
+    pub(super) health: Arc<Health>,
 }
 
 impl Writer {
@@ -191,7 +198,10 @@ impl Writer {
             let (mut next, mut keep_house) = (Some(job), false);
             while let Some(job) = next {
                 match job {
-                    Job::Write(work) => batch.push(work),
+                    Job::Write(work) => {
+                        self.health.metrics().queued.decrement(1);
+                        batch.push(work);
+                    }
                     Job::KeepHouse => keep_house = true,
                     Job::Stop => stop = true,
                 }
@@ -200,12 +210,8 @@ impl Writer {
             if !batch.is_empty() {
                 self.write(&mut batch, &mut publish);
             }
-            if keep_house
-                && !self.is_foreign()
-                && let Err(error) = self.keep_house()
-                && !self.is_taken_over(&error)
-            {
-                tracing::warn!(%error, "the database could not be kept in order; it is tried again");
+            if keep_house && !self.is_foreign() {
+                self.keep_house();
             }
             if self.is_foreign() {
                 // Not even what an end in order writes.
@@ -217,22 +223,42 @@ impl Writer {
 
     /// Commits a batch, publishes its events, and only then answers.
     fn write(&mut self, batch: &mut Vec<Box<dyn Work>>, publish: &mut impl FnMut(&[Logged])) {
-        let committed = match self.commit(batch) {
+        let committed = self.try_write(batch, publish);
+        for work in batch.drain(..) {
+            work.settle(committed.clone());
+        }
+    }
+
+    fn try_write(
+        &mut self,
+        batch: &mut [Box<dyn Work>],
+        publish: &mut impl FnMut(&[Logged]),
+    ) -> Result<(), Refusal> {
+        if let Some(refusal) = self.health.refuses_commands() {
+            return Err(refusal);
+        }
+        let health = Arc::clone(&self.health);
+        let busy = health.busy();
+        match self.commit(batch) {
             Ok(events) => {
+                self.committed(&busy, !events.is_empty());
                 publish(&events);
-                true
+                Ok(())
             }
             Err(error) => {
                 // SQLite may have rolled back by itself; then there is nothing left to roll back.
                 let _ = self.conn.execute_batch("ROLLBACK");
-                if !self.is_taken_over(&error) {
-                    tracing::error!(%error, commands = batch.len(), "a batch could not be written: nothing of it stays");
-                }
-                false
+                Err(self.refused(&error))
             }
-        };
-        for work in batch.drain(..) {
-            work.settle(committed);
+        }
+    }
+
+    /// Notes a commit. One that wrote nothing says nothing about the disk.
+    fn committed(&self, busy: &Busy<'_>, wrote: bool) {
+        let took = busy.since.elapsed();
+        self.health.metrics().commit.record(took.as_secs_f64());
+        if wrote || took >= self.health.timeout() {
+            self.health.committed(took);
         }
     }
 
@@ -269,31 +295,58 @@ impl Writer {
         *self.found_foreign.borrow()
     }
 
-    /// Whether an error says that another process writes: then this one must not write any more.
-    fn is_taken_over(&self, error: &CommitError) -> bool {
+    /// The refusal for an error. If it says that another process writes, this one must not write any more.
+    fn refused(&self, error: &CommitError) -> Refusal {
         match error {
-            CommitError::Storage(_) => false,
+            CommitError::Storage(error) => self.health.refused(Part::Writing, error),
             CommitError::Foreign(_) => {
                 tracing::error!(
                     head = self.head.0,
                     "nothing more is written: another process writes to the database"
                 );
                 self.found_foreign.send_replace(true);
-                true
+                Refusal::unknown_outcome()
             }
         }
     }
 
-    fn keep_house(&mut self) -> Result<(), CommitError> {
-        self.watermark.note(&self.terms, self.head);
+    fn keep_house(&mut self) {
+        self.health.house_is_kept();
+        if self.health.refuses_commands().is_some() {
+            return;
+        }
+        let health = Arc::clone(&self.health);
+        let busy = health.busy();
+        if health.wants_a_trial() {
+            match self.try_the_disk() {
+                Ok(()) => self.committed(&busy, true),
+                Err(error) => return drop(self.refused(&error)),
+            }
+        }
+        match self.watermark.note(&self.terms, self.head) {
+            Ok(()) => health.works(Part::Watermark),
+            Err(error) => health.fails(Part::Watermark, Fault::of_io(&error), &error),
+        }
+        if let Err(error) = self.let_go() {
+            self.refused(&error);
+        }
+    }
+
+    /// Commits as little as possible.
+    fn try_the_disk(&mut self) -> Result<(), CommitError> {
+        let age = self.age.now().as_secs().to_string();
+        self.transact(|conn| set_meta(conn, "age", &age))
+    }
+
+    /// Lets go of what is too old.
+    fn let_go(&mut self) -> Result<(), CommitError> {
         let age = self.age.now();
         let due = self.noted_age.is_none_or(|noted| age >= noted + self.retention / RETENTION_STEPS);
         if due {
             self.note_age(age)?;
             self.noted_age = Some(age);
         }
-        self.trim(age)?;
-        Ok(())
+        self.trim(age)
     }
 
     /// Notes how old the database is with the log as it is now.
@@ -346,19 +399,26 @@ impl Writer {
 
     /// Leaves the database as a later start would like to find it.
     fn finish(&mut self) {
+        if self.health.refuses_commands().is_some() {
+            // What is damaged or lost is left as it is.
+            let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            return;
+        }
         let age = self.age.now();
         let tidy = self.note_age(age).and_then(|()| {
             // https://sqlite.org/pragma.html#pragma_wal_checkpoint: the log moves into the main file.
             Ok(self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
         });
         match tidy {
-            Err(error) if self.is_taken_over(&error) => return,
+            Err(error @ CommitError::Foreign(_)) => return drop(self.refused(&error)),
             Err(error) => {
                 tracing::warn!(%error, "the database could not be tidied up; the next start does it");
             }
             Ok(()) => {}
         }
-        self.watermark.note(&self.terms, self.head);
+        if let Err(error) = self.watermark.note(&self.terms, self.head) {
+            tracing::warn!(%error, "the watermark could not be written");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod cursor;
 pub mod delivery;
+pub mod disk;
 pub mod history;
 pub mod identity;
 pub mod life;
