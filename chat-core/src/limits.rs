@@ -74,6 +74,9 @@ pub struct Limits {
     /// How long a poll is held that does not say how long to wait
     #[arg(long, env = "CHAT_POLL_WAIT", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub poll_wait: Duration,
+    /// How long a poll is held at most, whatever it asks for: proxies often cut after 50 or 60 s
+    #[arg(long, env = "CHAT_LONGEST_POLL", default_value = "45s", value_parser = duration, value_name = "TIME")]
+    pub longest_poll: Duration,
     /// How long connections may take to end at shutdown
     #[arg(long, env = "CHAT_SHUTDOWN_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
     pub shutdown_timeout: Duration,

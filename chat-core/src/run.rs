@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::chat::Chat;
 use crate::client::Server;
-use crate::http::{Listing, Origins, Site};
+use crate::http::{HostName, Listing, Origins, Site};
 use crate::limits::Limits;
 use crate::server::start;
 use crate::store::Location;
@@ -27,6 +27,9 @@ pub struct ChatOptions {
     /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
+    /// Another name under which the servers are reached, such as `chat.example.org`
+    #[arg(long = "host", env = "CHAT_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<HostName>,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
@@ -80,8 +83,11 @@ impl Program {
         let address = listener.local_addr()?;
         let chat = Chat::open(&options.chat.database, options.chat.limits)?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
-        let site =
-            Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
+        let site = Site {
+            origins: Origins::new([address], options.chat.origins),
+            hosts: options.chat.hosts,
+            transports: listings.collect(),
+        };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
         let stopped = stopped()?;
         say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));

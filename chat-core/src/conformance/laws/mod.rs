@@ -4,6 +4,7 @@
 
 pub mod cursor;
 pub mod delivery;
+pub mod http;
 pub mod identity;
 pub mod life;
 pub mod membership;
