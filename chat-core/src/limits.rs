@@ -130,6 +130,8 @@ mod tests {
         assert_eq!(limits.retention, Duration::from_secs(7 * 24 * 3_600));
         assert_eq!((limits.messages_per_second, limits.message_burst), (10, 50));
         assert_eq!(limits.connections_per_user, 20);
+        // Below the 50 or 60 s after which common proxies end a request.
+        assert_eq!(limits.longest_poll, Duration::from_secs(45));
         assert_eq!(limits.ping_after + limits.pong_timeout, Duration::from_secs(30));
     }
 }

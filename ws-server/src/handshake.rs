@@ -54,7 +54,8 @@ fn key(request: &Parts) -> Result<&str, Refusal> {
         None => return Err(wrong(format!("send Sec-WebSocket-Version: {VERSION}"))),
     }
     let key = fields::one(headers, &header::SEC_WEBSOCKET_KEY)?;
-    let key = key.ok_or_else(|| wrong(format!("send a Sec-WebSocket-Key: {KEY_BYTES} random bytes in base64")))?;
+    let key =
+        key.ok_or_else(|| wrong(format!("send a Sec-WebSocket-Key: {KEY_BYTES} random bytes in base64")))?;
     match bytes_in(key) {
         Some(KEY_BYTES) => Ok(key),
         Some(bytes) => Err(wrong(format!(

@@ -47,7 +47,9 @@ pub fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a s
         return Err(wrong(format!("the request has several {name} headers; send one")));
     }
     let unreadable = |_| {
-        wrong(format!("the {name} header cannot be read; send visible ASCII characters, or leave the header out"))
+        wrong(format!(
+            "the {name} header cannot be read; send visible ASCII characters, or leave the header out"
+        ))
     };
     line.to_str().map(Some).map_err(unreadable)
 }

@@ -89,7 +89,9 @@ fn parse(authority: &str) -> Option<Host> {
         return None;
     }
     match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(|address: Ipv6Addr| Host::Address(address.into())),
+        Some(rest) => {
+            rest.strip_suffix(']')?.parse().ok().map(|address: Ipv6Addr| Host::Address(address.into()))
+        }
         None => name_or_address(host),
     }
 }
@@ -139,7 +141,9 @@ impl Hosts {
         let mut host = match fields::one(request.headers(), &header::HOST)? {
             Some(host) => Some(parse(host).ok_or_else(|| unreadable(host))?),
             None if request.version() == Version::HTTP_11 => {
-                return Err(wrong("an HTTP/1.1 request says whom it is for; send one Host header".to_owned()));
+                return Err(wrong(
+                    "an HTTP/1.1 request says whom it is for; send one Host header".to_owned(),
+                ));
             }
             None => None,
         };
@@ -292,9 +296,17 @@ mod tests {
         for name in ["chat.example.org", "CHAT", "my_host", "192.0.2.7", "[2001:db8::7]", "localhost"] {
             assert!(name.parse::<HostName>().is_ok(), "{name}");
         }
-        for wrong in
-            ["", "*", "*.example.org", "https://chat.example.org", "chat:80", "192.0.2.7:80", "a/b", "[::1]:80", "é"]
-        {
+        for wrong in [
+            "",
+            "*",
+            "*.example.org",
+            "https://chat.example.org",
+            "chat:80",
+            "192.0.2.7:80",
+            "a/b",
+            "[::1]:80",
+            "é",
+        ] {
             let error = wrong.parse::<HostName>().expect_err(wrong).to_string();
             assert!(error.contains("like chat.example.org"), "{error}");
         }

@@ -1,16 +1,16 @@
-//! What a path can do: `OPTIONS` that is no preflight ([RFC 9110 §9.3.7]).
+//! What a path can do: an `OPTIONS` that is no preflight ([RFC 9110 §9.3.7]).
 //!
 //! Load balancers ask for it to learn whether a server is there.
 //!
 //! [RFC 9110 §9.3.7]: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.7
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// What one path or another of a server can do, for `OPTIONS *`.
-const ALL: &str = "GET,HEAD,POST,OPTIONS";
+/// The methods that some path of a server has, for `OPTIONS *`.
+const ALL: &str = "GET,HEAD,POST";
 
 /// Answers `OPTIONS` with the methods of its path; a preflight goes on to the CORS layer.
 pub(super) async fn answer(mut request: Request, next: Next) -> Response {
@@ -21,16 +21,13 @@ pub(super) async fn answer(mut request: Request, next: Next) -> Response {
         return (StatusCode::NO_CONTENT, [(header::ALLOW, ALL)]).into_response();
     }
     if !is_preflight(&request) {
-        // The CORS layer answers every `OPTIONS` itself. A method that no path has passes it, and the router then
-        // names the methods that the path does have.
+        // The CORS layer answers every `OPTIONS` itself; a method that no path has passes it.
         *request.method_mut() = Method::TRACE;
     }
     let answer = next.run(request).await;
-    match answer.headers().get(header::ALLOW).map(HeaderValue::to_str) {
-        Some(Ok(methods)) if answer.status() == StatusCode::METHOD_NOT_ALLOWED => {
-            let methods = format!("{methods},OPTIONS");
-            (StatusCode::NO_CONTENT, [(header::ALLOW, methods)]).into_response()
-        }
+    match answer.status() {
+        // The path is known. The router adds `Allow` to what its fallback for methods answers.
+        StatusCode::METHOD_NOT_ALLOWED => StatusCode::NO_CONTENT.into_response(),
         _ => answer,
     }
 }

@@ -24,8 +24,7 @@ use super::super::{admission, fields};
 use super::*;
 use crate::limits::Limits;
 
-const HEAD: &str =
-    "GET /poll?after=0000000a.7&wait=5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n";
+const HEAD: &str = "GET /poll?after=0000000a.7&wait=5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n";
 
 /// What is asked after a repeated poll, on the same connection.
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\r\n";
@@ -154,17 +153,35 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn any_head() -> impl Strategy<Value = Vec<u8>> {
-    let rarely = |usual: &'static str, odd: &'static [&'static str]| prop_oneof![12 => Just(usual), 1 => select(odd)];
-    let start = rarely("GET /poll?", &[
-        "GET /poll", "GET /poll&", "GET /poll#?", "GET //poll?", "GET /po%6cl?", "GET http://localhost/poll?",
-        "GET http://localhost?", "GET *?", "GET  /poll?", "get /poll?", "POST /poll?", "\r\nGET /poll?",
-    ]);
-    let version = rarely(" HTTP/1.1\r\n", &[" HTTP/1.0\r\n", "  HTTP/1.1\r\n", " HTTP/1.1\n", "\r\n", " HTTP/1.1 \r\n"]);
+    let rarely =
+        |usual: &'static str, odd: &'static [&'static str]| prop_oneof![12 => Just(usual), 1 => select(odd)];
+    let start = rarely(
+        "GET /poll?",
+        &[
+            "GET /poll",
+            "GET /poll&",
+            "GET /poll#?",
+            "GET //poll?",
+            "GET /po%6cl?",
+            "GET http://localhost/poll?",
+            "GET http://localhost?",
+            "GET *?",
+            "GET  /poll?",
+            "get /poll?",
+            "POST /poll?",
+            "\r\nGET /poll?",
+        ],
+    );
+    let version = rarely(
+        " HTTP/1.1\r\n",
+        &[" HTTP/1.0\r\n", "  HTTP/1.1\r\n", " HTTP/1.1\n", "\r\n", " HTTP/1.1 \r\n"],
+    );
     let pairs = prop::collection::vec(pair(), 1..4);
     let lines = prop::collection::vec(line(), 0..5);
     let end = rarely("\r\n", &["\n", "\r\n\r\n"]);
     (start, pairs, version, lines, end).prop_map(|(start, pairs, version, lines, end)| {
-        [start.as_bytes(), pairs.join("&").as_bytes(), version.as_bytes(), &lines.concat(), end.as_bytes()].concat()
+        [start.as_bytes(), pairs.join("&").as_bytes(), version.as_bytes(), &lines.concat(), end.as_bytes()]
+            .concat()
     })
 }
 
@@ -178,7 +195,8 @@ enum Second {
 }
 
 fn second() -> impl Strategy<Value = Second> {
-    let odd = vec!["C&after=C", "C&x", "C#", "C?after=C", "C HTTP/1.1\r\n\r\nGET /", "%30", "C ", "C%20", "C\r\n"];
+    let odd =
+        vec!["C&after=C", "C&x", "C#", "C?after=C", "C HTTP/1.1\r\n\r\nGET /", "%30", "C ", "C%20", "C\r\n"];
     let form = prop_oneof![6 => Just("C"), 1 => select(odd)];
     prop_oneof![
         4 => (form, cursor()).prop_map(|(form, cursor)| Second::Value(form.replace('C', cursor))),
@@ -230,5 +248,8 @@ fn what_is_taken_for_a_repeated_poll_is_one_for_the_library_too() {
     });
     outcome.unwrap();
     let (remembered, repeated) = (remembered.get(), repeated.get());
-    assert!(remembered > 500 && repeated > 200, "{remembered} remembered, {repeated} repeated: too few to tell");
+    assert!(
+        remembered > 500 && repeated > 200,
+        "{remembered} remembered, {repeated} repeated: too few to tell"
+    );
 }
