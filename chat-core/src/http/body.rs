@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -31,29 +31,28 @@ impl FromRequest<Chat> for JsonBytes {
             return Err(respond(Refusal::new(Code::UnsupportedMediaType, what)));
         }
         // Nothing is read of a body that says itself that it is too long.
-        let announced = request.headers().get(header::CONTENT_LENGTH).map(HeaderValue::to_str);
-        if let Some(Ok(length)) = announced
-            && length.parse().map_or(true, |length: usize| length > Limits::FRAME_BYTES)
+        let announced = fields::one(request.headers(), &header::CONTENT_LENGTH).map_err(respond)?;
+        if announced
+            .is_some_and(|length| length.parse().map_or(true, |length: usize| length > Limits::FRAME_BYTES))
         {
             return Err(hang_up(too_large()));
         }
         let mut body = Limited::new(request.into_body(), DISCARDED_BYTES);
+        let (mut bytes, mut is_too_large) = (Vec::new(), false);
         let read = async {
-            let mut bytes = Vec::new();
-            let mut too_large = false;
             while let Some(frame) = body.frame().await {
                 let Ok(data) = frame?.into_data() else { continue };
-                too_large |= bytes.len() + data.len() > Limits::FRAME_BYTES;
-                if !too_large {
+                is_too_large |= bytes.len() + data.len() > Limits::FRAME_BYTES;
+                if !is_too_large {
                     bytes.extend_from_slice(&data);
                 }
             }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((!too_large).then_some(bytes))
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };
-        match timeout(chat.limits().body_timeout, read).await {
-            Ok(Ok(Some(bytes))) => Ok(Self(bytes.into())),
-            Ok(Ok(None)) => Err(hang_up(too_large())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(hang_up(too_large())),
+        let read = timeout(chat.limits().body_timeout, read).await;
+        match read {
+            _ if is_too_large => Err(hang_up(too_large())),
+            Ok(Ok(())) => Ok(Self(bytes.into())),
             Ok(Err(error)) => {
                 Err(hang_up(Refusal::new(Code::BadRequest, format!("the body broke off: {error}"))))
             }

@@ -319,6 +319,12 @@ pub async fn answers_a_body_that_is_too_long_or_too_late<S: Server>() {
         let answer = Answer::to(&ann.target, late.as_bytes()).await;
         answer.ended().await;
     }
+    // One that goes on for too long without saying so is too long, even if its end is late.
+    let long = "x".repeat(70_000);
+    let chunk = format!("{:x}\r\n{long}\r\n", long.len());
+    let long = head(&ann, "/api/commands", "Transfer-Encoding: chunked\r\n") + &chunk;
+    let answer = Answer::to(&ann.target, long.as_bytes()).await;
+    assert_eq!(answer.status, 413, "{}", answer.head);
     // What was not whole was not done.
     assert!(ann.target.groups(&ann.token).await.expect("the groups").is_empty());
 }
