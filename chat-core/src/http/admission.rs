@@ -42,14 +42,12 @@ struct Cursors {
     last_event_id: Option<String>,
 }
 
-/// The cursor of a request, and whether it came as `after`.
-pub(super) type Asked = (Option<Cursor>, bool);
-
 /// Where a request wants to read on: the `Last-Event-ID` header, else `lastEventId` in the query, else `after`.
 ///
-/// The first that is there counts. What a browser remembers of a broken stream is newer than the address that the
-/// stream was opened with. The first two are absent when they are empty: an empty id means that there was no event.
-pub(super) fn cursor(parts: &Parts) -> Result<Asked, Problem> {
+/// The first that is there counts; `true`: that is `after`, or there is none. What a browser remembers of a broken
+/// stream is newer than the address that the stream was opened with. The first two are absent when they are empty:
+/// an empty id means that there was no event.
+pub(super) fn cursor(parts: &Parts) -> Result<(Option<Cursor>, bool), Problem> {
     let Query(Cursors { after, last_event_id }) = query(parts)?;
     let header = fields::one(&parts.headers, &HeaderName::from_static(LAST_EVENT_ID))?;
     let last = [("Last-Event-ID", header), ("lastEventId", last_event_id.as_deref())];
@@ -173,7 +171,7 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(parts: &Parts) -> Result<Que
 }
 
 async fn sign_in(headers: &HeaderMap, chat: &Chat) -> Result<SignIn, Refusal> {
-    // Another scheme is for somebody else, such as a proxy with passwords of its own.
+    // Another scheme is not for this server: a proxy in front of it may have passwords of its own.
     let bearer = fields::one(headers, &header::AUTHORIZATION)?.and_then(|value| {
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
         scheme.eq_ignore_ascii_case("bearer").then_some(Cow::from(token.trim()))
