@@ -77,6 +77,9 @@ pub struct Limits {
     /// How long a poll is held that does not say how long to wait
     #[arg(long, env = "CHAT_POLL_WAIT", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub poll_wait: Duration,
+    /// How long a poll is held at most, whatever it asks for: proxies often cut after 50 or 60 s
+    #[arg(long, env = "CHAT_LONGEST_POLL", default_value = "45s", value_parser = duration, value_name = "TIME")]
+    pub longest_poll: Duration,
     /// How long the disk may take for a command or a read before the client gets an answer
     #[arg(long, env = "CHAT_STORAGE_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
     pub storage_timeout: Duration,
@@ -136,6 +139,8 @@ mod tests {
         assert_eq!(limits.retention, Duration::from_secs(7 * 24 * 3_600));
         assert_eq!((limits.messages_per_second, limits.message_burst), (10, 50));
         assert_eq!(limits.connections_per_user, 20);
+        // Below the 50 or 60 s after which common proxies end a request.
+        assert_eq!(limits.longest_poll, Duration::from_secs(45));
         assert_eq!(limits.ping_after + limits.pong_timeout, Duration::from_secs(30));
     }
 }

@@ -57,6 +57,8 @@ codes! {
     UnknownConversation = "unknown_conversation", 404;
     /// The path exists, but not for this method.
     MethodNotAllowed = "method_not_allowed", 405;
+    /// The body did not arrive in time; nothing of the request was done.
+    RequestTimeout = "request_timeout", 408;
     /// Somebody has this name already, or one that counts as the same.
     NameTaken = "name_taken", 409;
     /// The `cid` already stands for something else.
@@ -65,6 +67,8 @@ codes! {
     TooLarge = "too_large", 413;
     /// The body is not announced as `application/json`.
     UnsupportedMediaType = "unsupported_media_type", 415;
+    /// The server does not answer to the name in `Host`.
+    MisdirectedRequest = "misdirected_request", 421;
     /// A name that breaks the rules for names.
     InvalidName = "invalid_name", 422;
     /// A password that breaks the rules for passwords.
@@ -79,6 +83,8 @@ codes! {
     InvalidRecipient = "invalid_recipient", 422;
     /// A direct conversation cannot be joined or left.
     NotAGroup = "not_a_group", 422;
+    /// A WebSocket of another version than 13.
+    UpgradeRequired = "upgrade_required", 426;
     /// More than the limits allow; `retry_after_ms` says when to come back.
     RateLimited = "rate_limited", 429;
     /// This user has as many connections as one user may have.
@@ -300,17 +306,20 @@ impl Close {
             | Code::UnknownUser
             | Code::UnknownConversation
             | Code::MethodNotAllowed
+            | Code::RequestTimeout
             | Code::NameTaken
             | Code::KeyReuse
             | Code::TooLarge
             | Code::UnsupportedMediaType
+            | Code::MisdirectedRequest
             | Code::InvalidName
             | Code::InvalidPassword
             | Code::InvalidText
             | Code::InvalidCid
             | Code::InvalidRequestId
             | Code::InvalidRecipient
-            | Code::NotAGroup => Self::ProtocolError,
+            | Code::NotAGroup
+            | Code::UpgradeRequired => Self::ProtocolError,
         }
     }
 }

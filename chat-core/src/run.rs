@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::chat::Chat;
 use crate::client::Server;
-use crate::http::{Listing, Origins, Site, TrustedProxy};
+use crate::http::{HostName, Listing, Origins, Site, TrustedProxy};
 use crate::limits::Limits;
 use crate::server::start;
 use crate::store::{Location, OpenError};
@@ -35,6 +35,9 @@ pub struct ChatOptions {
     /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
+    /// Another name under which the servers are reached, such as `chat.example.org`
+    #[arg(long = "host", env = "CHAT_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<HostName>,
     /// A proxy before the servers, as an address or a range: whom it speaks for is read from its headers
     #[arg(long = "trusted-proxy", env = "CHAT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub proxies: Vec<TrustedProxy>,
@@ -109,8 +112,9 @@ impl Program {
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
         let site = Site {
             origins: Origins::new([address], options.chat.origins),
-            transports: listings.collect(),
+            hosts: options.chat.hosts,
             proxies: options.chat.proxies,
+            transports: listings.collect(),
         };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
         let stopped = stopped()?;

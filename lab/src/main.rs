@@ -75,6 +75,7 @@ async fn launch(options: Options) -> anyhow::Result<()> {
     let chat = options.chat.open()?;
     let site = Site {
         origins: Origins::new(addresses, options.chat.origins),
+        hosts: options.chat.hosts,
         transports: vec![
             Listing { name: WsServer::NAME, port: at_websocket.port() },
             Listing { name: SseServer::NAME, port: at_sse.port() },

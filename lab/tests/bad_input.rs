@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::{Answer, Lab, PASSWORD, User, ask, get, post, post_bytes};
+use support::{Answer, Lab, PASSWORD, User, ask, get, head, post, post_bytes};
 
 /// Everything that one server shares with the others is looked at on one of them.
 async fn lab_with_ann(flags: &[&str]) -> (Lab, User) {
@@ -279,6 +279,28 @@ async fn an_unknown_path_and_a_wrong_method_are_problem_documents() {
         let answer = ann.get(lab.page, &path).await;
         assert_eq!(answer.status, status, "{path}");
         answer.problem();
+    }
+}
+
+#[tokio::test]
+async fn a_load_balancer_that_asks_for_options_finds_the_server_alive() {
+    let lab = Lab::start_temporary(&[]).await;
+    for server in [lab.page, lab.websocket, lab.sse, lab.longpoll] {
+        let host = format!("Host: {server}\r\n");
+        // The first is what HAProxy asks unless it is told otherwise.
+        for (line, headers, methods) in [
+            ("OPTIONS / HTTP/1.0", "", "GET,HEAD"),
+            ("OPTIONS / HTTP/1.1", &*host, "GET,HEAD"),
+            ("OPTIONS * HTTP/1.1", &host, "GET,HEAD,POST"),
+            ("OPTIONS /app.js HTTP/1.1", &host, "GET,HEAD"),
+            ("OPTIONS /healthz HTTP/1.1", "Host: balancer.example\r\n", "GET,HEAD"),
+        ] {
+            let answer = head(server, format!("{line}\r\n{headers}\r\n").as_bytes()).await;
+            assert_eq!((answer.status, answer.header("allow")), (204, Some(methods)), "{line}: {answer:?}");
+            assert_eq!(answer.header("content-length"), None, "{line}: {answer:?}");
+        }
+        let answer = ask(server, format!("OPTIONS /nothing HTTP/1.1\r\n{host}\r\n").as_bytes()).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "not_found"));
     }
 }
 

@@ -76,6 +76,7 @@ async fn connect(
         )
         .into());
     }
+    let wait = wait.min(admission.limits().longest_poll);
     let name = if wait.is_zero() { ShortPollServer::NAME } else { LongPollServer::NAME };
     let head = [
         (header::CONTENT_TYPE, "application/json"),

@@ -253,6 +253,30 @@ async fn answers_with_nothing_once_it_has_waited_enough() {
 }
 
 #[tokio::test]
+async fn holds_no_poll_for_longer_than_the_limit() {
+    let house = quiet_house(|limits| limits.longest_poll = Duration::from_secs(1)).await;
+    let ann = house.user("Ann").await;
+    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    // Whatever it asks for, and if it asks for nothing; the second time past the HTTP library.
+    for query in ["?wait=60", "", "?wait=2"] {
+        let mut cursor = ann.cursor().await.to_string();
+        for _ in 0..2 {
+            let asked = Instant::now();
+            let joint = if query.is_empty() { "?" } else { "&" };
+            let answer = wire.poll(&format!("{query}{joint}after={cursor}")).await;
+            let held = asked.elapsed();
+            assert!(
+                held >= Duration::from_millis(990) && held < Duration::from_secs(25),
+                "{query}: {held:?}"
+            );
+            assert_eq!(answer.json()["events"], json!([]));
+            cursor = answer.cursor();
+        }
+    }
+    assert_eq!(wire.poll("?wait=61").await.problem(), "bad_request");
+}
+
+#[tokio::test]
 async fn refuses_what_is_no_wait_and_no_cursor() {
     let house = quiet_house(|_| {}).await;
     let ann = house.user("Ann").await;
@@ -265,6 +289,8 @@ async fn refuses_what_is_no_wait_and_no_cursor() {
         "wait=",
         "wait=99999999999999999999",
         "after=yesterday",
+        "wait=0&wait=0",
+        "wait=0&%77ait=0",
     ] {
         let answer = wire.poll(&format!("?{query}")).await;
         assert_eq!(answer.status, "HTTP/1.1 400 Bad Request", "{query}");

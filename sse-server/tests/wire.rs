@@ -404,7 +404,8 @@ async fn gives_the_head_alone_to_who_asks_for_it_alone() {
     let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let token = ann.token.as_str();
     for _ in 0..2 {
-        let request = format!("HEAD /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let request =
+            format!("HEAD /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -423,9 +424,11 @@ async fn carries_other_requests_before_and_after_a_stream() {
     let house = quiet_house(|_| {}).await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
     let token = ann.token.as_str();
-    let users =
-        format!("GET /api/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", bob.token.as_str());
-    let events = format!("GET /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let users = format!(
+        "GET /api/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
+        bob.token.as_str()
+    );
+    let events = format!("GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
     let address = house.target.base().trim_start_matches("http://");
     let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let mut wire = Wire { stream, text: String::new() };

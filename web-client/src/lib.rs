@@ -101,10 +101,10 @@ fn has(request: &HeaderMap, tag: &str) -> bool {
     request
         .get_all(header::IF_NONE_MATCH)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|one| one.trim().trim_start_matches("W/"))
-        .any(|one| one == tag || one == "*")
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .map(|one| one.trim_ascii())
+        .map(|one| one.strip_prefix(b"W/").unwrap_or(one))
+        .any(|one| one == tag.as_bytes() || one == b"*")
 }
 
 /// What the page may do: its own files, its own host's servers, and nothing from anywhere else.

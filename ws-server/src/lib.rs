@@ -1,6 +1,7 @@
 //! Both ends of the chat over WebSocket ([RFC 6455](https://www.rfc-editor.org/rfc/rfc6455)).
 
 mod client;
+mod handshake;
 mod socket;
 mod transport;
 

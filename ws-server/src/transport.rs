@@ -8,25 +8,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
-use chat_core::http::{Admission, Connection, Problem};
+use chat_core::http::{Admission, Connection};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::Frame;
-use chat_core::refusal::{Close, Code, Refusal};
+use chat_core::refusal::Close;
 use chat_core::transport::Transport;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::WsClient;
+use crate::handshake::Handshake;
 use crate::socket::{BinaryMessage, Socket, TextMessage, broken_rule};
 
 /// The chat over WebSocket.
@@ -42,28 +40,13 @@ impl Server for WsServer {
     }
 }
 
-async fn connect(
-    admission: Admission,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-    connection: Connection,
-    headers: HeaderMap,
-) -> Response {
-    let key = match upgrade {
-        Ok(_) => headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default(),
-        Err(rejection) => {
-            // The version is what we speak, for a client that speaks another ([RFC 6455 §4.4]).
-            //
-            // [RFC 6455 §4.4]: https://www.rfc-editor.org/rfc/rfc6455#section-4.4
-            let problem = Problem(Refusal::new(Code::BadRequest, rejection.body_text()));
-            return ([(header::SEC_WEBSOCKET_VERSION, "13")], problem).into_response();
-        }
-    };
+async fn connect(admission: Admission, handshake: Handshake, connection: Connection) -> Response {
     let limits = Arc::clone(admission.limits());
     let admitted = admission.enter(WsServer::NAME).await;
     let head = [
         (header::CONNECTION, "upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),
-        (header::SEC_WEBSOCKET_ACCEPT, derive_accept_key(key)),
+        (header::SEC_WEBSOCKET_ACCEPT, handshake.accept),
     ];
     connection.hand_over((StatusCode::SWITCHING_PROTOCOLS, head), async move |mut line| {
         line.upgrade().await?;

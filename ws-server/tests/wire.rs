@@ -8,6 +8,8 @@
 mod closing;
 #[path = "wire/frames.rs"]
 mod frames;
+#[path = "wire/handshake.rs"]
+mod handshake;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
@@ -64,25 +66,6 @@ async fn answers_the_handshake_of_the_rfc() {
             "vary: origin",
         ]
     );
-}
-
-#[tokio::test]
-async fn refuses_what_is_no_handshake_with_a_problem_document() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let whole = handshake("", ann.token.as_str());
-    for missing in
-        ["Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
-    {
-        let (mut wire, head) = Wire::ask(&house, &whole.replace(&format!("{missing}\r\n"), "")).await;
-        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "without {missing}: {head}");
-        assert!(head.contains("\r\ncontent-type: application/problem+json\r\n"), "{head}");
-        let (_, length) = head.split_once("content-length: ").unwrap();
-        let body = wire.read(length.lines().next().unwrap().parse().unwrap()).await;
-        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["code"], "bad_request");
-    }
-    let (_, head) = Wire::ask(&house, &handshake("?after=yesterday", ann.token.as_str())).await;
-    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
 }
 
 #[tokio::test]

@@ -75,6 +75,7 @@ impl World {
         let listing = |name, port| Listing { name, port };
         let site = Site {
             origins: Origins::default(),
+            hosts: Vec::new(),
             transports: vec![
                 listing(WsServer::NAME, websocket),
                 listing(SseServer::NAME, sse),

@@ -70,6 +70,7 @@ impl<S: Server> House<S> {
         let address = listener.local_addr().expect("a bound port has an address");
         let site = Site {
             origins: Origins::new([address], []),
+            hosts: Vec::new(),
             transports: vec![Listing { name: S::NAME, port: address.port() }],
             ..Site::default()
         };
@@ -88,6 +89,11 @@ impl<S: Server> House<S> {
     pub async fn sign_in(&self, user: &User) -> Member<S> {
         let (user, token) = self.target.sign_in(user.name.as_str(), PASSWORD).await.expect("a user");
         Member { user, token, target: self.target.apart(), server: PhantomData }
+    }
+
+    /// The sign-in cookie of a user, as a browser sends it.
+    pub fn cookie(&self, member: &Member<S>) -> String {
+        format!("switchboard_{}={}", self.chat.identity(), member.token.as_str())
     }
 
     /// Stops the server in order, and starts another one on the same database after `between`.

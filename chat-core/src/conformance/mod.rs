@@ -109,6 +109,12 @@ macro_rules! conformance_tests {
             disk: answers_in_time_though_the_disk_hangs;
             disk: stores_once_what_was_late_in_its_commit;
             disk: serves_from_memory_what_needs_no_disk;
+            http: finds_its_cookie_among_any_others;
+            http: refuses_a_header_that_it_cannot_read;
+            http: takes_the_cursor_from_the_first_place_that_has_one;
+            http: answers_only_to_names_that_lead_to_it;
+            http: refuses_with_a_problem_document;
+            http: answers_a_body_that_is_too_long_or_too_late;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

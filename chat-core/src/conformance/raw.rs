@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::house::{Line, Member, PATIENCE};
-use crate::client::Server;
+use crate::client::{Server, Target};
 use crate::ids::Cursor;
 
 /// What the system keeps for a reader: little, so that one who does not read is noticed soon.
@@ -16,6 +16,10 @@ const RECEIVE_BYTES: u32 = 4_096;
 
 /// Polls sent ahead by a client that reads none of the answers: more than any buffer between holds.
 const POLLS_AHEAD: usize = 2_000;
+
+/// What a request for a WebSocket has besides. A wire that is not upgraded takes no notice of it.
+pub(super) const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// A client that has opened the transport's wire and then does nothing more.
 pub enum Raw<S: Server> {
@@ -83,14 +87,13 @@ fn address<S: Server>(member: &Member<S>) -> SocketAddr {
     member.target.base().trim_start_matches("http://").parse().expect("an address")
 }
 
-/// What opens any wire: a wire that is not upgraded takes no notice of the headers for it.
+/// What opens any wire.
 fn request<S: Server>(path: &str, member: &Member<S>, after: Option<Cursor>) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     let after = after.map(|cursor| format!("{joint}after={cursor}")).unwrap_or_default();
     format!(
         "GET {path}{after} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
-         Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+         {UPGRADE}\r\n",
         address(member),
         member.token.as_str()
     )
@@ -106,4 +109,71 @@ async fn read_head(stream: &mut TcpStream) -> String {
     };
     timeout(PATIENCE, read).await.expect("an answer should have come by now");
     String::from_utf8(head).expect("a head is ASCII")
+}
+
+/// The answer to bytes that went out as they are, on a connection of their own.
+pub(super) struct Answer {
+    /// Its status.
+    pub(super) status: u16,
+    /// Its status line and headers.
+    pub(super) head: String,
+    stream: TcpStream,
+}
+
+impl Answer {
+    /// Sends bytes to a server, and reads the head of its answer.
+    pub(super) async fn to(target: &Target, request: &[u8]) -> Self {
+        let address = target.base().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(request).await.expect("a request");
+        let head = read_head(&mut stream).await;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Self { status, head, stream }
+    }
+
+    /// The value of a header, by its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// The code and the text of a problem document, which this must be.
+    pub(super) async fn problem(mut self) -> (String, String) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.head);
+        let length = self.header("content-length").expect("a length").parse().expect("a number");
+        let mut body = vec![0; length];
+        let read = timeout(PATIENCE, self.stream.read_exact(&mut body)).await;
+        read.expect("a body should have come by now").expect("a body");
+        let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(problem["status"], self.status, "{problem}");
+        let text = |field: &str| problem[field].as_str().expect("a text").to_owned();
+        (text("code"), text("detail"))
+    }
+
+    /// Reads until one of some words comes: which one it is.
+    pub(super) async fn first_of<'a>(mut self, words: &[&'a str]) -> &'a str {
+        let mut said = self.head.clone().into_bytes();
+        let reading = async {
+            loop {
+                let text = String::from_utf8_lossy(&said);
+                let places = words.iter().filter_map(|word| Some((text.find(word)?, *word)));
+                if let Some((_, word)) = places.min() {
+                    return word;
+                }
+                assert!(!text.contains("unauthenticated"), "the sign-in was not found: {text}");
+                let mut bytes = [0; 4_096];
+                let read = self.stream.read(&mut bytes).await.expect("a live connection");
+                assert!(read > 0, "the connection ended after {text}");
+                said.extend_from_slice(&bytes[..read]);
+            }
+        };
+        timeout(PATIENCE, reading).await.expect("one of the words should have come by now")
+    }
+
+    /// Waits until the server has ended the connection.
+    pub(super) async fn ended(mut self) {
+        let mut into = [0; 4_096];
+        let drain = async { while self.stream.read(&mut into).await.is_ok_and(|read| read > 0) {} };
+        timeout(PATIENCE, drain).await.expect("the server should have ended the connection by now");
+    }
 }

@@ -1,13 +1,15 @@
 //! Who a request comes from, and from where in the log they want to read on.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
 
-use super::{Peer, Problem};
+use super::fields::LAST_EVENT_ID;
+use super::{Peer, Problem, fields};
 use crate::auth::Token;
 use crate::chat::{Chat, SignIn};
 use crate::ids::{Cursor, IdError};
@@ -25,31 +27,45 @@ pub struct Admission {
     chat: Chat,
     sign_in: Result<SignIn, Refusal>,
     after: Option<Cursor>,
-    /// The cursor came in a header, where browsers put it.
-    by_header: bool,
+    /// The cursor came as `after`, so the same request may come again after another one.
+    repeats: bool,
     cut: Option<Cut>,
 }
 
+/// Where in a query a cursor may be.
 #[derive(Deserialize)]
-struct After {
+struct Cursors {
     after: Option<String>,
+    /// What clients send that cannot set the header, such as stand-ins for `EventSource`.
+    #[serde(rename = "lastEventId")]
+    last_event_id: Option<String>,
+}
+
+/// Where a request wants to read on: the `Last-Event-ID` header, else `lastEventId` in the query, else `after`.
+///
+/// The first that is there counts; `true`: that is `after`, or there is none. What a browser remembers of a broken
+/// stream is newer than the address that the stream was opened with. The first two are absent when they are empty:
+/// an empty id means that there was no event.
+pub(super) fn cursor(parts: &Parts) -> Result<(Option<Cursor>, bool), Problem> {
+    let Query(Cursors { after, last_event_id }) = query(parts)?;
+    let header = fields::one(&parts.headers, &HeaderName::from_static(LAST_EVENT_ID))?;
+    let last = [("Last-Event-ID", header), ("lastEventId", last_event_id.as_deref())];
+    let last = last.into_iter().find_map(|(from, id)| Some((from, id.filter(|id| !id.is_empty())?)));
+    let is_after = last.is_none();
+    let cursor = last.or(after.as_deref().map(|after| ("after", after))).map(|(from, text)| {
+        text.parse().map_err(|error: IdError| Refusal::new(Code::BadRequest, format!("{from}: {error}")))
+    });
+    Ok((cursor.transpose()?, is_after))
 }
 
 impl FromRequestParts<Chat> for Admission {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, chat: &Chat) -> Result<Self, Problem> {
-        let Query(After { after }) = query(parts)?;
-        // What a browser remembers of a broken stream is newer than the address it was opened with:
-        // https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header
-        let last =
-            parts.headers.get("last-event-id").and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-        let by_header = last.is_some();
-        let after = last.or(after.as_deref()).map(str::parse).transpose();
-        let after = after.map_err(|error: IdError| Refusal::new(Code::BadRequest, error.to_string()))?;
+        let (after, repeats) = cursor(parts)?;
         let sign_in = sign_in(&parts.headers, chat).await;
         let cut = parts.extensions.get::<Arc<Peer>>().map(|from| Arc::clone(&from.cut));
-        Ok(Self { chat: chat.clone(), sign_in, after, by_header, cut })
+        Ok(Self { chat: chat.clone(), sign_in, after, repeats, cut })
     }
 }
 
@@ -62,7 +78,7 @@ impl Admission {
 
     /// Whoever sends the same request again, after another cursor in its query.
     pub(super) fn next(&self) -> Option<Next> {
-        let token = self.sign_in.as_ref().ok().filter(|_| !self.by_header)?.token;
+        let token = self.sign_in.as_ref().ok().filter(|_| self.repeats)?.token;
         Some(Next { chat: self.chat.clone(), token, cut: self.cut.clone() })
     }
 
@@ -141,13 +157,14 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(parts: &Parts) -> Result<Que
 }
 
 async fn sign_in(headers: &HeaderMap, chat: &Chat) -> Result<SignIn, Refusal> {
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
-    let token = bearer.or_else(|| cookie(headers, chat)).ok_or_else(Refusal::unauthenticated)?;
-    chat.authenticate(&Token::from(token)).await
+    // Another scheme is not for this server: a proxy in front of it may have passwords of its own.
+    let bearer = fields::one(headers, &header::AUTHORIZATION)?.and_then(|value| {
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        scheme.eq_ignore_ascii_case("bearer").then_some(Cow::from(token.trim()))
+    });
+    // A cookie of ours that is not text is no token that anybody was given.
+    let token = bearer.or_else(|| cookie(headers, chat).map(String::from_utf8_lossy));
+    chat.authenticate(&Token::from(&*token.ok_or_else(Refusal::unauthenticated)?)).await
 }
 
 /// The name of the sign-in cookie. Cookies ignore ports, so servers with other databases need other names.
@@ -155,14 +172,7 @@ pub(super) fn cookie_name(chat: &Chat) -> String {
     format!("switchboard_{}", chat.identity())
 }
 
-/// The token in the sign-in cookie ([RFC 6265 §4.2.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.2.1)).
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, chat: &Chat) -> Option<&'a str> {
-    let name = cookie_name(chat);
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(key, token)| (key == name).then_some(token))
+/// The token in the sign-in cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, chat: &Chat) -> Option<&'a [u8]> {
+    fields::cookie(headers, &cookie_name(chat))
 }

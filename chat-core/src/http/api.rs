@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -105,9 +106,11 @@ pub(super) struct Which {
 pub(super) async fn history(
     State(chat): State<Chat>,
     Caller(caller): Caller,
-    Path(conversation): Path<String>,
-    which: Result<Query<Which>, axum::extract::rejection::QueryRejection>,
+    conversation: Result<Path<String>, PathRejection>,
+    which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Path(conversation) =
+        conversation.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
     let conversation: ConversationId = conversation
         .parse()
         .map_err(|error: IdError| Refusal::new(Code::UnknownConversation, error.to_string()))?;

@@ -1,13 +1,16 @@
 //! JSON bodies: announced as JSON, no longer than a frame, there in time, without unknown fields.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::Problem;
+use super::{Problem, fields};
 use crate::chat::Chat;
 use crate::limits::Limits;
 use crate::refusal::{Code, Refusal};
@@ -20,34 +23,43 @@ const DISCARDED_BYTES: usize = 8 * 1_024 * 1_024;
 pub(super) struct JsonBytes(pub(super) Bytes);
 
 impl FromRequest<Chat> for JsonBytes {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request(request: Request, chat: &Chat) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
+    async fn from_request(request: Request, chat: &Chat) -> Result<Self, Response> {
+        if !is_json(request.headers()).map_err(respond)? {
             let what = "send the body as JSON, with the header Content-Type: application/json";
-            return Err(Refusal::new(Code::UnsupportedMediaType, what).into());
+            return Err(respond(Refusal::new(Code::UnsupportedMediaType, what)));
+        }
+        // Nothing is read of a body that says itself that it is too long.
+        let announced = fields::one(request.headers(), &header::CONTENT_LENGTH).map_err(respond)?;
+        if announced
+            .is_some_and(|length| length.parse().map_or(true, |length: usize| length > Limits::FRAME_BYTES))
+        {
+            return Err(hang_up(too_large()));
         }
         let mut body = Limited::new(request.into_body(), DISCARDED_BYTES);
+        let (mut bytes, mut is_too_large) = (Vec::new(), false);
         let read = async {
-            let mut bytes = Vec::new();
-            let mut too_large = false;
             while let Some(frame) = body.frame().await {
                 let Ok(data) = frame?.into_data() else { continue };
-                too_large |= bytes.len() + data.len() > Limits::FRAME_BYTES;
-                if !too_large {
+                is_too_large |= bytes.len() + data.len() > Limits::FRAME_BYTES;
+                if !is_too_large {
                     bytes.extend_from_slice(&data);
                 }
             }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((!too_large).then_some(bytes))
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };
-        match timeout(chat.limits().body_timeout, read).await {
-            Ok(Ok(Some(bytes))) => Ok(Self(bytes.into())),
-            Ok(Ok(None)) => Err(too_large()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        let read = timeout(chat.limits().body_timeout, read).await;
+        match read {
+            _ if is_too_large => Err(hang_up(too_large())),
+            Ok(Ok(())) => Ok(Self(bytes.into())),
             Ok(Err(error)) => {
-                Err(Refusal::new(Code::BadRequest, format!("the body broke off: {error}")).into())
+                Err(hang_up(Refusal::new(Code::BadRequest, format!("the body broke off: {error}"))))
             }
-            Err(_) => Err(Refusal::new(Code::BadRequest, "the body did not arrive in time").into()),
+            Err(_) => {
+                let what = "the body did not arrive in time; nothing of the request was done, send it again";
+                Err(hang_up(Refusal::retry_after(Code::RequestTimeout, Duration::from_secs(1), what)))
+            }
         }
     }
 }
@@ -56,21 +68,29 @@ impl FromRequest<Chat> for JsonBytes {
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Chat> for Json<T> {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request(request: Request, chat: &Chat) -> Result<Self, Problem> {
+    async fn from_request(request: Request, chat: &Chat) -> Result<Self, Response> {
         let JsonBytes(bytes) = JsonBytes::from_request(request, chat).await?;
-        Ok(Self(serde_json::from_slice(&bytes).map_err(|error| Refusal::of_json(&error))?))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| respond(Refusal::of_json(&error)))
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn is_json(headers: &HeaderMap) -> Result<bool, Refusal> {
+    let kind = fields::one(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    Ok(essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn too_large() -> Problem {
-    let what = format!("the body has more than {} bytes", Limits::FRAME_BYTES);
-    Refusal::new(Code::TooLarge, what).into()
+fn too_large() -> Refusal {
+    Refusal::new(Code::TooLarge, format!("the body has more than {} bytes", Limits::FRAME_BYTES))
+}
+
+fn respond(refusal: Refusal) -> Response {
+    Problem(refusal).into_response()
+}
+
+/// Refuses, and ends the connection: what is left of the body would be taken for the next request.
+fn hang_up(refusal: Refusal) -> Response {
+    ([(header::CONNECTION, "close")], Problem(refusal)).into_response()
 }

@@ -8,6 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::{StatusCode, Version, header, request, response};
 use bytes::Bytes;
 
+use super::fields;
+
 /// More than the heads of our answers have: room to begin with, not a limit.
 const USUAL_BYTES: usize = 512;
 
@@ -26,16 +28,12 @@ pub(super) enum Framing {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     version: Version,
-    keeps_alive: bool,
+    pub(super) keeps_alive: bool,
 }
 
 impl Asked {
     pub(crate) fn by(head: &request::Parts) -> Self {
-        let says = |what: &str| {
-            let lines = head.headers.get_all(header::CONNECTION).iter();
-            let mut words = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-            words.any(|word| word.trim().eq_ignore_ascii_case(what))
-        };
+        let says = |what: &str| fields::lists(&head.headers, &header::CONNECTION, what);
         let version = head.version;
         let keeps_alive = if version == Version::HTTP_11 { !says("close") } else { says("keep-alive") };
         Self { version, keeps_alive }

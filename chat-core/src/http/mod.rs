@@ -5,13 +5,17 @@ mod again;
 mod answer;
 mod api;
 mod body;
+pub mod fields;
 mod handover;
 mod head;
+mod host;
 mod line;
+mod options;
 mod origin;
 mod problem;
 mod proxy;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +33,7 @@ pub use admission::Admission;
 pub use handover::Connection;
 pub(crate) use handover::{Peer, Serving};
 pub(crate) use head::Asked;
+pub use host::{HostName, HostNameError};
 pub use line::Line;
 pub use origin::Origins;
 pub use problem::Problem;
@@ -39,6 +44,8 @@ pub use proxy::TrustedProxy;
 pub struct Site {
     /// The pages that may use these servers.
     pub origins: Origins,
+    /// Names under which the servers are reached, besides `localhost` and addresses.
+    pub hosts: Vec<HostName>,
     /// Where each transport is served.
     pub transports: Vec<Listing>,
     /// The proxies that say truly whom they speak for.
@@ -54,14 +61,16 @@ pub struct Listing {
     pub port: u16,
 }
 
-/// All routes of a server: the shared ones, those of its transport, and pages for people.
+/// All routes of a server that listens on an address: the shared ones, those of its transport, and pages for people.
 pub(crate) fn router(
     chat: &Chat,
     site: Site,
+    listens: IpAddr,
     wire: Arc<WireMetrics>,
     transport: Router<Chat>,
     pages: Router<Chat>,
 ) -> Router {
+    let hosts = Arc::new(host::Hosts::new(&site, listens));
     let site = Arc::new(site);
     let api = Router::new()
         .route("/api/register", post(api::register))
@@ -88,6 +97,9 @@ pub(crate) fn router(
         .fallback(async || Problem(Refusal::new(Code::NotFound, "there is nothing at this path")))
         .layer(Extension(wire))
         .layer(Extension(site))
+        .layer(middleware::from_fn(options::answer))
+        // Outermost: a request that can be read in two ways, or is meant for another name, comes no further.
+        .layer(middleware::from_fn_with_state(hosts, host::guard))
         .with_state(chat.clone())
 }
 

@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
 use super::admission::cookie;
-use super::{Problem, Site};
+use super::fields::SEC_FETCH_SITE;
+use super::{Problem, Site, fields};
 use crate::chat::Chat;
 use crate::refusal::{Code, Refusal};
 
@@ -41,6 +42,11 @@ impl Origins {
             }
         }
         Self(origins)
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
     }
 
     /// Whether pages of this origin may use the server.
@@ -72,11 +78,11 @@ pub(super) async fn guard(
 
 /// A POST, or the opening of a WebSocket, on which commands may travel.
 fn changes_something(request: &Request) -> bool {
-    request.method() == Method::POST || request.headers().contains_key(header::UPGRADE)
+    request.method() == Method::POST || fields::asks_for(request.headers(), "websocket")
 }
 
 /// [Fetch metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header): what browsers say of requests
 /// that carry no Origin.
 fn is_foreign_fetch(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site")
+    headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
 }

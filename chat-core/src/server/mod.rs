@@ -68,7 +68,7 @@ pub fn start<S: Server>(
     // It listens already; this makes more room.
     SockRef::from(&listener).listen(BACKLOG)?;
     let wire = chat.metrics().wire(S::NAME);
-    let router = router(chat, site, Arc::clone(&wire), S::routes(), pages);
+    let router = router(chat, site, address.ip(), Arc::clone(&wire), S::routes(), pages);
     let (stopping, stopped) = watch::channel(false);
     let connections = Arc::new(Connections::new(wire, Arc::clone(chat.crowd())));
     let limits = Arc::clone(chat.limits());

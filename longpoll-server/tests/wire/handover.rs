@@ -95,6 +95,48 @@ async fn tells_everybody_who_polls_over_one_connection_apart() {
 }
 
 #[tokio::test]
+async fn reads_a_repeated_poll_as_it_read_the_first() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let cursors = [bob.cursor().await.to_string(), {
+        send(&ann, &bob, "1").await;
+        bob.cursor().await.to_string()
+    }];
+    send(&ann, &bob, "2").await;
+    let [old, new] = cursors;
+    // On a connection of its own, and again on one that has just had the same poll with another cursor.
+    for (path, headers) in [
+        ("/poll?wait=0&after=C", ""),
+        ("/poll?after=C&wait=0", ""),
+        ("/poll?wait=0&x=1?after=C", ""),
+        ("/poll?wait=0&lastEventId=OLD&after=C", ""),
+        ("/poll?after=C&wait=0&lastEventId=OLD", ""),
+        ("/poll?after=C&wait=0&lastEventId=", ""),
+        ("/poll?after=C&wait=0", "Last-Event-ID: OLD\r\n"),
+        ("/poll?after=C&wait=0", "Last-Event-ID:\r\n"),
+        ("/poll?wait=0&%61fter=C", ""),
+        ("/poll?wait=0&x=%26after=C", ""),
+        ("http://localhost/poll?wait=0&after=C", ""),
+    ] {
+        let headers = headers.replace("OLD", &old);
+        let request = |wire: &Wire, cursor: &str| {
+            let path = path.replace("OLD", &old).replace('C', cursor);
+            wire.request("GET", &path, "HTTP/1.1", &headers)
+        };
+        let mut alone = Wire::open(&house, bob.token.as_str()).await;
+        alone.say(&request(&alone, &new)).await;
+        let expected = alone.answer().await.json()["events"].clone();
+        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        for cursor in [&old, &new, &new] {
+            wire.say(&request(&wire, cursor)).await;
+            let events = wire.answer().await.json()["events"].clone();
+            if cursor == &new {
+                assert_eq!(events, expected, "{path} {headers}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn refuses_the_next_poll_of_a_sign_in_that_has_ended() {
     let (house, ann, bob) = ann_and_bob().await;
     let mut wire = Wire::open(&house, bob.token.as_str()).await;

@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod delivery;
 pub mod disk;
 pub mod history;
+pub mod http;
 pub mod identity;
 pub mod life;
 pub mod membership;

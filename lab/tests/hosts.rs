@@ -1,0 +1,75 @@
+//! Under which names the servers of a launch answer: what keeps out a page whose name was made to lead here.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+mod support;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use support::{Answer, Lab, ask, lab, outcome};
+
+/// Reads whether somebody is signed in, as a page whose name leads here would do.
+async fn read(server: SocketAddr, host: &str) -> Answer {
+    let request = format!("GET /api/transports HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    ask((Ipv4Addr::LOCALHOST, server.port()).into(), request.as_bytes()).await
+}
+
+/// The statuses that each server of a launch gives to a host.
+async fn everywhere(lab: &Lab, host: &str) -> [u16; 4] {
+    let mut statuses = [0; 4];
+    for (status, server) in statuses.iter_mut().zip([lab.page, lab.websocket, lab.sse, lab.longpoll]) {
+        let answer = read(server, host).await;
+        if answer.status != 200 {
+            assert_eq!(answer.problem(), "misdirected_request", "{host}");
+        }
+        *status = answer.status;
+    }
+    statuses
+}
+
+#[tokio::test]
+async fn a_foreign_name_gets_nowhere_on_loopback_without_any_flag() {
+    let lab = Lab::start_temporary(&[]).await;
+    for host in ["localhost:4000", "127.0.0.1", "[::1]", "switchboard.localhost"] {
+        assert_eq!(everywhere(&lab, host).await, [200; 4], "{host}");
+    }
+    assert_eq!(everywhere(&lab, "evil.example").await, [421; 4]);
+    // Not even the page itself, which such a name would otherwise call its own.
+    let page = format!("GET / HTTP/1.1\r\nHost: evil.example:{}\r\n\r\n", lab.page.port());
+    assert_eq!(ask(lab.page, page.as_bytes()).await.problem(), "misdirected_request");
+    for path in ["/healthz", "/metrics"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+        assert_eq!(ask(lab.sse, request.as_bytes()).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_names_of_both_flags_are_answered_to() {
+    let flags =
+        ["--origin", "https://chat.example.org", "--host", "chat.lan,Other.LAN", "--host", "third.lan"];
+    let lab = Lab::start_temporary(&flags).await;
+    for host in ["chat.example.org", "chat.lan:4001", "other.lan", "third.lan.", "localhost"] {
+        assert_eq!(everywhere(&lab, host).await, [200; 4], "{host}");
+    }
+    assert_eq!(everywhere(&lab, "evil.example").await, [421; 4]);
+}
+
+#[tokio::test]
+async fn a_server_for_other_machines_answers_to_any_name_until_one_is_named() {
+    // One of four listens to all; each server goes by its own listener.
+    let lab = Lab::start_temporary(&["--websocket", "0.0.0.0:0"]).await;
+    assert_eq!(everywhere(&lab, "my-machine.lan").await, [421, 200, 421, 421]);
+    let lab = Lab::start_temporary(&["--websocket", "0.0.0.0:0", "--host", "my-machine.lan"]).await;
+    assert_eq!(everywhere(&lab, "my-machine.lan").await, [200; 4]);
+    assert_eq!(everywhere(&lab, "evil.example").await, [421; 4]);
+}
+
+#[tokio::test]
+async fn a_host_that_cannot_be_one_is_refused_at_start() {
+    for host in ["https://chat.lan", "chat.lan:80", "*", "chat.lan/path", ""] {
+        let output = outcome(lab(&["--database", ":memory:", "--host", host])).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{host}: {said}");
+        assert!(said.contains("--host") && said.contains("like chat.example.org"), "{host}: {said}");
+    }
+}
