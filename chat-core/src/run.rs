@@ -15,7 +15,7 @@ use crate::chat::Chat;
 use crate::client::Server;
 use crate::http::{Listing, Origins, Site};
 use crate::limits::Limits;
-use crate::server::start;
+use crate::server::{start, start_metrics};
 use crate::store::Location;
 
 /// What every program that opens a chat can be told.
@@ -27,9 +27,25 @@ pub struct ChatOptions {
     /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<String>,
+    /// Where `/metrics` is served, away from the public addresses
+    #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+impl ChatOptions {
+    /// Listens where `/metrics` is to be served, if it has an address of its own.
+    ///
+    /// # Errors
+    /// See [`bind`].
+    pub async fn bind_metrics(&self) -> anyhow::Result<Option<TcpListener>> {
+        match self.metrics {
+            Some(address) => Ok(Some(bind(address, "--metrics").await?)),
+            None => Ok(None),
+        }
+    }
 }
 
 /// One server of Switchboard: the same chat over one kind of wire.
@@ -77,17 +93,28 @@ impl Program {
 
     async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
         let listener = bind(options.listen, "--listen").await?;
+        let metrics = options.chat.bind_metrics().await?;
         let address = listener.local_addr()?;
         let chat = Chat::open(&options.chat.database, options.chat.limits)?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
-        let site =
-            Site { origins: Origins::new([address], options.chat.origins), transports: listings.collect() };
+        let site = Site {
+            origins: Origins::new([address], options.chat.origins),
+            transports: listings.collect(),
+            metrics_apart: metrics.is_some(),
+        };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
+        let metrics = metrics.map(|listener| start_metrics(listener, &chat)).transpose()?;
         let stopped = stopped()?;
+        if let Some(metrics) = &metrics {
+            say(&format!("The counts are at http://{}/metrics.", metrics.address()));
+        }
         say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));
         stopped.await;
         chat.end_sessions();
         server.stop().await;
+        if let Some(metrics) = metrics {
+            metrics.stop().await;
+        }
         chat.close().await;
         Ok(())
     }

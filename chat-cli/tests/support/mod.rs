@@ -81,6 +81,7 @@ impl World {
                 listing(LongPollServer::NAME, polls),
                 listing(ShortPollServer::NAME, polls),
             ],
+            ..Site::default()
         };
         let [websocket, sse, polls] = listeners;
         let servers = vec![
@@ -97,7 +98,7 @@ impl World {
         let listener = listener().await;
         let address = listener.local_addr().unwrap();
         let transports = vec![Listing { name: S::NAME, port: address.port() }];
-        let site = Site { origins: Origins::default(), transports };
+        let site = Site { transports, ..Site::default() };
         let servers = vec![start::<S>(listener, &chat, site, Router::new()).unwrap()];
         Self { address, state: tempfile::tempdir().unwrap(), relays: Vec::new(), _servers: servers }
     }

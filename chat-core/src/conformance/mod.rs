@@ -98,6 +98,9 @@ macro_rules! conformance_tests {
             life: ends_properly_at_shutdown;
             life: keeps_what_it_acknowledged_over_a_restart;
             life: refuses_what_is_not_a_request;
+            life: answers_a_client_that_sends_no_more;
+            life: counts_each_end_once_with_its_reason;
+            pace: serves_a_client_that_reads_slowly;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

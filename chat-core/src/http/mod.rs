@@ -11,10 +11,12 @@ mod line;
 mod origin;
 mod problem;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, header, request};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use serde::Serialize;
@@ -29,6 +31,7 @@ pub use handover::Connection;
 pub(crate) use handover::{Peer, Serving};
 pub(crate) use head::Asked;
 pub use line::Line;
+pub(crate) use line::{Broken, Stream};
 pub use origin::Origins;
 pub use problem::Problem;
 
@@ -39,6 +42,8 @@ pub struct Site {
     pub origins: Origins,
     /// Where each transport is served.
     pub transports: Vec<Listing>,
+    /// `/metrics` is served at an address of its own, and not by these servers.
+    pub metrics_apart: bool,
 }
 
 /// One transport of this launch.
@@ -74,17 +79,43 @@ pub(crate) fn router(
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(chat.clone(), origin::guard))
         .layer(cors(Arc::clone(&site)));
+    let metrics = match site.metrics_apart {
+        true => Router::new(),
+        false => Router::new().route("/metrics", get(api::metrics)),
+    };
     let others = Router::new()
         .route("/healthz", get(api::healthz))
-        .route("/metrics", get(api::metrics))
+        .merge(metrics)
         .merge(pages)
         .method_not_allowed_fallback(no_such_method);
-    others
-        .merge(api)
-        .fallback(async || Problem(Refusal::new(Code::NotFound, "there is nothing at this path")))
+    counting(others.merge(api).fallback(no_such_path), &wire)
         .layer(Extension(wire))
         .layer(Extension(site))
         .with_state(chat.clone())
+}
+
+/// The counts alone, for operators.
+pub(crate) fn metrics_router(chat: &Chat, wire: &Arc<WireMetrics>) -> Router {
+    let metrics = Router::new()
+        .route("/metrics", get(api::metrics))
+        .method_not_allowed_fallback(no_such_method)
+        .fallback(no_such_path);
+    counting(metrics, wire).with_state(chat.clone())
+}
+
+/// Counts the refusals among the answers of everything that is in the router by now.
+fn counting(router: Router<Chat>, wire: &Arc<WireMetrics>) -> Router<Chat> {
+    let wire = Arc::clone(wire);
+    router.layer(middleware::map_response(move |answer: Response| {
+        if let Some(&code) = answer.extensions().get::<Code>() {
+            wire.refused(code);
+        }
+        ready(answer)
+    }))
+}
+
+async fn no_such_path() -> Problem {
+    Problem(Refusal::new(Code::NotFound, "there is nothing at this path"))
 }
 
 async fn no_such_method() -> Problem {
