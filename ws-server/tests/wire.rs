@@ -9,14 +9,17 @@ mod closing;
 #[path = "wire/frames.rs"]
 mod frames;
 
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use chat_core::conformance::House;
+use chat_core::conformance::{House, PATIENCE};
 use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_house};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use ws_server::WsServer;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -322,4 +325,35 @@ async fn explains_itself() {
     }
     // Nothing has to be given.
     assert!(help.contains("Usage: ws-server [OPTIONS]\n"), "{help}");
+}
+
+/// A program that is killed when a test is over.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn serves_the_counts_at_an_address_of_their_own() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ws-server"));
+    command.args(["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--database", ":memory:"]);
+    let mut program = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
+    let addresses = lines.take(2).map(|line| {
+        let line = line.unwrap();
+        let address = line.split_once("http://").expect("an address").1.split(['/', ' ']).next().unwrap();
+        address.trim_end_matches('.').to_owned()
+    });
+    for (address, status) in addresses.zip(["200", "404"]) {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
 }
