@@ -301,3 +301,28 @@ async fn lets_go_of_a_poll_that_is_reset_however_much_was_asked_behind_it() {
     }
     house.eventually("both were reset", |house| house.closed("aborted") == 2).await;
 }
+
+/// The HTTP library does not look at the connection while an answer is being made.
+#[tokio::test]
+async fn drops_a_request_whose_connection_is_reset_before_its_answer() {
+    // Slow enough that a queue of them takes a while.
+    let house = quiet_house(|limits| limits.hash_memory = 65_536).await;
+    house.user("Ann").await;
+    let body = r#"{"name":"Ann","password":"not her password"}"#;
+    let length = body.len();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    let mut queue = Vec::new();
+    for number in 0..20 {
+        let mut wire = Wire::open(&house, "none").await;
+        let request = wire.request("POST", "/api/login", "HTTP/1.1", &headers) + body;
+        wire.say(&request).await;
+        queue.push(wire);
+        // In this order.
+        house.eventually("it is accepted", |house| house.metric("chat_connections", "") > number).await;
+    }
+    let last = queue.pop().unwrap();
+    socket2::SockRef::from(last.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(last);
+    house.eventually("its end is noticed", |house| house.closed("aborted") == 1).await;
+    assert!(queue.last_mut().unwrap().is_held(), "it was noticed only after its turn");
+}
