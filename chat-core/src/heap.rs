@@ -49,7 +49,7 @@ impl Drop for Joined {
 ///
 /// [malloc_trim(3)]: https://man7.org/linux/man-pages/man3/malloc_trim.3.html
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "a function of the C library, and the only one of this workspace")]
+#[expect(unsafe_code, reason = "a function of the C library that no crate of this workspace wraps")]
 pub(crate) fn give_back() {
     // SAFETY: it asks nothing of its caller, and any thread may call it.
     let some = unsafe { libc::malloc_trim(0) } == 1;

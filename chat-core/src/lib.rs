@@ -8,7 +8,7 @@
 //!
 //! 1. [`ids`], [`text`], [`model`], [`refusal`]: the words of the chat
 //! 2. [`protocol`]: what travels on every wire
-//! 3. `limits`, `metrics`, `signal`, `heap`: what everything rests on
+//! 3. `limits`, `signal`, `ending`, `metrics`, `heap`: what everything rests on
 //! 4. `store`: the durable log; one thread writes, many commands to a commit
 //! 5. [`inbox`]: a user's newest events in memory, and who reads them
 //! 6. `publisher`: fan-out in the order of commits
@@ -26,6 +26,7 @@ pub mod auth;
 pub mod chat;
 pub mod client;
 pub mod duplex;
+mod ending;
 mod heap;
 pub mod http;
 pub mod ids;

@@ -65,6 +65,9 @@ pub struct Limits {
     /// How long a client may take no byte of what waits for it
     #[arg(long, env = "CHAT_WRITE_TIMEOUT", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub write_timeout: Duration,
+    /// Bytes that the kernel takes for a client before they can be sent
+    #[arg(long, env = "CHAT_UNSENT_BYTES", default_value_t = 131_072, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub unsent_bytes: u32,
     /// Silence after which a WebSocket client is pinged
     #[arg(long, env = "CHAT_PING_AFTER", default_value = "20s", value_parser = duration, value_name = "TIME")]
     pub ping_after: Duration,

@@ -14,14 +14,14 @@ use crate::auth::Token;
 use crate::chat::Chat;
 use crate::client::{Client, ClientError, Server, Target};
 use crate::duplex::{DuplexEvents, DuplexSender, duplex};
+use crate::ending::{Cut, End};
 use crate::ids::Cursor;
 use crate::inbox::Batch;
 use crate::limits::Limits;
 use crate::metrics::WireMetrics;
 use crate::protocol::Frame;
-use crate::publisher::Cut;
 use crate::refusal::Close;
-use crate::transport::{Session, Transport};
+use crate::transport::{Received, Session, Transport};
 
 /// A server without a wire. Its routes are only the shared ones.
 pub struct MemoryServer;
@@ -58,34 +58,42 @@ impl Transport for MemoryTransport {
     }
 
     async fn deliver(&mut self, batch: &Batch) -> Result<ControlFlow<()>, Gone> {
-        self.put(batch.frames.clone()).await
+        self.put(batch.frames.clone()).await?;
+        Ok(ControlFlow::Continue(()))
     }
 
-    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<()>, Gone> {
-        self.put(vec![Frame::tick(cursor)]).await
+    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<Option<Close>>, Gone> {
+        self.put(vec![Frame::tick(cursor)]).await?;
+        Ok(ControlFlow::Continue(()))
     }
 
-    async fn receive(&mut self) -> Result<Option<Bytes>, Gone> {
-        Ok(self.up.recv().await)
+    async fn receive(&mut self) -> Result<Received, Gone> {
+        Ok(self.up.recv().await.map_or(Received::Left, Received::Request))
     }
 
     async fn close(&mut self, why: Close, _: Option<&Cursor>) -> Result<(), Gone> {
-        self.put(vec![Frame::close(why)]).await.map(drop)
+        self.put(vec![Frame::close(why)]).await
     }
 }
 
 impl MemoryTransport {
     /// There is no socket that could watch over the client's pace, and be cut, so the transport does it.
-    async fn put(&mut self, frames: Vec<Arc<Frame>>) -> Result<ControlFlow<()>, Gone> {
+    async fn put(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Gone> {
         let sent = tokio::select! {
             sent = timeout(self.limits.write_timeout, self.down.send(frames)) => sent,
-            _ = poll_fn(|cx| self.cut.poll(cx)) => return Err(Gone),
+            why = poll_fn(|cx| self.cut.poll(cx)) => {
+                self.wire.ended(&self.cut, End::Closed(why));
+                return Err(Gone);
+            }
         };
         match sent {
-            Ok(Ok(())) => Ok(ControlFlow::Continue(())),
-            Ok(Err(_)) => Err(Gone),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                self.wire.ended(&self.cut, End::Left);
+                Err(Gone)
+            }
             Err(_) => {
-                self.wire.closed(Close::Slow);
+                self.wire.ended(&self.cut, End::Closed(Close::Slow));
                 Err(Gone)
             }
         }

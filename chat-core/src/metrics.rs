@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::refusal::Close;
+use crate::ending::{End, Ending};
+use crate::refusal::Code;
 
 /// The upper bounds for the time of a commit, in seconds: from a disk with a cache to one that hangs.
 const COMMIT_SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -37,7 +38,10 @@ pub(crate) struct WireMetrics {
     pub(crate) bytes: Counter,
     /// Requests taken from the transport.
     pub(crate) requests: Counter,
-    closes: Vec<(Close, Counter)>,
+    /// Requests for a sign-in with a wrong name or password.
+    failed_sign_ins: Counter,
+    ends: Vec<(End, Counter)>,
+    refusals: Vec<(Code, Counter)>,
 }
 
 impl Metrics {
@@ -110,9 +114,9 @@ impl WireMetrics {
         let key = |name: &'static str| Key::from_parts(name, vec![Label::new("transport", transport)]);
         let counter = |name| recorder.register_counter(&key(name), &metadata);
         let gauge = |name| recorder.register_gauge(&key(name), &metadata);
-        let closed = |close: &Close| {
-            let labels = vec![Label::new("transport", transport), Label::new("reason", close.name())];
-            (*close, recorder.register_counter(&Key::from_parts("chat_closed_total", labels), &metadata))
+        let labelled = |name: &'static str, label: &'static str, value: &'static str| {
+            let labels = vec![Label::new("transport", transport), Label::new(label, value)];
+            recorder.register_counter(&Key::from_parts(name, labels), &metadata)
         };
         Self {
             transport,
@@ -121,14 +125,32 @@ impl WireMetrics {
             frames: counter("chat_frames_total"),
             bytes: counter("chat_frame_bytes_total"),
             requests: counter("chat_requests_total"),
-            closes: Close::ALL.iter().map(closed).collect(),
+            failed_sign_ins: counter("chat_failed_sign_ins_total"),
+            ends: End::all().map(|end| (end, labelled("chat_closed_total", "reason", end.name()))).collect(),
+            refusals: (Code::ALL.iter())
+                .map(|&code| (code, labelled("chat_refusals_total", "code", code.as_str())))
+                .collect(),
         }
     }
 
-    /// Counts a connection that the server ended.
-    pub(crate) fn closed(&self, why: Close) {
-        tracing::debug!(transport = self.transport, reason = why.name(), "a connection was ended");
-        if let Some((_, counter)) = self.closes.iter().find(|(close, _)| *close == why) {
+    /// Counts the end of a connection, or of the stream on it, for the first reason that is told. Every end is
+    /// counted here.
+    pub(crate) fn ended(&self, ending: &Ending, why: End) {
+        if !ending.is_news() {
+            return;
+        }
+        tracing::debug!(transport = self.transport, reason = why.name(), "a connection ended");
+        if let Some((_, counter)) = self.ends.iter().find(|(end, _)| *end == why) {
+            counter.increment(1);
+        }
+    }
+
+    /// Counts a refusal, as an answer, a reply or a close code says it.
+    pub(crate) fn refused(&self, code: Code) {
+        if code == Code::WrongCredentials {
+            self.failed_sign_ins.increment(1);
+        }
+        if let Some((_, counter)) = self.refusals.iter().find(|(known, _)| *known == code) {
             counter.increment(1);
         }
     }

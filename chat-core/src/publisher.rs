@@ -12,6 +12,7 @@ use std::time::Instant;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::Notify;
 
+use crate::ending::Cut;
 use crate::heap::{Crowd, Joined};
 use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
 use crate::inbox::{Inbox, Seat, Subject, Waiting};
@@ -24,9 +25,6 @@ use crate::store::{Audience, Logged, TokenHash, random};
 /// So many sessions are woken at once by the thread that writes. More would keep it from its next commit, and each
 /// would cost more than within the runtime, where no lock is taken for it.
 const FEW: usize = 8;
-
-/// Cuts a connection, for the reason given.
-pub(crate) type Cut = Arc<Signal<Close>>;
 
 /// How a session is reached from elsewhere.
 #[derive(Clone)]

@@ -216,6 +216,12 @@ pub enum Close {
     TooManyConnections,
     /// A message that is neither text nor UTF-8 JSON ([RFC 6455 §7.4.1](https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1)).
     UnusableData,
+    /// A text message that is not UTF-8.
+    InvalidUtf8,
+    /// A message that is longer than a frame may be.
+    MessageTooBig,
+    /// Anything else that the wire's own rules forbid.
+    BrokenFrame,
     /// The server failed.
     ServerError,
 }
@@ -234,6 +240,9 @@ impl Close {
         Self::Revoked,
         Self::TooManyConnections,
         Self::UnusableData,
+        Self::InvalidUtf8,
+        Self::MessageTooBig,
+        Self::BrokenFrame,
         Self::ServerError,
     ];
 
@@ -252,6 +261,9 @@ impl Close {
             Self::Revoked => 4503,
             Self::TooManyConnections => 4504,
             Self::UnusableData => 1003,
+            Self::InvalidUtf8 => 1007,
+            Self::MessageTooBig => 1009,
+            Self::BrokenFrame => 1002,
             Self::ServerError => 1011,
         }
     }
@@ -266,11 +278,13 @@ impl Close {
             Self::RateLimited => "rate_limited",
             Self::CursorUnknown => "cursor_unknown",
             Self::CursorExpired => "cursor_expired",
-            Self::ProtocolError => "protocol_error",
+            Self::ProtocolError | Self::BrokenFrame => "protocol_error",
             Self::Unauthenticated => "unauthenticated",
             Self::Revoked => "revoked",
             Self::TooManyConnections => "too_many_connections",
             Self::UnusableData => "unusable_data",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::MessageTooBig => "message_too_big",
             Self::ServerError => "server_error",
         }
     }

@@ -20,7 +20,7 @@ use crate::chat::Chat;
 use crate::client::Server;
 use crate::http::{HostName, Listing, Origins, Site, TrustedProxy};
 use crate::limits::Limits;
-use crate::server::start;
+use crate::server::{start, start_metrics};
 use crate::store::{Location, OpenError};
 
 /// How long the program waits at its end for threads that read the disk: they need no time, or they hang.
@@ -44,6 +44,9 @@ pub struct ChatOptions {
     /// Serve a database that is damaged: what can still be read is read, and nothing is written
     #[arg(long, env = "CHAT_ACCEPT_DAMAGE")]
     pub accept_damage: bool,
+    /// Where `/metrics` is served, away from the public addresses
+    #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
@@ -58,6 +61,17 @@ impl ChatOptions {
         match self.accept_damage {
             true => Chat::open_damaged(&self.database, self.limits.clone()),
             false => Chat::open(&self.database, self.limits.clone()),
+        }
+    }
+
+    /// Listens where `/metrics` is to be served, if it has an address of its own.
+    ///
+    /// # Errors
+    /// See [`bind`].
+    pub async fn bind_metrics(&self) -> anyhow::Result<Option<TcpListener>> {
+        match self.metrics {
+            Some(address) => Ok(Some(bind(address, "--metrics").await?)),
+            None => Ok(None),
         }
     }
 }
@@ -107,6 +121,7 @@ impl Program {
 
     async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
         let listener = bind(options.listen, "--listen").await?;
+        let metrics = options.chat.bind_metrics().await?;
         let address = listener.local_addr()?;
         let chat = options.chat.open()?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
@@ -115,13 +130,21 @@ impl Program {
             hosts: options.chat.hosts,
             proxies: options.chat.proxies,
             transports: listings.collect(),
+            metrics_apart: metrics.is_some(),
         };
         let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
+        let metrics = metrics.map(|listener| start_metrics(listener, &chat)).transpose()?;
         let stopped = stopped()?;
+        if let Some(metrics) = &metrics {
+            say(&format!("The counts are at http://{}/metrics.", metrics.address()));
+        }
         say(&format!("{} listens on http://{address}. Ctrl-C stops it.", self.name));
         let ended = ended(&chat, stopped).await;
         chat.end_sessions();
         server.stop().await;
+        if let Some(metrics) = metrics {
+            metrics.stop().await;
+        }
         chat.close().await;
         ended
     }

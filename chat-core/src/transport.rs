@@ -12,13 +12,27 @@ use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
 use crate::chat::{Answer, Chat, Place, SignIn};
+use crate::ending::{Cut, End};
 use crate::ids::Cursor;
 use crate::inbox::{Batch, Lost};
 use crate::limits::Limits;
 use crate::metrics::WireMetrics;
-use crate::protocol::{Event, Frame, ResetReason};
-use crate::publisher::Cut;
+use crate::protocol::{Event, Frame, Outcome, ResetReason};
 use crate::refusal::{Close, Code, Refusal};
+
+/// What comes from a client.
+#[derive(Debug)]
+pub enum Received {
+    /// A request, a JSON value.
+    Request(Bytes),
+    /// The client sends no more, but may still read: it has closed one half of its connection
+    /// ([RFC 9293 §3.6](https://www.rfc-editor.org/rfc/rfc9293#section-3.6)).
+    HalfClosed,
+    /// The client has left, and reads no more either.
+    Left,
+    /// Something that the wire's own rules forbid.
+    Broken(Close),
+}
 
 /// One client's connection, as its kind of wire sees it.
 ///
@@ -34,17 +48,18 @@ pub trait Transport: Send {
     fn deliver(&mut self, batch: &Batch)
     -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
 
-    /// Says that the server is there and that the client is at `cursor`. `Break`: it was the last word.
+    /// Says that the server is there and that the client is at `cursor`. `Break`: it was the last word, or the
+    /// connection is to be closed because the client did not answer.
     fn keep_alive(
         &mut self,
         cursor: &Cursor,
-    ) -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<ControlFlow<Option<Close>>, Self::Error>> + Send;
 
-    /// Waits for the client's next request, a JSON value; `None` once the client has left.
+    /// Waits for what comes from the client next.
     ///
     /// Cancel safe, and cheap to poll again: it is polled once for each delivery. Whoever polled it last is woken
     /// when something comes, though the future has been dropped by then.
-    fn receive(&mut self) -> impl Future<Output = Result<Option<Bytes>, Self::Error>> + Send {
+    fn receive(&mut self) -> impl Future<Output = Result<Received, Self::Error>> + Send {
         pending()
     }
 
@@ -65,6 +80,10 @@ pub struct Session {
     sign_in: SignIn,
     place: Place,
     wire: Arc<WireMetrics>,
+    /// The end of the connection that it is served over.
+    cut: Cut,
+    /// The client sends no more.
+    is_half_closed: bool,
     /// Replies that are not on the wire yet, in the order of their requests.
     answers: VecDeque<Answer>,
     /// Refusals for haste, one after the other.
@@ -95,7 +114,7 @@ impl Session {
         wire: Arc<WireMetrics>,
         cut: Option<Cut>,
     ) -> Result<Box<Self>, Refusal> {
-        let place = chat.enter(&sign_in, after, cut).await?;
+        let place = chat.enter(&sign_in, after, cut.clone()).await?;
         wire.sessions.increment(1);
         // In a box: futures that pass it on would each keep room for it, for as long as it lasts.
         Ok(Box::new(Self {
@@ -103,6 +122,8 @@ impl Session {
             sign_in,
             place,
             wire,
+            cut: cut.unwrap_or_default(),
+            is_half_closed: false,
             answers: VecDeque::new(),
             hasty: 0,
             hears_silence: false,
@@ -145,7 +166,10 @@ impl Session {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(why) => return Box::pin(self.close(why, transport)).await,
                 },
-                Turn::Left => return Ok(()),
+                Turn::Left => {
+                    self.wire.ended(&self.cut, End::Left);
+                    return Ok(());
+                }
                 Turn::Reset(reason) => return Box::pin(self.reset(reason, transport)).await,
                 Turn::Close(why) => return Box::pin(self.close(why, transport)).await,
                 Turn::KeepAlive if self.chat.time_left(&self.sign_in).is_zero() => {
@@ -153,10 +177,14 @@ impl Session {
                 }
                 Turn::KeepAlive => {
                     let cursor = self.place.subscription.catch_up();
-                    let flow = Box::pin(transport.keep_alive(&cursor)).await?;
+                    match Box::pin(transport.keep_alive(&cursor)).await? {
+                        ControlFlow::Break(Some(why)) => return Box::pin(self.close(why, transport)).await,
+                        ControlFlow::Break(None) => return Ok(()),
+                        ControlFlow::Continue(()) => {}
+                    }
                     silence.as_mut().reset(Instant::now() + self.patience(transport));
                     self.hears_silence = false;
-                    flow
+                    ControlFlow::Continue(())
                 }
             };
             if flow.is_break() {
@@ -185,13 +213,22 @@ impl Session {
             if let Poll::Ready(why) = self.place.ending.poll(cx) {
                 return Poll::Ready(Ok(Turn::Close(why)));
             }
-            let hears = self.answers.len() < Limits::REQUESTS_IN_FLIGHT;
+            let mut hears = !self.is_half_closed && self.answers.len() < Limits::REQUESTS_IN_FLIGHT;
             if hears && let Poll::Ready(received) = receive.as_mut().poll(cx) {
-                return Poll::Ready(received.map(|json| json.map_or(Turn::Left, Turn::Submit)));
+                match received? {
+                    Received::Request(json) => return Poll::Ready(Ok(Turn::Submit(json))),
+                    Received::Left => return Poll::Ready(Ok(Turn::Left)),
+                    Received::Broken(why) => return Poll::Ready(Ok(Turn::Close(why))),
+                    // What it has asked for it still gets.
+                    Received::HalfClosed => (self.is_half_closed, hears) = (true, false),
+                }
             }
             let mut batch = Batch::default();
             while let Some(Poll::Ready(reply)) = self.answers.front_mut().map(|answer| answer.poll(cx)) {
                 self.answers.pop_front();
+                if let Outcome::Refusal(refusal) = &reply.outcome {
+                    self.wire.refused(refusal.code);
+                }
                 batch.frames.push(Frame::of_reply(&reply));
             }
             match self.place.subscription.poll_batch(cx) {
@@ -209,9 +246,19 @@ impl Session {
                 self.rests = hears && hears_silence && self.place.subscription.is_waiting();
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
-            // Silence counts only once it is known that there is nothing to say, and while the client is heard.
-            if hears && !self.place.subscription.is_reading() {
-                if asks_once || silence.as_mut().poll(cx).is_ready() {
+            // Silence counts only once it is known that there is nothing to say.
+            if self.place.subscription.is_reading() {
+                return Poll::Pending;
+            }
+            if asks_once {
+                return Poll::Ready(Ok(Turn::KeepAlive));
+            }
+            if self.is_half_closed && self.answers.is_empty() {
+                return Poll::Ready(Ok(Turn::Left));
+            }
+            // Nor does it count while the client is not heard.
+            if hears {
+                if silence.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Ok(Turn::KeepAlive));
                 }
                 self.hears_silence = true;
@@ -243,7 +290,7 @@ impl Session {
     }
 
     async fn close<T: Transport>(&mut self, why: Close, transport: &mut T) -> Result<(), T::Error> {
-        self.wire.closed(why);
+        self.wire.ended(&self.cut, End::Closed(why));
         let cursor = self.place.subscription.cursor();
         transport.close(why, Some(&cursor)).await
     }
@@ -257,7 +304,7 @@ impl Session {
         match transport.deliver(&batch).await? {
             ControlFlow::Continue(()) => self.close(reason.close(), transport).await,
             ControlFlow::Break(()) => {
-                self.wire.closed(reason.close());
+                self.wire.ended(&self.cut, End::Closed(reason.close()));
                 Ok(())
             }
         }

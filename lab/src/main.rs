@@ -9,7 +9,7 @@ use chat_core::client::Server;
 use chat_core::http::{Listing, Origins, Site};
 use chat_core::memory::MemoryClient;
 use chat_core::run::{ChatOptions, bind, ended, execute, say, stopped};
-use chat_core::server::{Running, start};
+use chat_core::server::{Running, start, start_metrics};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use longpoll_server::{LongPollServer, ShortPollServer};
 use sse_server::SseServer;
@@ -69,6 +69,7 @@ async fn launch(options: Options) -> anyhow::Result<()> {
     let websocket = bind(options.websocket, "--websocket").await?;
     let sse = bind(options.sse, "--sse").await?;
     let longpoll = bind(options.longpoll, "--longpoll").await?;
+    let metrics = options.chat.bind_metrics().await?;
     let addresses = [page.local_addr()?, websocket.local_addr()?, sse.local_addr()?, longpoll.local_addr()?];
     let [_, at_websocket, at_sse, at_longpoll] = addresses;
 
@@ -83,6 +84,7 @@ async fn launch(options: Options) -> anyhow::Result<()> {
             Listing { name: ShortPollServer::NAME, port: at_longpoll.port() },
         ],
         proxies: options.chat.proxies,
+        metrics_apart: metrics.is_some(),
     };
     let ports = addresses.map(|address| address.port());
     let pages = || web_client::router(&ports);
@@ -92,13 +94,17 @@ async fn launch(options: Options) -> anyhow::Result<()> {
         start::<SseServer>(sse, &chat, site.clone(), pages())?,
         start::<LongPollServer>(longpoll, &chat, site, pages())?,
     ];
+    let metrics = metrics.map(|listener| start_metrics(listener, &chat)).transpose()?;
     let stopped = stopped()?;
+    if let Some(metrics) = &metrics {
+        say(&format!("The counts are at http://{}/metrics.", metrics.address()));
+    }
     say(&introduction(&addresses));
     let ended = ended(&chat, stopped).await;
     if ended.is_ok() {
         say("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
     }
-    stop(&chat, servers).await;
+    stop(&chat, servers, metrics).await;
     ended
 }
 
@@ -117,9 +123,12 @@ Ctrl-C stops it."
 }
 
 /// Sessions first, so that every wire says goodbye in its own way; then connections; the database last.
-async fn stop(chat: &Chat, servers: [Running; 4]) {
+async fn stop(chat: &Chat, servers: [Running; 4], metrics: Option<Running>) {
     chat.end_sessions();
     let [page, websocket, sse, longpoll] = servers.map(Running::stop);
     tokio::join!(page, websocket, sse, longpoll);
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     chat.close().await;
 }

@@ -12,7 +12,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::header;
 use axum::response::Response;
 use axum::routing::get;
-use bytes::Bytes;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
 use chat_core::http::{Admission, Connection, Line, Problem};
@@ -20,7 +19,7 @@ use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::protocol::Frame;
 use chat_core::refusal::{Close, Code, Refusal};
-use chat_core::transport::{Session, Transport};
+use chat_core::transport::{Received, Session, Transport};
 use serde::Deserialize;
 
 use crate::{LongPollClient, ShortPollClient};
@@ -112,14 +111,14 @@ impl Transport for PollTransport {
     }
 
     /// The empty answer: the client asks again at once, and no proxy takes the silence for death.
-    async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<()>> {
+    async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
         self.line.answer(&answer(&[], Some(cursor), false)).await?;
-        Ok(ControlFlow::Break(()))
+        Ok(ControlFlow::Break(None))
     }
 
-    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
-        self.line.left().await?;
-        Ok(None)
+    async fn receive(&mut self) -> io::Result<Received> {
+        self.line.half_closed().await?;
+        Ok(Received::HalfClosed)
     }
 
     async fn close(&mut self, why: Close, cursor: Option<&Cursor>) -> io::Result<()> {

@@ -20,7 +20,7 @@ use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
-use chat_core::transport::Transport;
+use chat_core::transport::{Received, Transport};
 
 use crate::SseClient;
 
@@ -78,15 +78,15 @@ impl Transport for SseTransport {
     }
 
     /// A comment for proxies, which cut what is silent, and a tick for the page, which cannot see comments.
-    async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<()>> {
+    async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
         let tick = EventStream::encode(&Frame::tick(cursor));
         self.line.write_more(&[b": keep-alive\n", &tick]).await?;
         Ok(ControlFlow::Continue(()))
     }
 
-    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
-        self.line.left().await?;
-        Ok(None)
+    async fn receive(&mut self) -> io::Result<Received> {
+        self.line.half_closed().await?;
+        Ok(Received::HalfClosed)
     }
 
     async fn close(&mut self, why: Close, _: Option<&Cursor>) -> io::Result<()> {

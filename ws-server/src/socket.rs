@@ -11,6 +11,8 @@ use bytes::Bytes;
 use chat_core::http::Line;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Encoding, Frame};
+use chat_core::refusal::Close;
+use chat_core::transport::Received;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -130,16 +132,17 @@ impl Socket {
     }
 }
 
-/// The code for what a client did wrong on the wire ([RFC 6455 §7.4.1]); `None`: it is just gone.
+/// Why nothing more comes from a client: a broken rule of the wire ([RFC 6455 §7.4.1]), or a half-closed TCP
+/// connection without a Close frame. Every other error is one of the connection itself.
 ///
 /// [RFC 6455 §7.4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
-pub(crate) fn broken_rule(error: &Error) -> Option<(u16, &'static str)> {
+pub(crate) fn what_ended(error: Error) -> Result<Received, Error> {
     match error {
-        Error::Capacity(_) => Some((1009, "message_too_big")),
-        Error::Utf8(_) => Some((1007, "invalid_utf8")),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
-        Error::Protocol(_) => Some((1002, "protocol_error")),
-        _ => None,
+        Error::Capacity(_) => Ok(Received::Broken(Close::MessageTooBig)),
+        Error::Utf8(_) => Ok(Received::Broken(Close::InvalidUtf8)),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ok(Received::HalfClosed),
+        Error::Protocol(_) => Ok(Received::Broken(Close::BrokenFrame)),
+        error => Err(error),
     }
 }
 

@@ -20,12 +20,12 @@ use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::Frame;
 use chat_core::refusal::Close;
-use chat_core::transport::Transport;
+use chat_core::transport::{Received, Transport};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::WsClient;
 use crate::handshake::Handshake;
-use crate::socket::{BinaryMessage, Socket, TextMessage, broken_rule};
+use crate::socket::{BinaryMessage, Socket, TextMessage, what_ended};
 
 /// The chat over WebSocket.
 pub struct WsServer;
@@ -113,10 +113,9 @@ impl Transport for WsTransport {
     }
 
     /// A tick for the page, which cannot see Pings, and a Ping for the browser, which answers it by itself.
-    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<()>, Error> {
+    async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<Option<Close>>, Error> {
         if self.pinged {
-            self.close(Close::NoPong, Some(cursor)).await?;
-            return Ok(ControlFlow::Break(()));
+            return Ok(ControlFlow::Break(Some(Close::NoPong)));
         }
         let ping = (self.heard.elapsed() >= self.limits.ping_after).then(|| Message::Ping(Bytes::new()));
         let tick = (self.ticked.elapsed() >= self.limits.ping_after).then(|| {
@@ -131,30 +130,23 @@ impl Transport for WsTransport {
         Ok(ControlFlow::Continue(()))
     }
 
-    async fn receive(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn receive(&mut self) -> Result<Received, Error> {
         loop {
             let message = self.socket.receive().await;
             (self.heard, self.pinged) = (Instant::now(), false);
             match message {
                 Some(Ok(Message::Text(text))) => {
                     self.binary.push_back(false);
-                    return Ok(Some(text.into()));
+                    return Ok(Received::Request(text.into()));
                 }
                 Some(Ok(Message::Binary(json))) if std::str::from_utf8(&json).is_ok() => {
                     self.binary.push_back(true);
-                    return Ok(Some(json));
+                    return Ok(Received::Request(json));
                 }
-                Some(Ok(Message::Binary(_))) => {
-                    self.close(Close::UnusableData, None).await?;
-                    return Ok(None);
-                }
+                Some(Ok(Message::Binary(_))) => return Ok(Received::Broken(Close::UnusableData)),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_))) => {}
-                Some(Err(error)) => {
-                    let Some((code, reason)) = broken_rule(&error) else { return Err(error) };
-                    self.socket.close(code, reason).await?;
-                    return Ok(None);
-                }
-                None => return Ok(None),
+                Some(Err(error)) => return what_ended(error),
+                None => return Ok(Received::Left),
             }
         }
     }

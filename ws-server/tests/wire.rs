@@ -11,14 +11,17 @@ mod frames;
 #[path = "wire/handshake.rs"]
 mod handshake;
 
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use chat_core::conformance::House;
+use chat_core::conformance::{House, PATIENCE};
 use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_house};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use ws_server::WsServer;
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -223,20 +226,25 @@ async fn hears_what_was_said_before_the_handshake_was_answered() {
 async fn never_writes_a_pong_into_a_message() {
     let house = quiet_house(|_| {}).await;
     let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let (mut from, mut to) = (Wire::open(&house, &ann).await, Wire::open(&house, &bob).await);
+    let (from, mut to) = (Wire::open(&house, &ann).await, Wire::open(&house, &bob).await);
+    let (mut heard, mut said) = from.0.into_split();
     let text = "x".repeat(8_000);
     let talking = async {
         for number in 0..500 {
-            from.send(TEXT, send(&bob.id().to_string(), &number.to_string(), &text).to_string().as_bytes())
-                .await;
+            let request = send(&bob.id().to_string(), &number.to_string(), &text).to_string();
+            said.write_all(&frame(TEXT, request.as_bytes())).await.unwrap();
         }
     };
+    // Ann reads all the time, or the server would not read from her for long.
+    let listening = tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
     // Bob asks and asks, and reads nothing, until what goes to him no longer fits between the two.
     let asking = async {
         for number in 0..2_000_u32 {
             to.send(PING, &number.to_be_bytes()).await;
         }
-        house.eventually("messages wait for Bob", |house| house.metric("chat_frames_total", "") > 600).await;
+        house
+            .eventually("messages wait for Bob", |house| house.metric("chat_frames_total", "") > 1_000)
+            .await;
         let (mut pongs, mut messages) = (Vec::new(), 0);
         while messages < 500 || pongs.len() < 100 {
             let (head, payload) = to.receive().await;
@@ -250,6 +258,7 @@ async fn never_writes_a_pong_into_a_message() {
         assert_eq!(messages, 500);
     };
     tokio::join!(talking, asking);
+    listening.abort();
 }
 
 #[tokio::test]
@@ -299,4 +308,35 @@ async fn explains_itself() {
     }
     // Nothing has to be given.
     assert!(help.contains("Usage: ws-server [OPTIONS]\n"), "{help}");
+}
+
+/// A program that is killed when a test is over.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn serves_the_counts_at_an_address_of_their_own() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ws-server"));
+    command.args(["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--database", ":memory:"]);
+    let mut program = Killed(command.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(program.0.stdout.take().unwrap()).lines();
+    let addresses = lines.take(2).map(|line| {
+        let line = line.unwrap();
+        let address = line.split_once("http://").expect("an address").1.split(['/', ' ']).next().unwrap();
+        address.trim_end_matches('.').to_owned()
+    });
+    for (address, status) in addresses.zip(["200", "404"]) {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
 }

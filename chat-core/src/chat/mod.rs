@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::{Auth, Rate};
+use crate::ending::Cut;
 use crate::heap::{self, Crowd};
 use crate::ids::{ConversationId, Cursor, UserId};
 use crate::inbox::Subscription;
@@ -17,7 +18,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::{Group, History, Person, Snapshot, User};
 use crate::protocol::ResetReason;
-use crate::publisher::{Cut, Handle, Publisher};
+use crate::publisher::{Handle, Publisher};
 use crate::refusal::{Close, Refusal};
 use crate::signal::Signal;
 #[cfg(any(test, feature = "conformance"))]

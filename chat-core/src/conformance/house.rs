@@ -1,5 +1,6 @@
 //! A server of its own for each law, people in it, and their connections.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,6 +130,15 @@ impl<S: Server> House<S> {
     /// How many connections were ended for a reason.
     pub fn closed(&self, reason: &str) -> u64 {
         self.metric("chat_closed_total", &format!(",reason=\"{reason}\""))
+    }
+
+    /// How many connections have ended for each reason, as far as any have.
+    pub fn ends(&self) -> BTreeMap<String, u64> {
+        let text = self.chat.metrics().render();
+        let series = format!("chat_closed_total{{transport=\"{}\",reason=\"", S::NAME);
+        let ends = text.lines().filter_map(|line| line.strip_prefix(&series)?.split_once("\"} "));
+        let ends = ends.map(|(reason, times)| (reason.to_owned(), times.parse().expect("a number")));
+        ends.filter(|(_, times)| *times > 0).collect()
     }
 
     /// Waits until something that no event tells has come about.

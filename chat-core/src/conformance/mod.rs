@@ -115,6 +115,9 @@ macro_rules! conformance_tests {
             http: answers_only_to_names_that_lead_to_it;
             http: refuses_with_a_problem_document;
             http: answers_a_body_that_is_too_long_or_too_late;
+            life: answers_a_client_that_sends_no_more;
+            life: counts_each_end_once_with_its_reason;
+            pace: serves_a_client_that_reads_slowly;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

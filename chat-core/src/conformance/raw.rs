@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use super::house::{Line, Member, PATIENCE};
 use crate::client::{Server, Target};
@@ -20,6 +20,10 @@ const POLLS_AHEAD: usize = 2_000;
 /// What a request for a WebSocket has besides. A wire that is not upgraded takes no notice of it.
 pub(super) const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+/// Polls sent by a client that hears nothing: so few that they fit into one window, and more than the server can
+/// answer into a connection whose answers are not acknowledged.
+#[cfg(target_os = "linux")]
+const POLLS_UNANSWERED: usize = 50;
 
 /// A client that has opened the transport's wire and then does nothing more.
 pub enum Raw<S: Server> {
@@ -33,9 +37,7 @@ impl<S: Server> Raw<S> {
     /// Opens the wire as `member`, and reads nothing.
     pub async fn open(member: &Member<S>, after: Option<Cursor>) -> Self {
         let Some(path) = S::PATH else { return Self::Memory(member.resume(after).await) };
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a smaller buffer");
-        let mut stream = socket.connect(address(member)).await.expect("a connection");
+        let mut stream = connect(member).await;
         stream.write_all(request(path, member, after).as_bytes()).await.expect("a request");
         Self::Socket(stream)
     }
@@ -61,6 +63,45 @@ impl<S: Server> Raw<S> {
         raw
     }
 
+    /// Asks for far more than it could read, and never acknowledges a byte: its system has vanished.
+    #[cfg(target_os = "linux")]
+    pub async fn unreachable(member: &Member<S>, after: Cursor) -> Option<TcpStream> {
+        let path = S::PATH?;
+        let mut stream = connect(member).await;
+        // Every packet to it is dropped. It is attached first, or the window might be closed by then.
+        const DROP: u16 = 0x06;
+        let filter = [socket2::SockFilter::new(DROP, 0, 0, 0)];
+        socket2::SockRef::from(&stream).attach_filter(&filter).expect("a filter");
+        let polls = if path.starts_with("/poll") { POLLS_UNANSWERED } else { 1 };
+        let requests = request(path, member, Some(after)).repeat(polls);
+        stream.write_all(requests.as_bytes()).await.expect("requests that the system takes");
+        Some(stream)
+    }
+
+    /// Reads a little at a time, with a pause after each, until this much was read.
+    pub async fn read_slowly(&mut self, bytes: usize, at_once: usize, pause: Duration) {
+        let mut pauses = interval(pause);
+        let reading = async {
+            let (mut read, mut into) = (0, vec![0; at_once]);
+            while read < bytes {
+                pauses.tick().await;
+                match self {
+                    Self::Socket(stream) => {
+                        let some = stream.read(&mut into).await.expect("a connection that goes on");
+                        assert!(some > 0, "the server ended the connection after {read} bytes");
+                        read += some;
+                    }
+                    // An event is the least that can be read there.
+                    Self::Memory(line) => {
+                        line.try_next().await.expect("a connection that goes on");
+                        read += at_once;
+                    }
+                }
+            }
+        };
+        timeout(PATIENCE, reading).await.expect("bytes should have come by now");
+    }
+
     /// Waits until the server has ended the connection, throwing away what comes before.
     pub async fn ended(self) {
         let drain = async {
@@ -83,12 +124,32 @@ impl<S: Server> Raw<S> {
     }
 }
 
+/// Sends whole requests, closes the sending side, and reads what is answered until the server ends the connection.
+pub(super) async fn half_closed<S: Server>(member: &Member<S>, requests: &str) -> String {
+    let mut stream = connect(member).await;
+    let asking = async {
+        stream.write_all(requests.as_bytes()).await.expect("requests");
+        stream.shutdown().await.expect("an open connection");
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).await.expect("an orderly end");
+        String::from_utf8_lossy(&answers).into_owned()
+    };
+    timeout(PATIENCE, asking).await.expect("the server should have ended the connection by now")
+}
+
+/// A connection of which little is kept in the system of the client.
+async fn connect<S: Server>(member: &Member<S>) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a smaller buffer");
+    socket.connect(address(member)).await.expect("a connection")
+}
+
 fn address<S: Server>(member: &Member<S>) -> SocketAddr {
     member.target.base().trim_start_matches("http://").parse().expect("an address")
 }
 
 /// What opens any wire.
-fn request<S: Server>(path: &str, member: &Member<S>, after: Option<Cursor>) -> String {
+pub(super) fn request<S: Server>(path: &str, member: &Member<S>, after: Option<Cursor>) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     let after = after.map(|cursor| format!("{joint}after={cursor}")).unwrap_or_default();
     format!(

@@ -12,9 +12,10 @@ use super::fields::LAST_EVENT_ID;
 use super::{Peer, Problem, fields};
 use crate::auth::Token;
 use crate::chat::{Chat, SignIn};
+use crate::ending::{Cut, End};
 use crate::ids::{Cursor, IdError};
 use crate::limits::Limits;
-use crate::publisher::Cut;
+use crate::metrics::WireMetrics;
 use crate::refusal::{Close, Code, Refusal};
 use crate::store::TokenHash;
 use crate::transport::{Session, Transport};
@@ -88,14 +89,12 @@ impl Admission {
     /// place, and reaches it.
     pub async fn enter(self, transport: &'static str) -> Admitted {
         let wire = self.chat.metrics().wire(transport);
+        let cut = self.cut.clone();
         let session = match self.sign_in {
             Ok(sign_in) => Session::open(&self.chat, sign_in, self.after, Arc::clone(&wire), self.cut).await,
             Err(refusal) => Err(refusal),
         };
-        Admitted(session.map_err(|refusal| {
-            wire.closed(Close::of_refusal(&refusal));
-            Box::new(refusal)
-        }))
+        Admitted(session.map_err(|refusal| Box::new(Refused { refusal, wire, cut: cut.unwrap_or_default() })))
     }
 }
 
@@ -117,7 +116,14 @@ impl Next {
 }
 
 /// A client past the door, or the reason why not.
-pub struct Admitted(Result<Box<Session>, Box<Refusal>>);
+pub struct Admitted(Result<Box<Session>, Box<Refused>>);
+
+/// A client that is refused, and the connection over which it is told.
+struct Refused {
+    refusal: Refusal,
+    wire: Arc<WireMetrics>,
+    cut: Cut,
+}
 
 impl Admitted {
     /// Serves the client over its transport, or says there why not.
@@ -127,7 +133,12 @@ impl Admitted {
     pub async fn serve<T: Transport>(self, transport: &mut T) -> Result<(), T::Error> {
         match self.0 {
             Ok(session) => session.serve(transport).await,
-            Err(refusal) => transport.close(Close::of_refusal(&refusal), None).await,
+            Err(refused) => {
+                let why = Close::of_refusal(&refused.refusal);
+                refused.wire.refused(refused.refusal.code);
+                refused.wire.ended(&refused.cut, End::Closed(why));
+                transport.close(why, None).await
+            }
         }
     }
 
@@ -136,7 +147,7 @@ impl Admitted {
     /// # Errors
     /// `unauthenticated`, `too_many_connections`, `storage_unavailable`.
     pub fn session(self) -> Result<Box<Session>, Problem> {
-        self.0.map_err(|refusal| Problem(*refusal))
+        self.0.map_err(|refused| Problem(refused.refusal))
     }
 }
 

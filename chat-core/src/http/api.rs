@@ -22,6 +22,7 @@ use crate::auth::Token;
 use crate::chat::{Answer, Chat};
 use crate::ids::{ConversationId, IdError};
 use crate::limits::Limits;
+use crate::metrics::WireMetrics;
 use crate::model::User;
 use crate::protocol::{Outcome, Reply};
 use crate::refusal::{Code, Refusal};
@@ -126,6 +127,7 @@ pub(super) async fn history(
 /// One request or an array of them: the same JSON that a WebSocket carries, answered with the same replies.
 pub(super) async fn commands(
     State(chat): State<Chat>,
+    Extension(wire): Extension<Arc<WireMetrics>>,
     Caller(caller): Caller,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
@@ -142,20 +144,24 @@ pub(super) async fn commands(
         }
         let mut replies = Vec::with_capacity(answers.len());
         for answer in answers {
-            replies.push(finish(answer).await);
+            replies.push(finish(answer, &wire).await);
         }
         return Ok(no_store(replies));
     }
     let answer = chat.submit(&caller, &json).await.map_err(Refusal::from)?;
-    let reply = finish(answer).await;
+    let reply = finish(answer, &wire).await;
     let Outcome::Refusal(refusal) = &reply.outcome else { return Ok(no_store(reply)) };
     let mut response = (status(refusal), no_store(&reply)).into_response();
     retry_after(refusal, response.headers_mut());
     Ok(response)
 }
 
-async fn finish(mut answer: Answer) -> Reply {
-    poll_fn(|cx| answer.poll(cx)).await
+async fn finish(mut answer: Answer, wire: &WireMetrics) -> Reply {
+    let reply = poll_fn(|cx| answer.poll(cx)).await;
+    if let Outcome::Refusal(refusal) = &reply.outcome {
+        wire.refused(refusal.code);
+    }
+    reply
 }
 
 /// Where the transports are, and whether this browser is signed in: what a page asks first.

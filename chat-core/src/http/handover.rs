@@ -18,7 +18,8 @@ use super::Problem;
 use super::admission::Admission;
 use super::head::{Asked, Head};
 use super::line::Line;
-use crate::publisher::Cut;
+use crate::ending::{Cut, End};
+use crate::metrics::WireMetrics;
 use crate::refusal::{Code, Refusal};
 use crate::transport::Session;
 
@@ -26,8 +27,9 @@ use crate::transport::Session;
 pub(crate) struct Peer {
     /// The address of the other end.
     pub(crate) address: IpAddr,
-    /// Cuts the connection.
+    /// Cuts the connection, and takes note of its end.
     pub(crate) cut: Cut,
+    wire: Arc<WireMetrics>,
     /// Guards what is to be done with the connection, once hyper has let go of it.
     next: Mutex<Next>,
 }
@@ -54,8 +56,13 @@ pub(crate) struct Live {
 }
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr, cut: Cut) -> Self {
-        Self { address, cut, next: Mutex::default() }
+    pub(crate) fn new(address: IpAddr, cut: Cut, wire: Arc<WireMetrics>) -> Self {
+        Self { address, cut, wire, next: Mutex::default() }
+    }
+
+    /// Counts the end of the connection.
+    pub(crate) fn ended(&self, why: End) {
+        self.wire.ended(&self.cut, why);
     }
 
     fn replace(&self, next: Next) -> Next {

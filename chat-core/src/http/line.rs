@@ -19,10 +19,14 @@ use crate::limits::Limits;
 /// Read at once from a client that has little to say.
 const READ_BYTES: usize = 512;
 
-/// The bytes of a connection, in both directions.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Resolves with the error that broke a connection.
+pub(crate) type Broken<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+/// The bytes of a connection, in both directions.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Waits until the connection is broken, without reading from it. Cancel safe.
+    fn broken(&mut self) -> Broken<'_>;
+}
 
 /// A connection in a transport's own hands.
 ///
@@ -33,6 +37,8 @@ pub struct Line {
     pub(super) stream: Box<dyn Stream>,
     /// What the client sent and nobody has read yet.
     ahead: BytesMut,
+    /// The client sends no more.
+    is_half_closed: bool,
     /// The head of the answer, until it is written.
     pub(super) head: Option<Head>,
     /// Whether the answer's body goes out in chunks.
@@ -57,6 +63,7 @@ impl Line {
         Self {
             stream: Box::new(stream),
             ahead: BytesMut::new(),
+            is_half_closed: false,
             head: None,
             is_chunked: false,
             is_kept: false,
@@ -157,24 +164,33 @@ impl Line {
         self.poll_fill(cx).map_ok(drop)
     }
 
-    /// Waits until the client has left. What it sends meanwhile is kept for whoever reads next.
+    /// Whether the client sends no more.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.is_half_closed
+    }
+
+    /// Waits until the client sends no more. What it sends meanwhile is kept for whoever reads next.
     ///
     /// Cancel safe, and cheap to poll again.
     ///
     /// # Errors
     /// The connection is broken.
-    pub async fn left(&mut self) -> io::Result<()> {
-        std::future::poll_fn(|cx| self.poll_left(cx)).await
+    pub async fn half_closed(&mut self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_ahead(cx)).await?;
+        match self.is_half_closed {
+            true => Ok(()),
+            // What was asked ahead hides the end of what is sent, but not a reset.
+            false => Err(self.stream.broken().await),
+        }
     }
 
-    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A client that asks far ahead is read no further, until it is the turn of what it asks.
-        while self.ahead.len() < Limits::HEAD_BYTES {
-            if ready!(self.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
-            }
+    /// Reads ahead until the client sends no more, or has asked far enough ahead. It is read further only when it is
+    /// the turn of what it asked.
+    pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.is_half_closed && self.ahead.len() < Limits::HEAD_BYTES {
+            ready!(self.poll_fill(cx))?;
         }
-        Poll::Pending
+        Poll::Ready(Ok(()))
     }
 
     /// Reads a little more ahead; how much it was.
@@ -182,6 +198,7 @@ impl Line {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut read = ReadBuf::uninit(&mut bytes);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        self.is_half_closed |= read.filled().is_empty();
         self.ahead.extend_from_slice(read.filled());
         Poll::Ready(Ok(read.filled().len()))
     }
@@ -194,7 +211,10 @@ impl AsyncRead for Line {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, into);
+            let before = into.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, into))?;
+            self.is_half_closed |= into.filled().len() == before;
+            return Poll::Ready(Ok(()));
         }
         let some = self.ahead.len().min(into.remaining());
         into.put_slice(&self.ahead[..some]);

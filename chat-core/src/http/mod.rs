@@ -15,11 +15,13 @@ mod origin;
 mod problem;
 mod proxy;
 
+use std::future::ready;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Method, header, request};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
 use serde::Serialize;
@@ -35,6 +37,7 @@ pub(crate) use handover::{Peer, Serving};
 pub(crate) use head::Asked;
 pub use host::{HostName, HostNameError};
 pub use line::Line;
+pub(crate) use line::{Broken, Stream};
 pub use origin::Origins;
 pub use problem::Problem;
 pub use proxy::TrustedProxy;
@@ -50,6 +53,8 @@ pub struct Site {
     pub transports: Vec<Listing>,
     /// The proxies that say truly whom they speak for.
     pub proxies: Vec<TrustedProxy>,
+    /// `/metrics` is served at an address of its own, and not by these servers.
+    pub metrics_apart: bool,
 }
 
 /// One transport of this launch.
@@ -87,20 +92,46 @@ pub(crate) fn router(
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(chat.clone(), origin::guard))
         .layer(cors(Arc::clone(&site)));
+    let metrics = match site.metrics_apart {
+        true => Router::new(),
+        false => Router::new().route("/metrics", get(api::metrics)),
+    };
     let others = Router::new()
         .route("/healthz", get(api::healthz))
-        .route("/metrics", get(api::metrics))
+        .merge(metrics)
         .merge(pages)
         .method_not_allowed_fallback(no_such_method);
-    others
-        .merge(api)
-        .fallback(async || Problem(Refusal::new(Code::NotFound, "there is nothing at this path")))
+    counting(others.merge(api).fallback(no_such_path), &wire)
         .layer(Extension(wire))
         .layer(Extension(site))
         .layer(middleware::from_fn(options::answer))
         // Outermost: a request that can be read in two ways, or is meant for another name, comes no further.
         .layer(middleware::from_fn_with_state(hosts, host::guard))
         .with_state(chat.clone())
+}
+
+/// The counts alone, for operators.
+pub(crate) fn metrics_router(chat: &Chat, wire: &Arc<WireMetrics>) -> Router {
+    let metrics = Router::new()
+        .route("/metrics", get(api::metrics))
+        .method_not_allowed_fallback(no_such_method)
+        .fallback(no_such_path);
+    counting(metrics, wire).with_state(chat.clone())
+}
+
+/// Counts the refusals among the answers of everything that is in the router by now.
+fn counting(router: Router<Chat>, wire: &Arc<WireMetrics>) -> Router<Chat> {
+    let wire = Arc::clone(wire);
+    router.layer(middleware::map_response(move |answer: Response| {
+        if let Some(&code) = answer.extensions().get::<Code>() {
+            wire.refused(code);
+        }
+        ready(answer)
+    }))
+}
+
+async fn no_such_path() -> Problem {
+    Problem(Refusal::new(Code::NotFound, "there is nothing at this path"))
 }
 
 async fn no_such_method() -> Problem {

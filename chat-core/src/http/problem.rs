@@ -39,6 +39,8 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         retry_after(&refusal, headers);
+        // For the count of refusals, which knows the transport.
+        response.extensions_mut().insert(refusal.code);
         response
     }
 }

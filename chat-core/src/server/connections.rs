@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::ending::{Cut, End};
 use crate::heap::{Crowd, Joined};
 use crate::metrics::WireMetrics;
-use crate::publisher::Cut;
 use crate::refusal::Close;
 
 /// The connections of one server.
@@ -38,7 +38,8 @@ impl Connections {
         let (number, cut) = (open.0, Cut::default());
         open.1.insert(number, Arc::clone(&cut));
         self.wire.connections.increment(1);
-        Some((cut, Open { connections: Arc::clone(self), number, _joined: self.crowd.join() }))
+        let joined = self.crowd.join();
+        Some((Arc::clone(&cut), Open { connections: Arc::clone(self), number, cut, _joined: joined }))
     }
 
     pub(super) fn cut_all(&self, why: Close) {
@@ -60,12 +61,22 @@ impl Connections {
 pub(super) struct Open {
     pub(super) connections: Arc<Connections>,
     number: u64,
+    cut: Cut,
     /// Counts it among the crowd.
     _joined: Joined,
 }
 
+impl Open {
+    /// Counts the end of the connection.
+    pub(super) fn ended(&self, why: End) {
+        self.connections.wire.ended(&self.cut, why);
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
+        // Only a task that panicked ends without a reason.
+        self.ended(End::Closed(Close::ServerError));
         self.connections.wire.connections.decrement(1);
         let mut open = self.connections.open();
         open.1.remove(&self.number);

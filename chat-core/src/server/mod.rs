@@ -6,6 +6,7 @@
 mod connections;
 mod requests;
 mod socket;
+mod tcp_info;
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,15 +24,24 @@ use self::connections::Connections;
 use self::socket::Socket;
 use crate::chat::Chat;
 use crate::client::Server;
-use crate::http::{Line, Peer, Site, router};
+use crate::ending::{End, Ending};
+use crate::http::{Line, Peer, Site, metrics_router, router};
 use crate::limits::Limits;
-use crate::refusal::Close;
+use crate::metrics::WireMetrics;
+use crate::refusal::{Close, Code};
 
 /// How long a peer that is gone without a word may hold what was sent to it ([RFC 5482]): below the 30 s in
 /// which a dead peer is to be found.
 ///
 /// [RFC 5482]: https://www.rfc-editor.org/rfc/rfc5482
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How much longer the kernel waits than the limit for writing, so that the limit is what ends a slow client.
+#[cfg(target_os = "linux")]
+const WRITE_TIMEOUT_FIRST: Duration = Duration::from_secs(2);
+
+/// The label under which the connections of [`start_metrics`] are counted.
+const METRICS: &str = "metrics";
 
 /// How long a connection without traffic waits before it asks whether the peer is there.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
@@ -64,11 +74,26 @@ pub fn start<S: Server>(
     site: Site,
     pages: Router<Chat>,
 ) -> io::Result<Running> {
+    let wire = chat.metrics().wire(S::NAME);
+    let listens = listener.local_addr()?.ip();
+    let router = router(chat, site, listens, Arc::clone(&wire), S::routes(), pages);
+    serve(listener, chat, wire, router)
+}
+
+/// Starts serving the counts of a chat alone, for operators, at an address of their own.
+///
+/// # Errors
+/// The listener is none any more.
+pub fn start_metrics(listener: TcpListener, chat: &Chat) -> io::Result<Running> {
+    let wire = chat.metrics().wire(METRICS);
+    let router = metrics_router(chat, &wire);
+    serve(listener, chat, wire, router)
+}
+
+fn serve(listener: TcpListener, chat: &Chat, wire: Arc<WireMetrics>, router: Router) -> io::Result<Running> {
     let address = listener.local_addr()?;
     // It listens already; this makes more room.
     SockRef::from(&listener).listen(BACKLOG)?;
-    let wire = chat.metrics().wire(S::NAME);
-    let router = router(chat, site, address.ip(), Arc::clone(&wire), S::routes(), pages);
     let (stopping, stopped) = watch::channel(false);
     let connections = Arc::new(Connections::new(wire, Arc::clone(chat.crowd())));
     let limits = Arc::clone(chat.limits());
@@ -121,14 +146,17 @@ async fn accept(
         };
         let Some((cut, open)) = connections.add(limits.connections) else {
             turn_away(&stream);
+            connections.wire.refused(Code::Busy);
+            connections.wire.ended(&Ending::default(), End::Busy);
             continue;
         };
-        if let Err(error) = prepare(&stream) {
+        if let Err(error) = prepare(&stream, &limits) {
             tracing::debug!(%error, "a connection ended before it began");
+            open.ended(End::of_error(&error));
             continue;
         }
         let socket = Socket::new(stream, limits.write_timeout, Arc::clone(&cut), open);
-        let peer = Arc::new(Peer::new(peer.ip(), cut));
+        let peer = Arc::new(Peer::new(peer.ip(), cut, Arc::clone(&connections.wire)));
         let (router, limits) = (router.clone(), Arc::clone(&limits));
         tokio::spawn(requests::serve(Line::new(socket), router, limits, peer, stopping.clone()));
     }
@@ -139,13 +167,22 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|stop| *stop).await);
 }
 
-/// No delay for small frames; a peer that is gone is found.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// No delay for small frames; a bound for what waits in the kernel; a peer that is gone is found.
+fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
+    {
+        // The kernel would otherwise take megabytes for a client that does not read. Sent bytes are not bounded by
+        // this, so a distant client loses no speed.
+        socket.set_tcp_notsent_lowat(limits.unsent_bytes)?;
+        // It also ends a client that does not read, so it must not come before the limit for that.
+        socket
+            .set_tcp_user_timeout(Some(TCP_USER_TIMEOUT.max(limits.write_timeout + WRITE_TIMEOUT_FIRST)))?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = limits;
     Ok(())
 }
 

@@ -4,8 +4,8 @@ use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -20,8 +20,13 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::told;
+use crate::ending::End;
 use crate::http::{Asked, Line, Peer, Serving};
 use crate::limits::Limits;
+use crate::refusal::Close;
+
+/// The server stops.
+const SHUTDOWN: End = End::Closed(Close::Shutdown);
 
 /// Serves one connection until it ends.
 ///
@@ -38,8 +43,9 @@ pub(super) async fn serve(
         let Some(serving) = next.await else { return };
         match serving.await {
             Ok(kept) if kept.is_kept() && !*stopping.borrow() => line = kept,
-            // A client that has gone needs no word about it.
-            Ok(_) | Err(_) => return,
+            Ok(_) => return peer.ended(if *stopping.borrow() { SHUTDOWN } else { End::Answered }),
+            // The socket has counted it. A client that has gone needs no word about it.
+            Err(_) => return,
         }
     }
 }
@@ -53,13 +59,20 @@ async fn next(
     stopping: &mut watch::Receiver<bool>,
 ) -> Option<Serving> {
     // An unused connection costs no more than this wait.
-    let arrived = tokio::select! {
-        arrived = timeout(limits.header_timeout, line.arrival()) => arrived,
-        () = told(stopping) => return None,
+    let ended = tokio::select! {
+        arrived = timeout(limits.header_timeout, line.arrival()) => match arrived {
+            Ok(Ok(true)) => None,
+            Ok(Ok(false)) => Some(End::Left),
+            Ok(Err(error)) => Some(End::of_error(&error)),
+            Err(_) => Some(End::HeaderTimeout),
+        },
+        () = told(stopping) => Some(SHUTDOWN),
     };
-    if !matches!(arrived, Ok(Ok(true))) {
+    if let Some(why) = ended {
+        peer.ended(why);
         return None;
     }
+    peer.cut.goes_on();
     match line.again() {
         ControlFlow::Break(serving) => Some(serving),
         ControlFlow::Continue(line) => Box::pin(requests(line, router, limits, peer, stopping)).await,
@@ -93,12 +106,15 @@ async fn requests(
             }
         }
     });
-    let unsent = Arc::new(AtomicBool::new(false));
+    let watched = Arc::new(Mutex::new(Watched { line, is_unsent: false, is_reading: false }));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(Limits::HEAD_BYTES)
-        .serve_connection(TokioIo::new(Observed { line, unsent: Arc::clone(&unsent) }), service);
+        // A client that has closed its sending side still gets its answers. hyper then no longer looks at the socket
+        // while an answer is being made, so this function does.
+        .half_close(true)
+        .serve_connection(TokioIo::new(Observed(Arc::clone(&watched))), service);
     let is_stopping = &mut false;
     let mut stop = pin!(told(stopping));
     let mut live = poll_fn(|cx| {
@@ -107,13 +123,23 @@ async fn requests(
             Pin::new(&mut connection).graceful_shutdown();
         }
         if let Poll::Ready(ended) = Pin::new(&mut connection).poll(cx) {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            }
+            peer.ended(match ended {
+                Err(error) => why(&error),
+                Ok(()) if *is_stopping => SHUTDOWN,
+                Ok(()) if lock(&watched).line.is_half_closed() => End::Left,
+                Ok(()) => End::Answered,
+            });
+            return Poll::Ready(None);
+        }
+        let mut watched = lock(&watched);
+        if !watched.is_reading
+            && let Poll::Ready(Err(error)) = watched.line.poll_ahead(cx)
+        {
+            peer.ended(End::of_error(&error));
             return Poll::Ready(None);
         }
         // Answers to earlier requests go first: what hyper still has to write would be lost with it.
-        if unsent.load(Ordering::Relaxed) {
+        if watched.is_unsent {
             return Poll::Pending;
         }
         peer.handed().map_or(Poll::Pending, |live| Poll::Ready(Some(live)))
@@ -124,58 +150,75 @@ async fn requests(
         live.is_last();
     }
     let asked = first.as_deref().filter(|_| requests.load(Ordering::Relaxed) == 1);
-    Some(live.serve(parts.io.into_inner().line, &parts.read_buf, asked))
+    drop(parts.io);
+    let watched = Arc::into_inner(watched).expect("hyper has given its share back");
+    let Watched { line, .. } = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Some(live.serve(line, &parts.read_buf, asked))
 }
 
-/// A connection that tells whether hyper has written everything that it had to write.
-struct Observed {
-    line: Line,
-    /// hyper flushes once its buffer is empty; until then a write of its may be waiting.
-    unsent: Arc<AtomicBool>,
-}
-
-impl Observed {
-    fn observe<T>(&self, written: Poll<T>) -> Poll<T> {
-        self.unsent.store(true, Ordering::Relaxed);
-        written
+/// Why hyper ended a connection. The socket has counted what it saw itself.
+fn why(error: &hyper::Error) -> End {
+    tracing::debug!(%error, "a connection ended early");
+    match error {
+        error if error.is_timeout() => End::HeaderTimeout,
+        error if error.is_parse() => End::BadRequest,
+        _ => End::Left,
     }
 }
 
+/// A connection that hyper uses, and what it is doing with it.
+struct Watched {
+    line: Line,
+    /// hyper flushes once its buffer is empty; until then a write of its may be waiting.
+    is_unsent: bool,
+    /// hyper waits for bytes, so it will notice the end of the connection.
+    is_reading: bool,
+}
+
+/// hyper's share of the connection.
+struct Observed(Arc<Mutex<Watched>>);
+
+fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl AsyncRead for Observed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line).poll_read(cx, into)
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut watched = lock(&self.0);
+        let read = Pin::new(&mut watched.line).poll_read(cx, into);
+        watched.is_reading = read.is_pending();
+        read
     }
 }
 
 impl AsyncWrite for Observed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.line).poll_write(cx, bytes);
-        self.observe(written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut watched = lock(&self.0);
+        watched.is_unsent = true;
+        Pin::new(&mut watched.line).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.line).poll_write_vectored(cx, parts);
-        self.observe(written)
+        let mut watched = lock(&self.0);
+        watched.is_unsent = true;
+        Pin::new(&mut watched.line).poll_write_vectored(cx, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.line.is_write_vectored()
+        lock(&self.0).line.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.unsent.store(false, Ordering::Relaxed);
-        Pin::new(&mut self.line).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut watched = lock(&self.0);
+        watched.is_unsent = false;
+        Pin::new(&mut watched.line).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.line).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut lock(&self.0).line).poll_shutdown(cx)
     }
 }

@@ -5,13 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::time::{Sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::TCP_USER_TIMEOUT;
 use super::connections::Open;
-use crate::publisher::Cut;
+use super::tcp_info::TcpInfo;
+use crate::ending::{Cut, End};
+use crate::http::{Broken, Stream};
 use crate::refusal::Close;
 
 /// How long, and for how many bytes, a client that is still sending is read after the last word to it.
@@ -23,6 +26,9 @@ use crate::refusal::Close;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 8 * 1_024 * 1_024;
 
+/// How often, within the time that a client may take nothing, the kernel is asked whether it has taken something.
+const CHECKS: u32 = 4;
+
 /// A client's socket that watches over its pace.
 ///
 /// A limit for writing cannot live in a response body: once the peer stops reading, nobody polls the body.
@@ -30,13 +36,24 @@ pub(super) struct Socket {
     /// Taken only when the socket is dropped.
     stream: Option<TcpStream>,
     write_timeout: Duration,
-    /// Runs while the peer takes nothing.
-    stall: Option<Pin<Box<Sleep>>>,
+    /// Set while something waits to be written.
+    stall: Option<Box<Stall>>,
     cut: Cut,
     /// The peer has closed its side, or the connection is broken.
     ended: bool,
     /// Also taken only when the socket is dropped.
     open: Option<Open>,
+}
+
+/// A client that may have stopped reading.
+///
+/// The socket becomes writable only after the client has taken a good part of what waits in the kernel. A client that
+/// takes little would look like one that takes nothing, so the kernel is asked how much was acknowledged.
+struct Stall {
+    check: Pin<Box<Sleep>>,
+    /// When the client last took something.
+    since: Instant,
+    acknowledged: u64,
 }
 
 impl Socket {
@@ -48,11 +65,40 @@ impl Socket {
         Pin::new(self.stream.as_mut().expect("it is there until the socket is dropped"))
     }
 
+    /// The connection ends here, for this reason.
+    fn ended(&mut self, why: End) {
+        self.ended = true;
+        if let Some(open) = &self.open {
+            open.ended(why);
+        }
+    }
+
+    /// The same, because of an error. A timeout alone does not say whether the client stopped reading or vanished.
+    fn failed(&mut self, error: &io::Error) {
+        let why = match error.kind() {
+            io::ErrorKind::TimedOut => self.why_silent(),
+            _ => End::of_error(error),
+        };
+        self.ended(why);
+    }
+
+    /// A client that does not read keeps its window closed, and its system goes on to answer probes of it.
+    fn why_silent(&self) -> End {
+        match self.info() {
+            Some(info) if info.window == 0 && info.heard < TCP_USER_TIMEOUT => End::Closed(Close::Slow),
+            _ => End::Gone,
+        }
+    }
+
+    fn info(&self) -> Option<TcpInfo> {
+        self.stream.as_ref().and_then(TcpInfo::of)
+    }
+
     /// An error once the connection is to be cut.
     fn check_cut(&mut self) -> io::Result<()> {
         match self.cut.given() {
             Some(why) => {
-                self.ended = true;
+                self.ended(End::Closed(why));
                 Err(io::Error::new(io::ErrorKind::ConnectionAborted, why.name()))
             }
             None => Ok(()),
@@ -71,22 +117,56 @@ impl Socket {
     fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(result) = &written {
             self.stall = None;
-            self.ended |= result.is_err();
+            if let Err(error) = result {
+                self.failed(error);
+            }
             return written;
         }
         self.wait_for_cut(cx)?;
         let limit = self.write_timeout;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if stall.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+        let pause = (limit / CHECKS).max(Duration::from_millis(1));
+        let info = self.stall.is_none().then(|| self.info()).flatten();
+        let stall = self.stall.get_or_insert_with(|| {
+            let acknowledged = info.map_or(0, |info| info.acknowledged);
+            Box::new(Stall { check: Box::pin(sleep(pause)), since: Instant::now(), acknowledged })
+        });
+        while stall.check.as_mut().poll(cx).is_ready() {
+            let (now, info) = (Instant::now(), self.stream.as_ref().and_then(TcpInfo::of));
+            match info {
+                Some(info) if info.acknowledged > stall.acknowledged => {
+                    (stall.since, stall.acknowledged) = (now, info.acknowledged);
+                }
+                _ if now - stall.since >= limit => return Poll::Ready(Err(self.give_up())),
+                _ => {}
+            }
+            stall.check.as_mut().reset(now + pause);
         }
-        self.ended = true;
-        if let Some(open) = &self.open {
-            open.connections.wire.closed(Close::Slow);
-        }
-        // Whoever else holds on to this connection need not wait either.
+        Poll::Pending
+    }
+
+    /// Ends the connection to a client that has taken nothing for too long.
+    fn give_up(&mut self) -> io::Error {
+        // Without an answer from the kernel it counts as slow, since it was this limit that ended it.
+        let why = self.info().map_or(End::Closed(Close::Slow), |_| self.why_silent());
+        self.ended(why);
+        // Other tasks that hold on to this connection need not wait either.
         self.cut.give(Close::Slow);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, Close::Slow.name())))
+        io::Error::new(io::ErrorKind::TimedOut, why.name())
+    }
+}
+
+impl Stream for Socket {
+    fn broken(&mut self) -> Broken<'_> {
+        Box::pin(async move {
+            let stream = self.stream.as_ref().expect("it is there until the socket is dropped");
+            let error = match stream.ready(Interest::ERROR).await {
+                Ok(_) => stream.take_error().ok().flatten(),
+                Err(error) => Some(error),
+            };
+            let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+            self.failed(&error);
+            error
+        })
     }
 }
 
@@ -100,7 +180,8 @@ impl AsyncRead for Socket {
         let before = into.filled().len();
         let read = self.stream().poll_read(cx, into);
         match &read {
-            Poll::Ready(result) => self.ended |= result.is_err() || into.filled().len() == before,
+            Poll::Ready(Ok(())) => self.ended |= into.filled().len() == before,
+            Poll::Ready(Err(error)) => self.failed(error),
             Poll::Pending => self.wait_for_cut(cx)?,
         }
         read
@@ -163,4 +244,88 @@ async fn linger(mut stream: TcpStream, _open: Open) {
     };
     // Whatever goes wrong now, there is nobody left to tell.
     let _ = timeout(LINGER, reading).await;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::sync::Arc;
+
+    use socket2::{SockFilter, SockRef};
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+    use crate::heap::Crowd;
+    use crate::metrics::Metrics;
+    use crate::server::connections::Connections;
+
+    /// How long the kernel waits for a client here.
+    const KERNEL_PATIENCE: Duration = Duration::from_secs(1);
+
+    /// A client, and the socket that serves it.
+    struct Pair {
+        client: TcpStream,
+        socket: Socket,
+        metrics: Metrics,
+    }
+
+    impl Pair {
+        async fn open() -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let client = TcpSocket::new_v4().unwrap();
+            client.set_recv_buffer_size(4_096).unwrap();
+            let client = client.connect(listener.local_addr().unwrap()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            SockRef::from(&stream).set_tcp_user_timeout(Some(KERNEL_PATIENCE)).unwrap();
+            let metrics = Metrics::new();
+            let connections = Arc::new(Connections::new(metrics.wire("test"), Arc::new(Crowd::default())));
+            let (cut, open) = connections.add(1).unwrap();
+            let hour = Duration::from_secs(3_600);
+            Self { client, socket: Socket::new(stream, hour, cut, open), metrics }
+        }
+
+        /// Waits until the kernel gives the connection up, and says how that was counted.
+        async fn given_up(mut self) -> Vec<String> {
+            let reading = self.socket.read_u8();
+            let error = timeout(Duration::from_secs(30), reading).await.expect("an end").unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            drop(self.socket);
+            let text = self.metrics.render();
+            let ends =
+                text.lines().filter(|line| line.starts_with("chat_closed_total") && !line.ends_with(" 0"));
+            ends.map(str::to_owned).collect()
+        }
+    }
+
+    fn counted(reason: &str) -> Vec<String> {
+        vec![format!("chat_closed_total{{transport=\"test\",reason=\"{reason}\"}} 1")]
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_slow_though_the_kernel_ends_it() {
+        let mut pair = Pair::open().await;
+        // All of it is in the kernel, so nothing waits here that a limit could end.
+        pair.socket.write_all(&[b'x'; 65_536]).await.unwrap();
+        assert_eq!(pair.given_up().await, counted("slow"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_vanished_is_gone() {
+        let mut pair = Pair::open().await;
+        // Drops every packet to the client.
+        SockRef::from(&pair.client).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();
+        pair.socket.write_all(b"x").await.unwrap();
+        assert_eq!(pair.given_up().await, counted("gone"));
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_noticed_without_reading() {
+        let mut pair = Pair::open().await;
+        pair.client.write_all(b"unread").await.unwrap();
+        SockRef::from(&pair.client).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(pair.client);
+        let error = timeout(Duration::from_secs(30), pair.socket.broken()).await.expect("an end");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        drop(pair.socket);
+        assert!(pair.metrics.render().contains(&counted("aborted")[0]));
+    }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Lab {
     pub(crate) websocket: SocketAddr,
     pub(crate) sse: SocketAddr,
     pub(crate) longpoll: SocketAddr,
+    /// Where the counts are, if they have an address of their own.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 impl Lab {
@@ -72,12 +74,15 @@ impl Lab {
     pub(crate) async fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut addresses = Vec::new();
+        let (mut addresses, mut metrics) = (Vec::new(), None);
         let introduction = async {
             loop {
                 let line = stdout.next_line().await.unwrap().expect("the launcher tells its addresses");
                 if line.contains("Ctrl-C") {
                     return;
+                }
+                if let Some((_, rest)) = line.split_once("The counts are at http://") {
+                    metrics = Some(rest.split('/').next().unwrap().parse().unwrap());
                 }
                 // The table, indented: a label and a URL.
                 if let Some((_, url)) = line.strip_prefix("  ").and_then(|row| row.split_once("http://")) {
@@ -87,7 +92,7 @@ impl Lab {
         };
         timeout(PATIENCE, introduction).await.expect("the launcher starts in time");
         let [page, websocket, sse, longpoll, _] = addresses[..] else { panic!("{addresses:?}") };
-        Self { child, stdout, page, websocket, sse, longpoll }
+        Self { child, stdout, page, websocket, sse, longpoll, metrics }
     }
 
     /// Its process id.
@@ -132,9 +137,24 @@ impl Lab {
         );
     }
 
+    /// All counts, as text.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = get(self.metrics.unwrap_or(self.page), "/metrics", "").await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        String::from_utf8(answer.body).unwrap()
+    }
+
+    /// How many connections ended for a reason, whatever their transport.
+    pub(crate) async fn closed(&self, reason: &str) -> u64 {
+        let label = format!(",reason=\"{reason}\"}} ");
+        let text = self.metrics().await;
+        let series = text.lines().filter(|line| line.starts_with("chat_closed_total{"));
+        series.filter_map(|line| line.split_once(&label)?.1.parse::<u64>().ok()).sum()
+    }
+
     /// The value of a metric, summed over the transports.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let text = String::from_utf8(get(self.page, "/metrics", "").await.body).unwrap();
+        let text = self.metrics().await;
         let series = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
         series.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }

@@ -4,6 +4,8 @@
 //!
 //! [RFC 9112 §9]: https://www.rfc-editor.org/rfc/rfc9112#section-9
 
+use std::time::Duration;
+
 use chat_core::conformance::{House, Member};
 use longpoll_server::LongPollServer;
 use serde_json::json;
@@ -280,4 +282,89 @@ async fn takes_requests_and_polls_in_turn_over_one_connection() {
         assert_eq!(answer.json()["events"][0]["type"], "group_created");
         cursor = answer.cursor();
     }
+}
+
+#[tokio::test]
+async fn answers_a_repeated_poll_of_a_client_that_sends_no_more() {
+    let (house, ann, bob) = ann_and_bob().await;
+    let cursor = bob.cursor().await;
+    for cid in ["1", "2"] {
+        send(&ann, &bob, cid).await;
+    }
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let poll = |wire: &Wire, cursor: &str, wait| {
+        wire.request("GET", &format!("/poll?after={cursor}&wait={wait}"), "HTTP/1.1", "")
+    };
+    // The second is the first again, so it does not pass through the HTTP library; what comes behind it does.
+    let first = poll(&wire, &cursor.to_string(), 60);
+    let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
+    wire.say(&[first.as_str(), &first, &users, &first].concat()).await;
+    wire.stream.get_mut().shutdown().await.unwrap();
+    for number in 0..4 {
+        let answer = wire.answer().await.json();
+        match number {
+            2 => assert_eq!(answer["users"].as_array().unwrap().len(), 2),
+            _ => assert_eq!(answer["events"].as_array().unwrap().len(), 3),
+        }
+    }
+    wire.end().await;
+
+    // Nothing has come after the last one: it would be held, and there is nobody to hold it for.
+    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let first = poll(&wire, &cursor.to_string(), 60);
+    wire.say(&first).await;
+    let now = wire.answer().await.cursor();
+    let again = poll(&wire, &now, 60);
+    wire.say(&again).await;
+    held(&house).await;
+    wire.stream.get_mut().shutdown().await.unwrap();
+    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    wire.end().await;
+    house.eventually("both have left", |house| house.closed("left") == 2).await;
+}
+
+#[tokio::test]
+async fn lets_go_of_a_poll_that_is_reset_however_much_was_asked_behind_it() {
+    let (house, _, bob) = ann_and_bob().await;
+    for polls in ["?wait=60", "?after=AFTER&wait=60"] {
+        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let after = wire.poll("?wait=0").await.cursor();
+        let poll = format!("/poll{}", polls.replace("AFTER", &after));
+        let poll = wire.request("GET", &poll, "HTTP/1.1", "");
+        wire.say(&poll).await;
+        held(&house).await;
+        // More than the server reads ahead, so it cannot learn of the end by reading.
+        let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
+        wire.say(&users.repeat(1_000)).await;
+        assert!(wire.is_held());
+        socket2::SockRef::from(wire.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(wire);
+        house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    }
+    house.eventually("both were reset", |house| house.closed("aborted") == 2).await;
+}
+
+/// The HTTP library does not look at the connection while an answer is being made.
+#[tokio::test]
+async fn drops_a_request_whose_connection_is_reset_before_its_answer() {
+    // Slow enough that a queue of them takes a while.
+    let house = quiet_house(|limits| limits.hash_memory = 65_536).await;
+    house.user("Ann").await;
+    let body = r#"{"name":"Ann","password":"not her password"}"#;
+    let length = body.len();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+    let mut queue = Vec::new();
+    for number in 0..20 {
+        let mut wire = Wire::open(&house, "none").await;
+        let request = wire.request("POST", "/api/login", "HTTP/1.1", &headers) + body;
+        wire.say(&request).await;
+        queue.push(wire);
+        // In this order.
+        house.eventually("it is accepted", |house| house.metric("chat_connections", "") > number).await;
+    }
+    let last = queue.pop().unwrap();
+    socket2::SockRef::from(last.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(last);
+    house.eventually("its end is noticed", |house| house.closed("aborted") == 1).await;
+    assert!(queue.last_mut().unwrap().is_held(), "it was noticed only after its turn");
 }

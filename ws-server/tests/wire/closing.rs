@@ -40,6 +40,7 @@ async fn pings_a_silent_client_and_leaves_one_that_does_not_answer() {
     assert_eq!(wire.receive().await, (vec![PING, 0], vec![]));
     assert_eq!(wire.json().await["type"], "tick");
     assert_eq!(wire.closed().await, (4002, "no_pong".to_owned()));
+    assert_eq!(house.closed("no_pong"), 1);
 }
 
 #[tokio::test]
@@ -93,6 +94,11 @@ async fn closes_with_the_code_of_the_rule_that_was_broken() {
         wire.0.write_all(&bytes).await.unwrap();
         assert_eq!(wire.closed().await, (code, name.to_owned()), "{what}");
     }
+    for (reason, times) in
+        [("protocol_error", 10), ("invalid_utf8", 1), ("unusable_data", 1), ("message_too_big", 2)]
+    {
+        assert_eq!(house.closed(reason), times, "{reason}");
+    }
 }
 
 #[tokio::test]
@@ -128,6 +134,21 @@ async fn upgrades_before_it_refuses_so_that_a_browser_can_read_why() {
     let _first = Wire::open(&house, &ann).await;
     let second = Wire::open(&house, &ann).await;
     assert_eq!(second.closed().await, (4504, "too_many_connections".to_owned()));
+}
+
+#[tokio::test]
+async fn replies_to_a_client_that_sends_no_more() {
+    let house = quiet_house(|_| {}).await;
+    let mut wire = with_group(&house).await;
+    let requests = ["r1", "r2", "r3"].map(|id| frame(TEXT, typing(id).to_string().as_bytes()));
+    wire.0.write_all(&requests.concat()).await.unwrap();
+    wire.0.shutdown().await.unwrap();
+    for id in ["r1", "r2", "r3"] {
+        assert_eq!(wire.json().await["request_id"], id);
+    }
+    wire.end().await;
+    house.eventually("its session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    assert_eq!(house.closed("left"), 1);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use crate::client::{Events, Server};
-use crate::conformance::house::{polls, texts};
-use crate::conformance::{House, Line};
+use crate::conformance::house::{asks_once, polls, texts};
+use crate::conformance::laws::pace::fill;
+use crate::conformance::raw::{half_closed, request};
+use crate::conformance::{House, Line, Raw};
 use crate::limits::Limits;
 use crate::protocol::{Event, To};
 use crate::refusal::Close;
@@ -118,4 +120,92 @@ pub async fn refuses_what_is_not_a_request<S: Server>() {
     let mut at_bob = bob.connect().await;
     ann.connect().await.send(To::User(bob.id()), "well formed").await;
     assert_eq!(texts(&at_bob.until_text("well formed").await), ["well formed"]);
+}
+
+/// A command or a read is answered over HTTP on every server; what was asked on the wire itself is answered there.
+pub async fn answers_a_client_that_sends_no_more<S: Server>() {
+    let house = House::<S>::open_with(|limits| limits.presence_interval = Duration::from_secs(3_600)).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let start = bob.cursor().await;
+    let post = |path: &str, body: String| {
+        let (token, length) = (ann.token.as_str(), body.len());
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let say = |cid: &str| {
+        let to = bob.id();
+        let command =
+            format!(r#"{{"type":"send","to":{{"user":"{to}"}},"cid":"{cid}","text":"half-closed {cid}"}}"#);
+        post("/api/commands", format!(r#"{{"command":{command}}}"#))
+    };
+    let login = post("/api/login", r#"{"name":"Ann","password":"correct horse battery"}"#.to_owned());
+    let read = request("/api/snapshot", &ann, None);
+    for requests in
+        [vec![say("1")], vec![read.clone()], vec![login.clone()], vec![say("2"), read, login, say("3")]]
+    {
+        let answers = half_closed(&ann, &requests.concat()).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), requests.len(), "{answers}");
+    }
+    let Some(path) = S::PATH else { return };
+    // What there is for the client is on the disk, since nobody has been here to have it in memory.
+    let answers = half_closed(&bob, &request(path, &bob, Some(start))).await;
+    for text in ["half-closed 1", "half-closed 2", "half-closed 3"] {
+        assert_eq!(answers.matches(text).count(), 1, "{answers}");
+    }
+    // There is nothing for it: a short poll says so, and what would be held ends.
+    let now = bob.cursor().await;
+    let answer = half_closed(&bob, &request(path, &bob, Some(now))).await;
+    match (polls::<S>(), asks_once::<S>()) {
+        (_, true) => assert!(answer.contains(r#"{"events":[],"#), "{answer}"),
+        (true, false) => assert_eq!(answer, ""),
+        (false, false) => assert!(answer.starts_with("HTTP/1.1 "), "{answer}"),
+    }
+    house.eventually("its session ends", |house| house.metric("chat_sessions", "") == 0).await;
+}
+
+pub async fn counts_each_end_once_with_its_reason<S: Server>() {
+    let mut house = House::<S>::open_with(|limits| {
+        limits.write_timeout = Duration::from_millis(300);
+        limits.header_timeout = Duration::from_secs(3_600);
+    })
+    .await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let start = bob.cursor().await;
+    let mut expected = vec!["slow"];
+    if let Some(path) = S::PATH {
+        half_closed(&bob, &request(path, &bob, Some(start))).await;
+        house.eventually("a client has left", |house| house.closed("left") == 1).await;
+        Raw::open(&bob, None).await.vanish();
+        house.eventually("a connection was reset", |house| house.closed("aborted") == 1).await;
+        expected.push("aborted");
+    }
+    fill(&ann, bob.id()).await;
+    let stuck = Raw::fall_behind(&bob, start).await;
+    house.eventually("a client does not read", |house| house.closed("slow") == 1).await;
+    stuck.ended().await;
+    #[cfg(target_os = "linux")]
+    if let Some(_unreachable) = Raw::unreachable(&bob, start).await {
+        house.eventually("a client has vanished", |house| house.closed("gone") == 1).await;
+        expected.push("gone");
+    }
+    if !asks_once::<S>() {
+        let now = bob.cursor().await;
+        let mut held = bob.resume(Some(now)).await;
+        let (ended, _) = tokio::join!(held.end(), async {
+            house.eventually("it is held", |house| house.metric("chat_sessions", "") == 1).await;
+            bob.target.sign_out(&bob.token).await.expect("signed out");
+        });
+        assert_eq!(ended, Close::Revoked.code());
+        house.eventually("its sign-in was ended", |house| house.closed("revoked") == 1).await;
+        expected.push("revoked");
+    }
+    let expected = expected.into_iter().map(|reason| (reason.to_owned(), 1)).collect();
+    let mut ends = house.ends();
+    // The connections of the clients for requests leave when they have been idle for a while.
+    ends.remove("left");
+    assert_eq!(ends, expected, "an end is counted twice, or under another reason");
+    house.stop().await;
+    house.eventually("no connection is left", |house| house.metric("chat_connections", "") == 0).await;
 }

@@ -65,6 +65,24 @@ pub async fn ends_a_client_that_does_not_read<S: Server>() {
     assert_eq!(texts(&bob.resume(Some(start)).await.until_text("end").await).len(), FILLING + 1);
 }
 
+pub async fn serves_a_client_that_reads_slowly<S: Server>() {
+    const LIMIT: Duration = Duration::from_secs(1);
+    const AT_ONCE: usize = 2_048;
+    let house = House::<S>::open_with(|limits| limits.write_timeout = LIMIT).await;
+    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let start = bob.cursor().await;
+    fill(&ann, bob.id()).await;
+    // Far less in each interval than makes a socket writable again, and for many times the limit.
+    let mut raw = Raw::fall_behind(&bob, start).await;
+    let began = Instant::now();
+    raw.read_slowly(25 * AT_ONCE, AT_ONCE, LIMIT / 5).await;
+    assert!(began.elapsed() > 4 * LIMIT, "it was no slow reader: {:?}", began.elapsed());
+    assert_eq!(house.closed("slow"), 0);
+    // Once it reads nothing at all, it is ended.
+    house.eventually("the client counts as slow", |house| house.closed("slow") == 1).await;
+    raw.ended().await;
+}
+
 pub async fn refuses_haste_and_says_when_to_come_back<S: Server>() {
     let house = House::<S>::open_with(|limits| {
         (limits.messages_per_second, limits.message_burst) = (5, 3);
