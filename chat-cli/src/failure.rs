@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chat_core::client::ClientError;
 use chat_core::refusal::{Code, Refusal};
+use chat_core::run::explain;
 
 use crate::Global;
 use crate::output::{harmless, harmless_lines, note};
@@ -68,7 +69,7 @@ pub(crate) fn tell(error: &anyhow::Error, global: &Global) -> ExitCode {
         Some(Refusal { code, message, .. }) => {
             note(&format!("error: refused ({}): {}", code.as_str(), harmless(message)));
         }
-        None => note(&format!("error: {}", harmless_lines(&format!("{error:#}")))),
+        None => note(&format!("error: {}", harmless_lines(&explain(error)))),
     }
     if let Some(hint) = hint(error, global) {
         note(&hint);

@@ -13,6 +13,7 @@ mod raw;
 mod send;
 mod server;
 mod sign_in;
+mod stdin;
 mod tail;
 
 use std::process::ExitCode;

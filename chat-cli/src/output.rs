@@ -1,12 +1,8 @@
-//! The terminal or the pipe at the other end: results to stdout, everything else to stderr, lines from stdin.
+//! The terminal or the pipe at the other end: results to stdout, everything else to stderr.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
-
-/// As an argument, it stands for the lines of stdin.
-pub(crate) const STDIN: &str = "-";
 
 /// How results are printed. Every line is flushed: whoever reads along sees it at once.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +44,6 @@ impl Output {
 /// Tells the person at the terminal. Nobody may be there.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// What comes on stdin, line by line. Make it once: what one reader has taken ahead, no other gets.
-pub(crate) fn lines() -> Lines<BufReader<Stdin>> {
-    BufReader::new(tokio::io::stdin()).lines()
 }
 
 /// Waits until nobody reads stdout any more: `head` has seen enough. Cancel safe.

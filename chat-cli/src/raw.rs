@@ -19,8 +19,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use crate::caller::Caller;
 use crate::failure::Ended;
-use crate::output::{STDIN, lines, note};
+use crate::output::note;
 use crate::server::Transport;
+use crate::stdin::{STDIN, lines};
 
 /// How long a reply may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,7 +49,7 @@ pub(crate) async fn raw(caller: &Caller, Raw { requests }: Raw) -> anyhow::Resul
             note("each line is a request; Ctrl-D ends");
         }
         let mut lines = lines();
-        while let Some(line) = lines.next_line().await.context("a line of stdin")? {
+        while let Some(line) = lines.next().await? {
             if !line.is_empty() {
                 count.add(exchange(caller, &mut wire, line).await?);
             }

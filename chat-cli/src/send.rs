@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use chat_core::protocol::{Command, To};
 use chat_core::refusal::Refusal;
 use chat_core::text::{Cid, Text};
@@ -12,7 +12,8 @@ use crate::asker::{Asker, new_cid};
 use crate::caller::Caller;
 use crate::failure::Usage;
 use crate::names::{id, recipient};
-use crate::output::{STDIN, lines, note};
+use crate::output::note;
+use crate::stdin::{STDIN, lines};
 
 /// A message.
 #[derive(Debug, Clone, Args)]
@@ -46,14 +47,14 @@ pub(crate) async fn send(caller: &Caller, Send { to, text, cid }: Send) -> anyho
     if std::io::stdin().is_terminal() {
         note("each line is a message; Ctrl-D ends");
     }
-    let (mut lines, mut number) = (lines(), 0);
-    while let Some(line) = lines.next_line().await.with_context(|| format!("line {} of stdin", number + 1))? {
-        number += 1;
+    let mut lines = lines();
+    while let Some(line) = lines.next().await? {
         // An empty line is no message.
         if !line.is_empty() {
             let sent = async { asker.tell(command(to, line, new_cid())?).await };
-            sent.await
-                .inspect_err(|_| note(&format!("line {number} of stdin was the last that was tried")))?;
+            sent.await.inspect_err(|_| {
+                note(&format!("line {} of stdin was the last that was tried", lines.number()));
+            })?;
         }
     }
     Ok(())

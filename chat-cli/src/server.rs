@@ -74,20 +74,28 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A host and a port alone are what people type.
-        let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-        let url =
-            Url::parse(&url).map_err(|error| format!("{error}; write it like http://127.0.0.1:4000"))?;
+        let text = text.trim();
+        let example = "write it like http://127.0.0.1:4000";
+        // A host and a port alone are what people type, or a port of this machine.
+        let url = match text {
+            _ if text.contains("://") => text.to_owned(),
+            _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("http://127.0.0.1:{text}")
+            }
+            _ => format!("http://{text}"),
+        };
+        let url = Url::parse(&url).map_err(|error| format!("{error}; {example}"))?;
         match url.scheme() {
             "http" => {}
-            "https" => {
-                return Err("this client speaks no TLS; write it like http://127.0.0.1:4000".to_owned());
-            }
-            _ => return Err("write it like http://127.0.0.1:4000".to_owned()),
+            "https" => return Err(format!("this client speaks no TLS; {example}")),
+            scheme => return Err(format!("a server is reached by http, not by {scheme}; {example}")),
         }
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || !url.username().is_empty() || url.password().is_some() {
-            return Err("only a host and a port, such as http://127.0.0.1:4000".to_owned());
+            return Err(format!("only a host and a port are wanted; {example}"));
+        }
+        if url.port() == Some(0) {
+            return Err(format!("no server has port 0; {example}"));
         }
         Ok(Self(url))
     }
@@ -146,13 +154,27 @@ mod tests {
             ("http://127.0.0.1:4000/", "http://127.0.0.1:4000"),
             ("localhost:4000", "http://localhost:4000"),
             ("[::1]:4000", "http://[::1]:4000"),
+            ("4000", "http://127.0.0.1:4000"),
+            (" HTTP://LocalHost:80/ ", "http://localhost"),
         ] {
             assert_eq!(parse(typed).unwrap().to_string(), meant);
         }
-        for wrong in
-            ["", "https://a", "ftp://a", "http://a/path", "http://a?x", "http://ann:secret@a", ":4000"]
-        {
-            assert!(parse(wrong).is_err(), "{wrong:?} was taken for a server");
+        for (wrong, why) in [
+            ("", "empty host"),
+            ("https://a", "no TLS"),
+            ("ftp://a", "not by ftp"),
+            ("ws://a", "not by ws"),
+            ("http://a/path", "only a host and a port"),
+            ("http://a?x", "only a host and a port"),
+            ("http://ann:secret@a", "only a host and a port"),
+            (":4000", "empty host"),
+            ("localhost:99999", "invalid port"),
+            ("99999", "invalid port"),
+            ("localhost:0", "port 0"),
+        ] {
+            let refusal = parse(wrong).expect_err(wrong);
+            assert!(refusal.contains(why), "{wrong:?}: {refusal}");
+            assert!(refusal.ends_with("write it like http://127.0.0.1:4000"), "{refusal}");
         }
     }
 

@@ -13,8 +13,9 @@ use chat_core::text::is_same_name;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Usage;
-use crate::output::{harmless, lines};
+use crate::output::harmless;
 use crate::server::Address;
+use crate::stdin::{lines, unmarked};
 
 /// Somebody who has signed in, and what proves it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,7 +85,7 @@ impl Keyring {
     fn read(&self) -> anyhow::Result<Vec<Kept>> {
         let shown = self.path.display();
         match std::fs::read(&self.path) {
-            Ok(json) => serde_json::from_slice(&json)
+            Ok(json) => serde_json::from_slice(unmarked(&json))
                 .with_context(|| format!("{shown} does not hold sign-ins; sign in again: chat login NAME")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error).with_context(|| format!("cannot read the sign-ins in {shown}")),
@@ -141,7 +142,7 @@ pub(crate) async fn password(user: &str, is_new: bool) -> anyhow::Result<String>
     }
     if !std::io::stdin().is_terminal() {
         let none = || Usage("no password: set CHAT_PASSWORD, or give it as a line of stdin".to_owned());
-        return Ok(lines().next_line().await?.ok_or_else(none)?);
+        return Ok(lines().next().await?.ok_or_else(none)?);
     }
     let password = rpassword::prompt_password(format!("Password of {user}: "))?;
     if is_new && rpassword::prompt_password("The same again: ")? != password {

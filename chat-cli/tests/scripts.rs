@@ -74,7 +74,7 @@ async fn raw_requests_are_sent_as_they_are_and_refusals_are_failures() {
         assert_eq!((&replies[0]["request_id"], &replies[0]["ok"]["type"]), (&"a".into(), &"sent".into()));
         // Without arguments, from stdin; what comes after a refusal is sent too.
         let lines = if transport == "sse" { &raw[..] } else { &[&raw[..], &["-"]].concat() };
-        let refused = world.run_with(lines, &format!("{bad}\n{good}\n")).await;
+        let refused = world.run_with(lines, format!("{bad}\n{good}\n")).await;
         assert_eq!(refused.failed(1), "error: 1 of 2 requests refused\n");
         let lines: Vec<Value> =
             refused.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -90,6 +90,27 @@ async fn raw_requests_are_sent_as_they_are_and_refusals_are_failures() {
             _ => assert!(broken.failed(1).contains("1 of 1") && broken.stdout().contains("bad_request")),
         }
     }
+}
+
+#[tokio::test]
+async fn a_text_of_another_program_is_sent_without_its_mark_and_its_line_ends() {
+    let world = World::open().await.with_ann_and_bob().await;
+    world.run_with(&["send", "Ann", "-"], "\u{FEFF}one\r\ntwo\r\n").await.succeeded();
+    let history = world.run(&["history", "Ann", "--json"]).await.json();
+    let texts: Vec<_> = history.iter().map(|message| message["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["one", "two"]);
+    let request = r#"{"command":{"type":"send","to":{"user":"u1"},"cid":"1","text":"three"}}"#;
+    for transport in TRANSPORTS {
+        let raw = ["raw", "--transport", transport];
+        world.run_with(&raw, format!("\u{FEFF}{request}\r\n")).await.succeeded();
+    }
+    let wide: Vec<u8> = "\u{FEFF}four\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for arguments in [&["send", "Ann", "-"][..], &["raw"]] {
+        let refused = world.run_with(arguments, &wide).await;
+        let said = refused.failed(1);
+        assert!(said.contains("stdin is UTF-16") && said.contains("iconv -f UTF-16 -t UTF-8"), "{said}");
+    }
+    assert_eq!(world.run(&["history", "Ann", "--json"]).await.json().len(), 3);
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ async fn a_token_of_the_environment_goes_first_and_needs_no_home() {
 #[tokio::test]
 async fn a_password_comes_from_stdin_and_never_from_an_argument() {
     let world = World::open().await;
-    world.run_with(&["register", "Ann"], &format!("{PASSWORD}\n")).await.succeeded();
+    world.run_with(&["register", "Ann"], format!("{PASSWORD}\n")).await.succeeded();
     world.run(&["login", "Ann"]).await.succeeded();
     let wrong = world.run_with(&["login", "Ann"], "correct house\n").await;
     assert!(wrong.failed(1).starts_with("error: refused (wrong_credentials): "), "{}", wrong.stderr());
@@ -106,6 +106,21 @@ async fn a_password_comes_from_stdin_and_never_from_an_argument() {
     world.run(&["login", "Ann", PASSWORD]).await.failed(2);
     world.run(&["login", "Ann", "--password", PASSWORD]).await.failed(2);
     // A failure to sign in does not cost the sign-in that there is.
+    world.run(&["people"]).await.succeeded();
+}
+
+#[tokio::test]
+async fn a_mark_before_a_password_or_the_sign_ins_is_no_part_of_them() {
+    let world = World::open().await;
+    world.run_with(&["register", "Ann"], format!("\u{FEFF}{PASSWORD}\r\n")).await.succeeded();
+    world.run(&["login", "Ann"]).await.succeeded();
+    world.run_with(&["login", "Ann"], format!("\u{FEFF}{PASSWORD}")).await.succeeded();
+    let wide: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let refused = world.run_with(&["login", "Ann"], wide).await;
+    assert!(refused.failed(1).contains("stdin is UTF-16LE"), "{}", refused.stderr());
+    // An editor may have added one when somebody looked.
+    let marked = [b"\xEF\xBB\xBF", &std::fs::read(kept(&world)).unwrap()[..]].concat();
+    std::fs::write(kept(&world), marked).unwrap();
     world.run(&["people"]).await.succeeded();
 }
 

@@ -151,7 +151,7 @@ async fn lines_of_stdin_become_messages_in_their_order() {
     let lines: Vec<String> = (1..=55).map(|number| format!("line {number}")).collect();
     for transport in ["websocket", "longpoll"] {
         let arguments = ["--transport", transport, "send", "Ann", "-"];
-        world.run_with(&arguments, &format!("{}\r\n\nlast", lines.join("\n"))).await.succeeded();
+        world.run_with(&arguments, format!("{}\r\n\nlast", lines.join("\n"))).await.succeeded();
         let history = world.run(&["--json", "history", "Ann", "--limit", "56"]).await.json();
         let texts: Vec<&str> = history.iter().map(|message| message["text"].as_str().unwrap()).collect();
         assert_eq!(texts, lines.iter().map(String::as_str).chain(["last"]).collect::<Vec<_>>());

@@ -8,7 +8,7 @@
 //!
 //! 1. [`ids`], [`text`], [`model`], [`refusal`]: the words of the chat
 //! 2. [`protocol`]: what travels on every wire
-//! 3. `limits`, `signal`, `ending`, `metrics`, `heap`: what everything rests on
+//! 3. [`settings`], `limits`, `signal`, `ending`, `metrics`, `heap`: what everything rests on
 //! 4. `store`: the durable log; one thread writes, many commands to a commit
 //! 5. [`inbox`]: a user's newest events in memory, and who reads them
 //! 6. `publisher`: fan-out in the order of commits
@@ -40,6 +40,7 @@ mod publisher;
 pub mod refusal;
 pub mod run;
 pub mod server;
+pub mod settings;
 mod signal;
 mod store;
 pub mod text;

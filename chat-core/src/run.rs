@@ -1,6 +1,8 @@
 //! A server as a program: flags, one server, Ctrl-C.
 
-use std::io::{ErrorKind, Write};
+mod listen;
+
+use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::client::Server;
 use crate::http::{HostName, Listing, Origins, Site, TrustedProxy};
 use crate::limits::Limits;
 use crate::server::{start, start_metrics};
+use crate::settings::{Origin, listen_address};
 use crate::store::{Location, OpenError};
 
 /// How long the program waits at its end for threads that read the disk: they need no time, or they hang.
@@ -34,7 +37,7 @@ pub struct ChatOptions {
     pub database: Location,
     /// Another origin whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
-    pub origins: Vec<String>,
+    pub origins: Vec<Origin>,
     /// Another name under which the servers are reached, such as `chat.example.org`
     #[arg(long = "host", env = "CHAT_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
@@ -45,7 +48,7 @@ pub struct ChatOptions {
     #[arg(long, env = "CHAT_ACCEPT_DAMAGE")]
     pub accept_damage: bool,
     /// Where `/metrics` is served, away from the public addresses
-    #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub metrics: Option<SocketAddr>,
     /// The limits.
     #[command(flatten)]
@@ -64,15 +67,20 @@ impl ChatOptions {
         }
     }
 
-    /// Listens where `/metrics` is to be served, if it has an address of its own.
+    /// Listens at the servers' addresses, each given with its own flag, and where `/metrics` is to be served, if it has
+    /// an address of its own.
     ///
     /// # Errors
-    /// See [`bind`].
-    pub async fn bind_metrics(&self) -> anyhow::Result<Option<TcpListener>> {
-        match self.metrics {
-            Some(address) => Ok(Some(bind(address, "--metrics").await?)),
-            None => Ok(None),
-        }
+    /// As [`bind`]; two flags with one port are both named.
+    pub async fn bind<const N: usize>(
+        &self,
+        servers: [(&str, SocketAddr); N],
+    ) -> anyhow::Result<([TcpListener; N], Option<TcpListener>)> {
+        let metrics = self.metrics.map(|address| ("--metrics", address));
+        let wanted: Vec<_> = servers.into_iter().chain(metrics).collect();
+        let mut listeners = listen::bind_all(&wanted).await?;
+        let metrics = metrics.and_then(|_| listeners.pop());
+        Ok((listeners.try_into().expect("there is a listener for each address"), metrics))
     }
 }
 
@@ -80,8 +88,8 @@ impl ChatOptions {
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Where to listen
-    #[arg(long, env = "CHAT_LISTEN", value_name = "ADDRESS:PORT")]
+    /// Where to listen: an address and a port, or a port of this machine alone
+    #[arg(long, env = "CHAT_LISTEN", value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: SocketAddr,
     #[command(flatten)]
     chat: ChatOptions,
@@ -120,8 +128,7 @@ impl Program {
     }
 
     async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
-        let listener = bind(options.listen, "--listen").await?;
-        let metrics = options.chat.bind_metrics().await?;
+        let ([listener], metrics) = options.chat.bind([("--listen", options.listen)]).await?;
         let address = listener.local_addr()?;
         let chat = options.chat.open()?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
@@ -150,19 +157,33 @@ impl Program {
     }
 }
 
-/// A wrong use of the command line, such as a port that somebody else uses.
+/// A wrong use of the command line, such as a port that another program uses.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(String);
 
+/// An error and its causes, each of them once: many errors have their cause in their own text already.
+#[must_use]
+pub fn explain(error: &anyhow::Error) -> String {
+    let mut causes = error.chain().map(ToString::to_string);
+    let mut said = causes.next().unwrap_or_default();
+    for cause in causes {
+        // SQLite's errors repeat the reason behind a code, as in `Error code 26: file is not a database`.
+        let reason = cause.rsplit(": ").next().unwrap_or(&cause);
+        if !said.contains(reason) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
+}
+
 /// Runs a program's future, says on stderr what went wrong, and gives the exit code: 1 failed, 2 usage.
 pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    let levels = std::env::var("CHAT_LOG").ok().and_then(|levels| levels.parse().ok());
-    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
-    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(output.with_filter(levels)).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let ended = runtime.context("the async runtime cannot start").and_then(|runtime| {
+    let ended = log_levels().and_then(|levels| {
+        let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        tracing_subscriber::registry().with(output.with_filter(levels)).init();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.context("the async runtime cannot start")?;
         let ended = runtime.block_on(program);
         runtime.shutdown_timeout(LAST_WAIT);
         ended
@@ -170,37 +191,27 @@ pub fn execute(program: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", explain(&error));
             ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
         }
     }
 }
 
+/// What is logged: warnings, unless `CHAT_LOG` says otherwise.
+fn log_levels() -> anyhow::Result<Targets> {
+    let wanted = std::env::var("CHAT_LOG").unwrap_or_default();
+    if wanted.is_empty() {
+        return Ok(Targets::new().with_default(LevelFilter::WARN));
+    }
+    wanted.parse().map_err(|error| {
+        let example = "write it like info, or chat_core=debug,warn";
+        UsageError(format!("CHAT_LOG={wanted} is not understood: {error}; {example}")).into()
+    })
+}
+
 /// Tells whoever started the program. Nobody may be listening any more; the servers go on all the same.
 pub fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// Listens on an address that was given with `flag`.
-///
-/// # Errors
-/// Somebody else listens there, or the address is not this machine's.
-pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let (ip, port) = (address.ip(), address.port());
-        let why = match error.kind() {
-            ErrorKind::AddrInUse => format!(
-                "port {port} of {ip} is in use by another program.\n\
-                 Stop it, or choose another port with {flag} {ip}:PORT (0 takes any free one)."
-            ),
-            ErrorKind::PermissionDenied => format!(
-                "this user may not listen on port {port} of {ip}.\n\
-                 Choose a port above 1023 with {flag} {ip}:PORT."
-            ),
-            _ => format!("cannot listen on {address}: {error}. Choose another address with {flag}."),
-        };
-        UsageError(why).into()
-    })
 }
 
 /// Waits until the program is stopped, or its chat cannot go on.
@@ -233,4 +244,64 @@ pub fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
         #[cfg(not(unix))]
         let _ = interrupted.await;
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot use x.db: {source}.\nChoose another file.")]
+    struct Unwritable {
+        source: std::io::Error,
+    }
+
+    #[test]
+    fn an_error_says_each_cause_once() {
+        let denied = || std::io::Error::from(ErrorKind::PermissionDenied);
+        let sqlite = || {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+            rusqlite::Error::SqliteFailure(code, Some("file is not a database".to_owned()))
+        };
+        let table: [(anyhow::Error, &str); 6] = [
+            (
+                Unwritable { source: denied() }.into(),
+                "cannot use x.db: permission denied.\nChoose another file.",
+            ),
+            (anyhow::Error::new(denied()).context("cannot read y"), "cannot read y: permission denied"),
+            (
+                anyhow::Error::new(Unwritable { source: denied() }).context("it does not start"),
+                "it does not start: cannot use x.db: permission denied.\nChoose another file.",
+            ),
+            (anyhow::anyhow!("a").context("b").context("c"), "c: b: a"),
+            (
+                crate::OpenError::Sqlite(sqlite()).into(),
+                "SQLite cannot open the database: file is not a database.\n\
+                 If the file is damaged, restore a copy or move it away; choose another file with --database PATH.",
+            ),
+            (anyhow::anyhow!("alone"), "alone"),
+        ];
+        for (error, said) in table {
+            assert_eq!(explain(&error), said);
+        }
+    }
+
+    #[test]
+    fn a_server_alone_reads_its_settings_like_the_launcher() {
+        let given = |flags: &[&str]| {
+            let given = [&["server", "--database", "x.db"], flags].concat();
+            Options::command().try_get_matches_from(given).and_then(|given| Options::from_arg_matches(&given))
+        };
+        let flags = ["--listen", "localhost:5430", "--origin", "https://a.example/,HTTP://B.example:80"];
+        let options = given(&flags).unwrap();
+        assert_eq!(options.listen, SocketAddr::from(([127, 0, 0, 1], 5430)));
+        let origins: Vec<_> = options.chat.origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.example", "http://b.example"]);
+        for flag in ["--listen=99999", "--origin=*", "--connections=0", "--database="] {
+            let said = given(&["--listen", "1", flag]).unwrap_err().to_string();
+            assert!(said.contains(flag.split('=').next().unwrap()), "{said}");
+        }
+    }
 }

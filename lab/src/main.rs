@@ -8,8 +8,9 @@ use chat_core::chat::Chat;
 use chat_core::client::Server;
 use chat_core::http::{Listing, Origins, Site};
 use chat_core::memory::MemoryClient;
-use chat_core::run::{ChatOptions, bind, ended, execute, say, stopped};
+use chat_core::run::{ChatOptions, ended, execute, say, stopped};
 use chat_core::server::{Running, start, start_metrics};
+use chat_core::settings::listen_address;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use longpoll_server::{LongPollServer, ShortPollServer};
 use sse_server::SseServer;
@@ -20,16 +21,16 @@ use ws_server::WsServer;
 #[command(name = "switchboard", version, after_help = EXAMPLES)]
 struct Options {
     /// Where the page is
-    #[arg(long, env = "CHAT_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4000")]
+    #[arg(long, env = "CHAT_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4000", value_parser = listen_address)]
     listen: SocketAddr,
     /// Where the WebSocket server listens
-    #[arg(long, env = "CHAT_WEBSOCKET", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4001")]
+    #[arg(long, env = "CHAT_WEBSOCKET", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4001", value_parser = listen_address)]
     websocket: SocketAddr,
     /// Where the server for Server-Sent Events listens
-    #[arg(long, env = "CHAT_SSE", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4002")]
+    #[arg(long, env = "CHAT_SSE", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4002", value_parser = listen_address)]
     sse: SocketAddr,
     /// Where the server for long and short polling listens
-    #[arg(long, env = "CHAT_LONGPOLL", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4003")]
+    #[arg(long, env = "CHAT_LONGPOLL", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4003", value_parser = listen_address)]
     longpoll: SocketAddr,
     #[command(flatten)]
     chat: ChatOptions,
@@ -39,7 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo run --release                                    everything, kept in switchboard.db
   cargo run --release -- --database :memory:             nothing is kept
-  cargo run --release -- --listen 127.0.0.1:5000         the page on another port";
+  cargo run --release -- --listen 5000                   the page on another port";
 
 fn main() -> ExitCode {
     let command =
@@ -65,11 +66,13 @@ impl Server for PageServer {
 
 async fn launch(options: Options) -> anyhow::Result<()> {
     // All ports first: a database is not touched when the servers cannot run.
-    let page = bind(options.listen, "--listen").await?;
-    let websocket = bind(options.websocket, "--websocket").await?;
-    let sse = bind(options.sse, "--sse").await?;
-    let longpoll = bind(options.longpoll, "--longpoll").await?;
-    let metrics = options.chat.bind_metrics().await?;
+    let servers = [
+        ("--listen", options.listen),
+        ("--websocket", options.websocket),
+        ("--sse", options.sse),
+        ("--longpoll", options.longpoll),
+    ];
+    let ([page, websocket, sse, longpoll], metrics) = options.chat.bind(servers).await?;
     let addresses = [page.local_addr()?, websocket.local_addr()?, sse.local_addr()?, longpoll.local_addr()?];
     let [_, at_websocket, at_sse, at_longpoll] = addresses;
 

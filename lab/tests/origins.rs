@@ -23,7 +23,8 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 async fn open() -> (Lab, User) {
-    let lab = Lab::start_temporary(&["--origin", "https://chat.example.org"]).await;
+    // However an operator writes it, it is what browsers send.
+    let lab = Lab::start_temporary(&["--origin", "HTTPS://Chat.Example.org:443/"]).await;
     let ann = lab.register("Ann").await;
     (lab, ann)
 }

@@ -29,6 +29,9 @@ async fn complaint_about(database: &Path) -> String {
     let output = outcome(lab(&["--database", database.to_str().unwrap()])).await;
     let said = complaint(&output, 1);
     assert!(said.starts_with("error: ") && said.contains("--database"), "{said}");
+    for cause in ["os error", "is not a database", "malformed"] {
+        assert!(said.matches(cause).count() <= 1, "it says {cause:?} twice: {said}");
+    }
     said
 }
 
@@ -141,18 +144,66 @@ async fn a_database_of_a_newer_version_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_unknown_flag_and_a_senseless_value_are_wrong_usage() {
-    for flags in [
-        &["--colour", "red"][..],
-        &["--listen", "4000"],
-        &["--grace", "soon"],
-        &["--messages-per-second", "0"],
-        &["--hash-memory", "1"],
-        &["chat.db"],
+async fn a_setting_that_cannot_work_is_wrong_usage_and_the_answer_has_an_example() {
+    for (flag, value, words) in [
+        ("--colour", "red", "unexpected argument"),
+        ("--listen", "127.0.0.1:99999", "port 99999 is too large"),
+        ("--listen", "chat.example.org:4000", "write 127.0.0.1:4000"),
+        ("--websocket", "localhost", "write it like 127.0.0.1:4000"),
+        ("--sse", ":4002", "write 127.0.0.1:4002"),
+        ("--longpoll", "http://127.0.0.1:4003", "this is a URL"),
+        ("--origin", "chat.example.org", "write it like https://chat.example.org"),
+        ("--origin", "https://a.example/chat", "write it like https://a.example"),
+        ("--origin", "https://a.example,*", "list each origin"),
+        ("--database", "", "switchboard.db"),
+        ("--grace", "soon", "write it like 500ms, 10s or 7d"),
+        ("--presence-interval", "0s", "at least 1ms"),
+        ("--connections", "0", "at least 1, such as"),
+        ("--messages-per-second", "0", "at least 1, such as"),
+        ("--hash-memory", "1", "at least 8, such as"),
     ] {
-        let said = complaint(&outcome(lab(flags)).await, 2);
-        assert!(said.contains(flags[0]), "{said}");
+        let said = complaint(&outcome(lab(&[&format!("{flag}={value}")])).await, 2);
+        assert!(said.contains(flag) && said.contains(words), "{flag} {value}: {said}");
     }
+    complaint(&outcome(lab(&["chat.db"])).await, 2);
+    let mut loud = lab(&["--database", ":memory:"]);
+    loud.env("CHAT_LOG", "chat_core=loud");
+    let said = complaint(&outcome(loud).await, 2);
+    assert!(said.contains("CHAT_LOG=chat_core=loud") && said.contains("write it like"), "{said}");
+    // A variable is the same setting.
+    let mut closed = lab(&["--database", ":memory:"]);
+    closed.env("CHAT_CONNECTIONS", "0");
+    let said = complaint(&outcome(closed).await, 2);
+    assert!(said.contains("--connections") && said.contains("at least 1"), "{said}");
+}
+
+#[tokio::test]
+async fn an_address_may_be_a_port_alone() {
+    let flags =
+        ["--listen", "0", "--websocket", "localhost:0", "--sse", "[::1]:0", "--longpoll", "0.0.0.0:0"];
+    // A machine without IPv6 has no address there.
+    let v6 = TcpListener::bind("[::1]:0").is_ok();
+    let flags = if v6 { flags } else { flags.map(|flag| flag.trim_start_matches("[::1]:")) };
+    let lab = Lab::start_temporary(&flags).await;
+    let hosts = [lab.page, lab.websocket, lab.longpoll].map(|address| address.ip().to_string());
+    assert_eq!(hosts, ["127.0.0.1", "127.0.0.1", "0.0.0.0"]);
+    assert_eq!(lab.sse.is_ipv6(), v6);
+}
+
+#[tokio::test]
+async fn two_flags_with_one_port_name_each_other() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = free.port().to_string();
+    let names = |said: &str, flags: [&str; 2]| {
+        let both = format!("{} and {} have the same port, {port}.", flags[0], flags[1]);
+        assert!(said.contains(&both) && said.contains(&format!("such as {} 127.0.0.1:", flags[1])), "{said}");
+    };
+    let said = complaint(&outcome(lab(&["--listen", &port, "--sse", &port])).await, 2);
+    names(&said, ["--listen", "--sse"]);
+    // Also where a port comes from elsewhere than the command line, as a default does.
+    let mut implied = lab(&["--websocket", &port]);
+    implied.env("CHAT_LONGPOLL", format!("localhost:{port}"));
+    names(&complaint(&outcome(implied).await, 2), ["--websocket", "--longpoll"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The tap as a program: a line for each thing that passes, and the counts at the end.
 
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use wiretap::{
 #[command(name = "wiretap", version, after_help = EXAMPLES)]
 struct Options {
     /// Where to listen
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
     listen: SocketAddr,
     /// The server that it leads to
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
     to: SocketAddr,
     /// How long every byte is held, each way, such as 50ms
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
@@ -46,6 +46,36 @@ Examples:
   wiretap --listen 127.0.0.1:5001 --to 127.0.0.1:4001 --hex
   wiretap --listen 127.0.0.1:5002 --to 127.0.0.1:4002 --delay 50ms --jitter 5ms --bandwidth 1MB/s";
 
+/// An address and a port, or a port of this machine alone. A name is looked up.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // The name may stand for an IPv6 address first, where the servers do not listen.
+    let port = if is_number { Some(text) } else { text.strip_prefix("localhost:") };
+    let address = port.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let found = address.to_socket_addrs().map(|mut found| found.next());
+    match found {
+        Ok(Some(address)) => Ok(address),
+        Ok(None) => Err("no address is known for it; write it like 127.0.0.1:4001".to_owned()),
+        Err(error) => Err(format!("{error}; write it like 127.0.0.1:4001")),
+    }
+}
+
+/// What is wrong with the two addresses together.
+fn check(options: &Options) -> Result<(), String> {
+    match options {
+        Options { to, .. } if to.port() == 0 => {
+            Err("--to names no port; write it like --to 127.0.0.1:4001".to_owned())
+        }
+        Options { listen, to, .. } if listen == to => Err(format!(
+            "--listen and --to are the same address, {to}: the tap would connect to itself.\n\
+             Choose another port with --listen, such as --listen {}:0, which takes any free one.",
+            to.ip()
+        )),
+        Options { .. } => Ok(()),
+    }
+}
+
 /// A rate in bytes a second: a whole number, a unit, and `/s` if one likes.
 fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
     let amount = text.strip_suffix("/s").unwrap_or(text).trim();
@@ -68,6 +98,10 @@ fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
+    if let Err(why) = check(&options) {
+        eprintln!("error: {why}");
+        return ExitCode::from(2);
+    }
     let link = Link { delay: options.delay, jitter: options.jitter, bandwidth: options.bandwidth };
     let settings =
         Settings { conditions: Conditions::both_ways(link), observe: Observe::Events, ..Settings::default() };

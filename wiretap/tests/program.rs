@@ -44,7 +44,16 @@ fn flags_that_make_no_sense_are_named_with_what_would() {
         let said = complaint(&[&ends, flags].concat());
         assert!(words.iter().all(|word| said.contains(word)), "{said}");
     }
-    assert!(complaint(&["--listen", "localhost", "--to", "127.0.0.1:1"]).contains("--listen"));
+    for (listen, to, words) in [
+        ("localhost", "127.0.0.1:1", &["--listen", "write it like 127.0.0.1:4001"][..]),
+        ("127.0.0.1:99999", "127.0.0.1:1", &["--listen", "invalid port"]),
+        ("127.0.0.1:0", "99999", &["--to", "invalid port"]),
+        ("127.0.0.1:0", "localhost:0", &["--to names no port"]),
+        ("5430", "localhost:5430", &["--listen and --to are the same address, 127.0.0.1:5430"]),
+    ] {
+        let said = complaint(&["--listen", listen, "--to", to]);
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
 }
 
 /// A tap that runs, and a server that answers one request.

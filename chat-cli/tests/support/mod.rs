@@ -135,11 +135,11 @@ impl World {
     }
 
     /// Runs `chat` to its end, with a text on stdin.
-    pub(crate) async fn run_with(&self, arguments: &[&str], stdin: &str) -> Ended {
+    pub(crate) async fn run_with(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
         let mut command = self.chat(arguments);
         command.env_remove("CHAT_PASSWORD").stdin(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(stdin.as_bytes()).await.unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_ref()).await.unwrap();
         Ended(timeout(PATIENCE, child.wait_with_output()).await.expect("chat ends").unwrap())
     }
 

@@ -181,7 +181,7 @@ mod tests {
 
     fn hosts(listens: &str, named: &[&str], origins: &[&str]) -> Hosts {
         let listens = listens.parse().unwrap();
-        let origins = origins.iter().map(|&origin| origin.to_owned());
+        let origins = origins.iter().map(|&origin| origin.parse().unwrap());
         let site = Site {
             origins: Origins::new([(listens, 4001).into()], origins),
             hosts: named.iter().map(|name| name.parse().unwrap()).collect(),

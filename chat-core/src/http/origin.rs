@@ -18,6 +18,7 @@ use super::fields::SEC_FETCH_SITE;
 use super::{Problem, Site, fields};
 use crate::chat::Chat;
 use crate::refusal::{Code, Refusal};
+use crate::settings::Origin;
 
 /// The origins ([RFC 6454]) whose pages may use a server.
 ///
@@ -29,19 +30,19 @@ impl Origins {
     /// The origins of pages that servers at these addresses serve themselves, and others by name.
     pub fn new(
         addresses: impl IntoIterator<Item = SocketAddr>,
-        others: impl IntoIterator<Item = String>,
+        others: impl IntoIterator<Item = Origin>,
     ) -> Self {
-        let mut origins: HashSet<String> = others.into_iter().collect();
+        let mut origins: HashSet<Origin> = others.into_iter().collect();
         for address in addresses {
-            origins.insert(format!("http://{address}"));
-            if address.ip().is_loopback() || address.ip().is_unspecified() {
-                let port = address.port();
-                for host in ["localhost", "127.0.0.1", "[::1]"] {
-                    origins.insert(format!("http://{host}:{port}"));
-                }
+            let (ip, port) = (address.ip(), address.port());
+            let own = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+            origins.extend(Origin::of_server(&own, port));
+            if ip.is_loopback() || ip.is_unspecified() {
+                let local = ["localhost", "127.0.0.1", "[::1]"];
+                origins.extend(local.into_iter().filter_map(|host| Origin::of_server(host, port)));
             }
         }
-        Self(origins)
+        Self(origins.iter().map(Origin::to_string).collect())
     }
 
     /// All of them.

@@ -17,10 +17,15 @@ pub enum Location {
 }
 
 impl std::str::FromStr for Location {
-    type Err = std::convert::Infallible;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == ":memory:" { Self::Temporary } else { Self::File(text.into()) })
+        match text {
+            // SQLite would take it for a file that is gone at exit.
+            "" => Err("it is empty; name a file, such as switchboard.db, or :memory:"),
+            ":memory:" => Ok(Self::Temporary),
+            path => Ok(Self::File(path.into())),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chat_core::run::stopped;
+use chat_core::run::{explain, stopped};
 use clap::Args;
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -113,8 +113,9 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
             });
             for (scenario, subject, mut noted, measured) in join_all(measuring).await {
                 if let Err(error) = measured {
-                    progress.suspend(|| eprintln!("{scenario} of {subject} failed: {error:#}"));
-                    noted.row(scenario.name(), subject, &[]).invalidate(format!("not measured: {error:#}"));
+                    let why = explain(&error);
+                    progress.suspend(|| eprintln!("{scenario} of {subject} failed: {why}"));
+                    noted.row(scenario.name(), subject, &[]).invalidate(format!("not measured: {why}"));
                 }
                 book.merge(noted)?;
             }
