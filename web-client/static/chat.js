@@ -5,8 +5,9 @@
  */
 
 import * as api from "./api.js";
+import { DAMAGED } from "./codes.js";
 import * as model from "./model.js";
-import { Outbox } from "./outbox.js";
+import { Outbox, isPassing } from "./outbox.js";
 import { SharedConnection } from "./shared.js";
 import { Wire } from "./wire.js";
 
@@ -14,8 +15,11 @@ import { Wire } from "./wire.js";
 /** @import { Snapshot, To, TransportName, User } from "./protocol.js" */
 /** @import { Page, SharedStatus as Status, State } from "./types.js" */
 
-/** How many messages of history are read at once. */
+/** How many messages of history are read at once, and at most where more of them are unread. */
 const PAGE = 50;
+const LARGEST_PAGE = 200;
+/** How many unread messages are read back to, so that a conversation opens where its reader stopped. */
+export const MAX_UNREAD = 2_000;
 /** How many messages of a conversation are kept at hand while its reader is at the bottom. */
 const MOST = 600;
 /** The least time between two typing notices. */
@@ -63,6 +67,7 @@ export class Chat {
       send: (command) => this.connection.send(command),
       onSent: ({ cid, text, to }, { conversation, seq, at }) => {
         this.state = model.withSent(this.state, { conversation, seq, at, cid, text, from: me.id }, to);
+        this.#hasMarked(conversation, seq);
       },
       onChange: () => page.onChange(),
       share: (change) => this.connection.tell(change),
@@ -86,24 +91,44 @@ export class Chat {
     return this.outbox.add(to, text);
   }
 
-  /** Counts everything at hand as seen, and tells the server, and through it this user's other pages.
-   * @param {string} id */
-  markRead(id) {
+  /** Counts what has been seen as read, and tells the server, and through it this user's other pages.
+   * @param {string} id @param {number} seq of the last message that has been seen */
+  markRead(id, seq) {
     const conversation = this.state.conversations.get(id);
-    if (!conversation || this.connection.status.state !== "live") return;
-    const { lastSeq: seq, readSeq } = conversation;
-    const known = this.#marked.get(id) ?? { seq: readSeq, at: 0 };
-    if (readSeq < seq) this.#set(model.read(this.state, id, seq));
-    if (known.seq >= seq) return;
-    const now = Date.now();
-    if (now < known.at + MARK_EVERY_MS) {
-      clearTimeout(this.#markLater);
-      // Whether its reader still is where they were is for the page to say.
-      this.#markLater = setTimeout(() => this.page.onChange(), known.at + MARK_EVERY_MS - now);
-      return;
+    if (!conversation) return;
+    const readSeq = Math.max(conversation.readSeq, seq);
+    const known = this.#marked.get(id) ?? { seq: conversation.readSeq, at: 0 };
+    if (conversation.readSeq < seq) {
+      this.#marked.set(id, known);
+      this.#set(model.read(this.state, id, seq));
     }
-    this.#marked.set(id, { seq, at: now });
-    this.connection.send({ type: "mark_read", conversation: id, seq }).catch(() => this.#marked.set(id, { ...known, at: now }));
+    if (known.seq >= readSeq || this.connection.status.state !== "live") return;
+    const now = Date.now();
+    const wait = known.at + MARK_EVERY_MS - now;
+    if (wait > 0) return this.#lookLater(wait);
+    this.#marked.set(id, { seq: readSeq, at: now });
+    // A mark whose outcome is unknown is made again.
+    const again = () => {
+      this.#marked.set(id, { ...known, at: now });
+      this.#lookLater(MARK_EVERY_MS);
+    };
+    this.connection.send({ type: "mark_read", conversation: id, seq: readSeq }).then(
+      ({ refusal }) => refusal && isPassing(refusal) && again(),
+      again,
+    );
+  }
+
+  /** Lets the page look again at what has been seen. @param {number} ms */
+  #lookLater(ms) {
+    clearTimeout(this.#markLater);
+    this.#markLater = setTimeout(() => this.page.onChange(), ms);
+  }
+
+  /** The server knows of a read mark already: it made it itself, or another page of this user did.
+   * @param {string} id @param {number} seq */
+  #hasMarked(id, seq) {
+    const known = this.#marked.get(id);
+    if (known && known.seq < seq) this.#marked.set(id, { ...known, seq });
   }
 
   /** Tells the others that this user is writing; called for each key, sent now and then.
@@ -120,18 +145,22 @@ export class Chat {
    * @param {string} id */
   async loadOlder(id) {
     const conversation = this.state.conversations.get(id);
-    if (!conversation || conversation.history === "loading" || conversation.history === "complete") return;
+    if (!conversation || !["unknown", "more"].includes(conversation.history)) return;
     const newest = conversation.history === "unknown";
     const before = newest ? undefined : conversation.messages[0]?.seq;
+    const wanted = (before ?? conversation.lastSeq + 1) - conversation.readSeq + PAGE / 2;
+    const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, wanted));
     this.#set(model.withHistory(this.state, id, "loading"));
     try {
-      const page = await api.messages(id, { before, limit: PAGE });
+      const page = await api.messages(id, { before, limit });
       // A snapshot that came in the meantime has made the answer stale.
       if (this.state.conversations.get(id)?.history !== "loading") return;
       this.#set((newest ? model.withNewest : model.withPage)(this.state, id, page));
-    } catch {
+    } catch (error) {
+      const damaged = /** @type {api.ApiError} */ (error).code === DAMAGED;
       // The next look at this conversation asks again; the connection's banner tells what is wrong.
-      setTimeout(() => this.#set(model.withHistory(this.state, id, conversation.history)), 1_000);
+      const look = () => this.#set(model.withHistory(this.state, id, damaged ? "damaged" : conversation.history));
+      setTimeout(look, damaged ? 0 : 1_000);
     }
   }
 
@@ -163,7 +192,9 @@ export class Chat {
     this.#set(model.apply(before, event, Date.now()));
     if (this.state === before) return;
     const { me } = this.state;
-    if (event.type === "message" && event.from === me.id) this.outbox.remove(event.cid);
+    const own = event.type === "message" && event.from === me.id;
+    if (own) this.outbox.remove(event.cid);
+    if (own || event.type === "read") this.#hasMarked(event.conversation, event.seq);
     if (event.type === "presence" && event.refetch) void this.#readUsers();
     else if (event.type === "presence") this.#presence.push(event);
     this.page.onEvent(event);

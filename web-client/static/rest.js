@@ -27,11 +27,11 @@ export class Rest {
 
   /**
    * @param {() => void} onChange something that can be seen is there now
-   * @param {(keys: typeof import("./keys.js")) => void} onKeys
+   * @param {(keys: typeof import("./keys.js"), far: typeof import("./far.js")) => void} onParts
    */
-  constructor(onChange, onKeys) {
+  constructor(onChange, onParts) {
     this.onChange = onChange;
-    this.onKeys = onKeys;
+    this.onParts = onParts;
   }
 
   /** Loads everything when the browser has time. */
@@ -43,7 +43,7 @@ export class Rest {
 
   /** What does not come now is asked for again when it is needed. */
   async #load() {
-    this.onKeys(await import("./keys.js"));
+    this.onParts(await import("./keys.js"), await import("./far.js"));
     await this.loadViews();
     const parts = [import("./groups.js"), import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
     const transports = Object.values(TRANSPORTS).map(({ load }) => load());

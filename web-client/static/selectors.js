@@ -5,17 +5,18 @@
  */
 
 /** @import { Message, To } from "./protocol.js" */
-/** @import { Conversation, Entry, Row, State } from "./types.js" */
+/** @import { Conversation, Entry, Note, Row, State } from "./types.js" */
 
-/** How many messages of others wait to be read.
- * @param {State} state
+/** How many messages wait to be read. One's own never do: a read mark moves on with them.
  * @param {Conversation} conversation */
-export function unread(state, { messages, readSeq, lastSeq, history }) {
-  const unseen = messages.slice(messages.findLastIndex(({ seq }) => seq <= readSeq) + 1);
-  const own = unseen.filter(({ from }) => from === state.me.id).length;
-  const allAtHand =
-    history === "complete" || (history !== "unknown" && messages.length > 0 && messages[0].seq <= readSeq + 1);
-  return Math.max(0, (allAtHand ? unseen.length : lastSeq - readSeq) - own);
+export function unread({ readSeq, lastSeq }) {
+  return Math.max(0, lastSeq - readSeq);
+}
+
+/** Whether the oldest message that waits to be read is at hand, with all that follow it.
+ * @param {Conversation} conversation @param {number} readSeq */
+export function reachesUnread({ messages, history }, readSeq) {
+  return history === "complete" || (history === "more" && messages.length > 0 && messages[0].seq <= readSeq + 1);
 }
 
 /** The direct conversation with a user, once there is one.
@@ -58,6 +59,22 @@ export function blocks(messages, size) {
     else all.push({ key, start: index, end: index + 1 });
   });
   return all;
+}
+
+/** What happened between two messages that stand one below the other, in order: who joined or left, and how many
+ * messages are missing because this user was not a member. In every other place each `seq` has its message.
+ * @param {Conversation} conversation
+ * @param {number} after the seq of the message above; 0: there is none
+ * @param {number} before the seq of the message below; Infinity: there is none
+ * @returns {(Note | {missing: number, first: boolean})[]} */
+export function between({ kind, notes, wholeSeq, messages, history }, after, before) {
+  if (kind !== "group") return [];
+  const here = notes.filter((note) => note.after < before && note.after >= after);
+  const missing = Math.min(before - 1, wholeSeq) - after;
+  // Above the first message at hand there is history that can be had, or what was written before this user joined.
+  if (missing <= 0 || (after === 0 && messages.length > 0 && history !== "complete")) return here;
+  const leaving = here.filter((note) => note.after === after);
+  return [...leaving, { missing, first: after === 0 }, ...here.slice(leaving.length)];
 }
 
 /** The messages at hand, then those of the outbox that are not among them, each once.

@@ -5,8 +5,8 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { guard } from "../vendor/lit-html/directives/guard.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { blocks, rows, waiting } from "../selectors.js";
-import { composer, left } from "./composer.js";
+import { between, blocks, rows, waiting } from "../selectors.js";
+import { composer } from "./composer.js";
 import { message } from "./message.js";
 import { avatar, counted, listed, nameOf, presence, titleOf } from "./words.js";
 
@@ -33,11 +33,12 @@ export function conversation(view, actions) {
           (one) => block(view, one, unsent, actions),
         )}
       </div>
+      <div class="messages-end">${known ? lines(state, known, messages.at(-1)?.seq ?? 0, Infinity) : nothing}</div>
     </div>
     <div class="foot">
       ${toBottom(view, actions)}
       <p class="typing">${typing(state, known, view.now)}</p>
-      ${known && !known.joined ? left(actions) : composer(view, name, actions)}
+      ${known && !known.joined ? view.late?.left(actions) : composer(view, name, actions)}
     </div>
   `;
 }
@@ -53,7 +54,7 @@ function blocksOf(messages, unsent) {
  * @param {{key: number, start: number, end: number}} block
  * @param {readonly Entry[]} unsent what stands below the last block
  * @param {ConversationActions} actions */
-function block({ state, conversation: known, newAfter, now }, { start, end }, unsent, actions) {
+function block({ state, conversation: known, newAfter, now, late }, { start, end }, unsent, actions) {
   const messages = known?.messages ?? [];
   const entries = end === messages.length ? unsent : [];
   const draw = () => {
@@ -64,7 +65,11 @@ function block({ state, conversation: known, newAfter, now }, { start, end }, un
       ${repeat(
         all,
         ({ key }) => key,
-        (row, index) => message(state, row, all[index - 1] ?? before, context, actions),
+        (row, index) => {
+          const last = all[index - 1] ?? before;
+          const above = known && row.seq !== null ? lines(state, known, last?.seq ?? 0, row.seq) : [];
+          return message(state, row, last, context, above, (entry) => late?.decision(entry, actions));
+        },
       )}
     </ol>`;
   };
@@ -73,11 +78,27 @@ function block({ state, conversation: known, newAfter, now }, { start, end }, un
   const today = new Date(now).toDateString();
   // What is unsent changes with time alone, so it is looked at each time.
   const looks = [messages[start - 1], messages[start], messages[end - 1], end - start, divided, today, state.users.size];
-  return guard(entries.length > 0 ? [{}] : looks, draw);
+  const around = [known?.notes, end === messages.length && known?.wholeSeq, start === 0 && known?.history === "complete"];
+  return guard(entries.length > 0 ? [{}] : [...looks, ...around], draw);
+}
+
+/** Who joined and left between two messages, and what is missing there.
+ * @param {State} state @param {Conversation} known @param {number} after @param {number} before */
+function lines(state, known, after, before) {
+  return between(known, after, before).map((line) => {
+    if ("user" in line) {
+      const who = line.user === state.me.id ? "You" : nameOf(state, line.user);
+      return html`<p class="event"><bdi>${who}</bdi> ${line.joined ? "joined" : "left"} the group.</p>`;
+    }
+    const were = `${counted(line.missing, "message")} ${line.missing === 1 ? "was" : "were"}`;
+    return html`<p class="event gap">
+      ${were} sent ${line.first ? "before you joined" : "while you were not in the group"}.
+    </p>`;
+  });
 }
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
-function head({ state, conversation: known, person, cutOff, leaving }, actions) {
+function head({ state, conversation: known, person, cutOff, leaving, late }, actions) {
   const title = known ? titleOf(state, known) : (person?.name ?? "");
   const group = known?.kind === "group";
   const names = group
@@ -92,25 +113,15 @@ function head({ state, conversation: known, person, cutOff, leaving }, actions) 
         <h2 class="name" dir="auto">${title}</h2>
         ${group ? html`<p class="sub">${who}</p>` : presence(state.users.get(known?.with ?? person?.id ?? ""), cutOff)}
       </div>
-      ${group && known.joined ? leave(title, leaving, actions) : nothing}
+      ${group && known.joined ? (leaving ? late?.askLeave(title, actions) : leaveButton(title, actions)) : nothing}
     </header>
   `;
 }
 
-/** Leaving asks once. @param {string} title @param {boolean} asked @param {ConversationActions} actions */
-function leave(title, asked, actions) {
-  const ask = (/** @type {boolean} */ wanted) => () => actions.askLeave(wanted);
-  if (!asked) {
-    return html`
-      <button class="small" type="button" aria-label="Leave ${title}" @click=${ask(true)}>Leave…</button>
-    `;
-  }
-  return html`
-    <div class="ask" role="group" aria-label="Leave ${title}?">
-      <button class="small danger" type="button" @click=${actions.leave}>Leave</button>
-      <button class="small" type="button" @click=${ask(false)}>Stay</button>
-    </div>
-  `;
+/** @param {string} title @param {ConversationActions} actions */
+function leaveButton(title, actions) {
+  const ask = () => actions.askLeave(true);
+  return html`<button class="small" type="button" aria-label="Leave ${title}" @click=${ask}>Leave…</button>`;
 }
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
@@ -122,9 +133,13 @@ function toBottom({ below }, actions) {
 /** @param {ConversationView} view @param {number} count */
 function beginning({ state, conversation: known, person }, count) {
   if (known && (known.history === "loading" || known.history === "unknown")) return "Reading older messages…";
+  if (known?.history === "damaged") return "The server's database is damaged: older messages cannot be read.";
   if (known?.history === "more") return nothing;
-  if (known?.kind === "group")
-    return count === 0 ? "Nothing has been said here yet." : "This is as far back as you can see.";
+  if (known?.kind === "group") {
+    // What was said before one joined has a line of its own.
+    if ((known.messages[0]?.seq ?? known.wholeSeq + 1) > 1) return nothing;
+    return count === 0 ? "Nothing has been said here yet." : "This is the beginning of the group.";
+  }
   const name = person?.name ?? (known ? titleOf(state, known) : "");
   return html`This is the beginning of your conversation with <bdi>${name}</bdi>.`;
 }

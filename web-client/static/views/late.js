@@ -6,6 +6,8 @@ import { styled } from "./styled.js";
 
 export { nobody, nothingOpen } from "./alone.js";
 export { banner } from "./banner.js";
+export { decision } from "./decision.js";
+export { askLeave, left } from "./membership.js";
 export { menu } from "./menu.js";
 export { newGroup } from "./new-group.js";
 
