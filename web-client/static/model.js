@@ -53,12 +53,13 @@ export function toSnapshot(state, cursor) {
     me: state.me,
     users: [...state.users.values()],
     groups: [...state.groups.values()],
-    conversations: conversations.map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq }) => ({
+    conversations: conversations.map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq, joinedSeq }) => ({
       ...(kind === "group" ? { id, kind, name } : { id, kind, with: other ?? "" }),
       members: [...members],
       last_seq: lastSeq,
       read_seq: readSeq,
       joined,
+      joined_seq: joinedSeq,
     })),
   };
 }
@@ -108,6 +109,7 @@ function logged(state, event, now) {
         : begun(state, { id, kind: "group", name: event.name, members });
       // What was written before is there, and not for this user to see.
       return change(listed, id, ({ readSeq, wholeSeq }) => ({
+        joinedSeq: before,
         readSeq: Math.max(readSeq, before),
         wholeSeq: raised(wholeSeq, before),
       }));
@@ -193,8 +195,7 @@ export function withPage(state, conversationId, page) {
     const messages = insert(conversation.messages, page.messages);
     const lastSeq = Math.max(conversation.lastSeq, messages.at(-1)?.seq ?? 0);
     const readSeq = readByWriting(state, conversation.readSeq, page.messages);
-    // A read mark beyond the last message stands where this user joined.
-    const wholeSeq = Math.max(conversation.wholeSeq, conversation.readSeq, page.messages.at(-1)?.seq ?? 0);
+    const wholeSeq = Math.max(conversation.wholeSeq, conversation.joinedSeq, page.messages.at(-1)?.seq ?? 0);
     return { messages, lastSeq, readSeq, wholeSeq, history: page.more ? "more" : "complete" };
   });
 }
@@ -267,7 +268,7 @@ function withMember(state, conversationId, user, joined) {
     if (joined) members.add(user);
     else members.delete(user);
     /** @type {Note} */
-    const note = { after: Math.max(known.lastSeq, known.readSeq), user, joined };
+    const note = { after: Math.max(known.lastSeq, known.joinedSeq), user, joined };
     const notes = [...known.notes, note].slice(-MAX_NOTES);
     next = withConversation(next, { ...known, joined: mine ? joined : known.joined, members, notes });
   }
@@ -293,7 +294,8 @@ function fromSummary(summary, activity) {
     joined: summary.joined,
     lastSeq: summary.last_seq,
     readSeq: summary.read_seq,
-    wholeSeq: summary.last_seq === 0 ? summary.read_seq : NOT_AT_HAND,
+    joinedSeq: summary.joined_seq ?? 0,
+    wholeSeq: summary.last_seq === 0 ? (summary.joined_seq ?? 0) : NOT_AT_HAND,
     messages: [],
     notes: [],
     history: summary.last_seq === 0 ? "complete" : "unknown",

@@ -77,6 +77,7 @@
  * @property {number} last_seq
  * @property {number} read_seq
  * @property {boolean} joined
+ * @property {number} [joined_seq] the newest message from before the reader last joined
  */
 /**
  * Everything a client needs to start, and the cursor from which events continue it.

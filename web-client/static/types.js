@@ -56,6 +56,7 @@
  * @property {boolean} joined
  * @property {number} lastSeq of the newest message known to exist
  * @property {number} readSeq up to where this user has read
+ * @property {number} joinedSeq of the newest message from before this user joined, which they may not see
  * @property {number} wholeSeq up to here everything that this user may see is at hand, from the first message at hand
  *   on; -1: that is not known yet
  * @property {readonly Message[]} messages those at hand, by rising seq

@@ -359,11 +359,14 @@ test("who joins sees how much was written before", () => {
 
 test("after a reload what was missed is still seen, between messages and after the last one", () => {
   const page = (...seqs) => ({ messages: seqs.map((seq) => message(seq, "u2", "hi", "c5")), more: false });
-  const reload = (last_seq, read_seq) => start({ conversations: [{ ...rust, last_seq, read_seq }], groups: [rustGroup] });
-  assert.deepEqual(linesOf(reload(10, 10)), [], "nothing is missed that has not been read yet");
-  assert.deepEqual(linesOf(model.withNewest(reload(10, 10), "c5", page(1, 9, 10))), [1, "7 between", 9, 10]);
+  const reload = (last_seq, joined_seq) =>
+    start({ conversations: [{ ...rust, last_seq, read_seq: last_seq, joined_seq }], groups: [rustGroup] });
+  assert.deepEqual(linesOf(reload(10, 8)), [], "nothing is missed that has not been read yet");
+  assert.deepEqual(linesOf(model.withNewest(reload(10, 8), "c5", page(1, 9, 10))), [1, "7 between", 9, 10]);
   assert.deepEqual(linesOf(model.withNewest(reload(1, 8), "c5", page(1))), [1, "7 between"]);
   assert.deepEqual(linesOf(reload(0, 57)), ["57 before"]);
+  const again = model.fromSnapshot(model.toSnapshot(reload(0, 57), "e.7"));
+  assert.deepEqual(linesOf(again), ["57 before"], "in a second tab, too");
 });
 
 test("what is on its way is not missed", () => {
