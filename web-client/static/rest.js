@@ -67,6 +67,8 @@ export class Rest {
 
   /** @param {Chat} chat */
   async showWire(chat) {
+    // Where the menu asked for it, the focus goes back to the menu's button, and comes back there from the drawer.
+    document.getElementById("transports")?.hidePopover();
     const { WireDrawer } = await part(import("./views/wire.js"));
     this.drawer ??= new WireDrawer();
     this.drawer.toggle(chat);
