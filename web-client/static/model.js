@@ -11,9 +11,6 @@
 
 /** How long a typing notice is shown. */
 export const TYPING_MS = 6_000;
-/** A typing notice that arrives this soon after a message of its user was sent before that message: over HTTP the two
- * can overtake each other, and the answer to a poll holds messages first. */
-const STALE_TYPING_MS = 1_000;
 /** How many lines about joining and leaving a conversation keeps. */
 const MAX_NOTES = 100;
 /** Until the newest messages have been read, nothing is known to be missing. */
@@ -74,17 +71,16 @@ export function toSnapshot(state, cursor) {
 export function apply(state, event, now) {
   if (!("id" in event)) return passing(state, event, now);
   if (state.applied.has(event.id)) return state;
-  return { ...logged(state, event, now), applied: remember(state.applied, event.id) };
+  return { ...logged(state, event), applied: remember(state.applied, event.id) };
 }
 
-/** @param {State} state @param {LoggedEvent} event @param {number} now @returns {State} */
-function logged(state, event, now) {
+/** @param {State} state @param {LoggedEvent} event @returns {State} */
+function logged(state, event) {
   switch (event.type) {
     case "message":
-      return change(withMessage(state, event), event.conversation, ({ wholeSeq, typing, wrote }) => ({
+      return change(withMessage(state, event), event.conversation, ({ wholeSeq, typing }) => ({
         wholeSeq: raised(wholeSeq, event.seq),
         typing: without(typing, event.from),
-        wrote: put(wrote, event.from, now),
       }));
     case "user_registered":
       if (state.users.has(event.user.id)) return state;
@@ -128,7 +124,6 @@ function passing(state, event, now) {
   if (event.type === "typing") {
     const conversation = state.conversations.get(event.conversation);
     if (!conversation || event.user === state.me.id) return state;
-    if (now - (conversation.wrote.get(event.user) ?? -Infinity) < STALE_TYPING_MS) return state;
     return withConversation(state, { ...conversation, typing: put(conversation.typing, event.user, now + TYPING_MS) });
   }
   const users = new Map(state.users);
@@ -300,7 +295,6 @@ function fromSummary(summary, activity) {
     notes: [],
     history: summary.last_seq === 0 ? "complete" : "unknown",
     typing: new Map(),
-    wrote: new Map(),
     activity,
   };
 }

@@ -63,7 +63,6 @@
  * @property {readonly Note[]} notes who joined and left while this page was open; the history does not tell it
  * @property {"unknown" | "loading" | "more" | "complete" | "damaged"} history whether older messages can be had
  * @property {ReadonlyMap<string, number>} typing until when each member counts as typing
- * @property {ReadonlyMap<string, number>} wrote when the last message of each member arrived here
  * @property {number} activity rises with each message anywhere, so that the liveliest conversation sorts first
  */
 /**
