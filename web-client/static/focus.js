@@ -2,11 +2,13 @@
  * Where the focus goes when what had it is gone: a keyboard's user must not start again from the top of the page.
  */
 
-/** Where one goes on: at the composer or what stands in its place, and where no conversation is open, at the list.
- * On a touch screen the composer would open the keyboard over the messages. */
+const PLACES = ["#composer", ".composer button", ".sidebar", "#conversation"];
+/** On a touch screen the composer would open the keyboard over the messages. */
+const PLACES_TO_TOUCH = [".reading #conversation", ".sidebar"];
+
+/** Where one goes on: at the composer or what stands in its place, and where no conversation is open, at the lists. */
 export function goOn() {
-  const places = ["#composer", ".composer button", "#find", "#conversation", ".sidebar"];
-  for (const place of matchMedia("(hover: hover)").matches ? places : places.slice(3)) {
+  for (const place of matchMedia("(hover: hover)").matches ? PLACES : PLACES_TO_TOUCH) {
     const element = /** @type {HTMLElement | null} */ (document.querySelector(place));
     element?.focus();
     if (element && element === document.activeElement) return;

@@ -269,7 +269,7 @@ test("whatever goes, the focus stays on the page: signing up, groups, leaving, c
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await ann.live();
-  await focused(ann, "#find");
+  await focused(ann, ".sidebar");
 
   const group = `keys of ${ann.name}`;
   await page.getByRole("button", { name: "New group" }).press("Enter");
@@ -333,7 +333,7 @@ test("whatever goes, the focus stays on the page: signing up, groups, leaving, c
   await page.keyboard.type(PASSWORD);
   await page.keyboard.press("Enter");
   await ann.live();
-  await focused(ann, "#find");
+  await focused(ann, ".sidebar");
   stage.troubled = true;
   await ann.post("/api/logout");
   await button("Sign in again").press("Enter");
