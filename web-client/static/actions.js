@@ -3,7 +3,6 @@
  */
 
 import * as api from "./api.js";
-import { goOn } from "./focus.js";
 
 /** @import { Page } from "./page.js" */
 /** @import { TransportName } from "./protocol.js" */
@@ -79,7 +78,7 @@ export function actionsOf(page) {
         page.drafts.set(key, "");
         ui.newAfter = Infinity;
         page.scroll.sticking = true;
-        if (conversation) chat.markRead(conversation.id, conversation.lastSeq);
+        if (conversation) chat.read(conversation.id, conversation.lastSeq);
         chat.say(to, text);
       },
       draft: (text) => {
@@ -88,12 +87,12 @@ export function actionsOf(page) {
         page.draw();
       },
       // The button goes, and the focus must not go with it.
-      retry: (cid) => (chat.outbox.retry(cid), goOn()),
-      discard: (cid) => (chat.outbox.remove(cid), goOn()),
+      retry: (cid) => (chat.outbox.retry(cid), page.goOn()),
+      discard: (cid) => (chat.outbox.remove(cid), page.goOn()),
       askLeave: (ask) => inGroups(({ askLeave }) => askLeave(page, ask)),
       leave: () => inGroups(({ leave }) => leave(page, conversation?.id ?? "")),
       join: () => join(conversation?.id ?? ""),
-      toBottom: () => (page.scroll.toBottom(), page.see(), page.draw()),
+      toBottom: () => page.scroll.toBottom(),
     }),
   };
 }

@@ -7,7 +7,7 @@
 import * as api from "./api.js";
 import { DAMAGED } from "./codes.js";
 import * as model from "./model.js";
-import { Outbox, isPassing } from "./outbox.js";
+import { Outbox } from "./outbox.js";
 import { SharedConnection } from "./shared.js";
 import { Wire } from "./wire.js";
 
@@ -20,12 +20,8 @@ const PAGE = 50;
 const LARGEST_PAGE = 200;
 /** How many unread messages are read back to, so that a conversation opens where its reader stopped. */
 export const MAX_UNREAD = 2_000;
-/** How many messages of a conversation are kept at hand while its reader is at the bottom. */
-const MOST = 600;
 /** The least time between two typing notices. */
 const TYPING_EVERY_MS = 3_000;
-/** The least time between two read marks of one conversation: at twenty messages a second, not each needs its own. */
-const MARK_EVERY_MS = 1_000;
 
 export class Chat {
   #typingAt = 0;
@@ -33,11 +29,6 @@ export class Chat {
   /** Presence events since the users were last read.
    * @type {PassingEvent[]} */
   #presence = [];
-  /** Up to where the server knows each conversation to be read, and when this page told it last.
-   * @type {Map<string, {seq: number, at: number}>} */
-  #marked = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #markLater;
 
   /**
    * @param {User} me
@@ -53,7 +44,6 @@ export class Chat {
     this.wire = new Wire();
     this.connection = new SharedConnection(me.id, servers, transport, {
       loadSnapshot: api.snapshot,
-      answers: api.answers,
       snapshot: (cursor) => model.toSnapshot(this.state, cursor),
       onSnapshot: (snapshot) => this.#start(snapshot),
       onEvent: (event) => this.#apply(event),
@@ -67,7 +57,6 @@ export class Chat {
       send: (command) => this.connection.send(command),
       onSent: ({ cid, text, to }, { conversation, seq, at }) => {
         this.state = model.withSent(this.state, { conversation, seq, at, cid, text, from: me.id }, to);
-        this.#hasMarked(conversation, seq);
       },
       onChange: () => page.onChange(),
       share: (change) => this.connection.tell(change),
@@ -81,7 +70,6 @@ export class Chat {
 
   stop() {
     this.connection.stop();
-    clearTimeout(this.#markLater);
     this.outbox.setReady(false);
   }
 
@@ -91,44 +79,9 @@ export class Chat {
     return this.outbox.add(to, text);
   }
 
-  /** Counts what has been seen as read, and tells the server, and through it this user's other pages.
-   * @param {string} id @param {number} seq of the last message that has been seen */
-  markRead(id, seq) {
-    const conversation = this.state.conversations.get(id);
-    if (!conversation) return;
-    const readSeq = Math.max(conversation.readSeq, seq);
-    const known = this.#marked.get(id) ?? { seq: conversation.readSeq, at: 0 };
-    if (conversation.readSeq < seq) {
-      this.#marked.set(id, known);
-      this.#set(model.read(this.state, id, seq));
-    }
-    if (known.seq >= readSeq || this.connection.status.state !== "live") return;
-    const now = Date.now();
-    const wait = known.at + MARK_EVERY_MS - now;
-    if (wait > 0) return this.#lookLater(wait);
-    this.#marked.set(id, { seq: readSeq, at: now });
-    // A mark whose outcome is unknown is made again.
-    const again = () => {
-      this.#marked.set(id, { ...known, at: now });
-      this.#lookLater(MARK_EVERY_MS);
-    };
-    this.connection.send({ type: "mark_read", conversation: id, seq: readSeq }).then(
-      ({ refusal }) => refusal && isPassing(refusal) && again(),
-      again,
-    );
-  }
-
-  /** Lets the page look again at what has been seen. @param {number} ms */
-  #lookLater(ms) {
-    clearTimeout(this.#markLater);
-    this.#markLater = setTimeout(() => this.page.onChange(), ms);
-  }
-
-  /** The server knows of a read mark already: it made it itself, or another page of this user did.
-   * @param {string} id @param {number} seq */
-  #hasMarked(id, seq) {
-    const known = this.#marked.get(id);
-    if (known && known.seq < seq) this.#marked.set(id, { ...known, seq });
+  /** Counts messages as read, on this page. @param {string} id @param {number} seq of the last of them */
+  read(id, seq) {
+    this.set(model.read(this.state, id, seq));
   }
 
   /** Tells the others that this user is writing; called for each key, sent now and then.
@@ -150,51 +103,35 @@ export class Chat {
     const before = newest ? undefined : conversation.messages[0]?.seq;
     const wanted = (before ?? conversation.lastSeq + 1) - conversation.readSeq + PAGE / 2;
     const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, wanted));
-    this.#set(model.withHistory(this.state, id, "loading"));
+    this.set(model.withHistory(this.state, id, "loading"));
     try {
       const page = await api.messages(id, { before, limit });
       // A snapshot that came in the meantime has made the answer stale.
       if (this.state.conversations.get(id)?.history !== "loading") return;
-      this.#set((newest ? model.withNewest : model.withPage)(this.state, id, page));
+      this.set((newest ? model.withNewest : model.withPage)(this.state, id, page));
     } catch (error) {
       const damaged = /** @type {api.ApiError} */ (error).code === DAMAGED;
       // The next look at this conversation asks again; the connection's banner tells what is wrong.
-      const look = () => this.#set(model.withHistory(this.state, id, damaged ? "damaged" : conversation.history));
+      const look = () => this.set(model.withHistory(this.state, id, damaged ? "damaged" : conversation.history));
       setTimeout(look, damaged ? 0 : 1_000);
     }
-  }
-
-  /** Whether more is at hand than somebody needs who reads at the bottom. @param {string} id */
-  hasMuch(id) {
-    return (this.state.conversations.get(id)?.messages.length ?? 0) > MOST;
-  }
-
-  /** Lets go of some of what is far above such a reader; it can be read again.
-   * Not of all at once: to take thousands of rows from the page would be felt.
-   * @param {string} id */
-  trim(id) {
-    const count = this.state.conversations.get(id)?.messages.length ?? 0;
-    if (count > MOST) this.#set(model.trimmed(this.state, id, Math.max(MOST / 2, count - PAGE)));
   }
 
   /** @param {Snapshot} snapshot */
   #start(snapshot) {
     if (snapshot.me.id !== this.state.me.id) return this.page.onOtherUser(snapshot.me);
-    this.#marked.clear();
     this.loaded = true;
-    this.#set(model.fromSnapshot(snapshot, this.state));
+    this.set(model.fromSnapshot(snapshot, this.state));
     this.page.onSnapshot();
   }
 
   /** @param {LoggedEvent | PassingEvent} event */
   #apply(event) {
     const before = this.state;
-    this.#set(model.apply(before, event, Date.now()));
+    this.set(model.apply(before, event, Date.now()));
     if (this.state === before) return;
     const { me } = this.state;
-    const own = event.type === "message" && event.from === me.id;
-    if (own) this.outbox.remove(event.cid);
-    if (own || event.type === "read") this.#hasMarked(event.conversation, event.seq);
+    if (event.type === "message" && event.from === me.id) this.outbox.remove(event.cid);
     if (event.type === "presence" && event.refetch) void this.#readUsers();
     else if (event.type === "presence") this.#presence.push(event);
     this.page.onEvent(event);
@@ -215,11 +152,11 @@ export class Chat {
     const users = await api.users().catch(() => null);
     if (!users) return;
     // What came while the answer was on its way may be newer than the answer.
-    this.#set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
+    this.set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
   }
 
   /** @param {State} state */
-  #set(state) {
+  set(state) {
     this.state = state;
     this.page.onChange();
   }

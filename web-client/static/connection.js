@@ -218,7 +218,8 @@ export class Connection {
   async #considerFalling() {
     const { transport, avoided } = this.status;
     const ladder = await import("./ladder.js").catch(() => null);
-    const fall = await ladder?.fall(transport, this.servers, (name) => this.client.answers(this.base(name)));
+    const answers = this.client.answers ?? ladder?.answers ?? (async () => false);
+    const fall = await ladder?.fall(transport, this.servers, (name) => answers(this.base(name)));
     if (!fall || this.#stop.signal.aborted || this.status.transport !== transport) return;
     if (this.status.state === "live") return;
     // It may have come back only now: then one more attempt decides.

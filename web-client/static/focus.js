@@ -1,5 +1,7 @@
 /**
  * Where the focus goes when what had it is gone: a keyboard's user must not start again from the top of the page.
+ *
+ * Loaded late.
  */
 
 const PLACES = ["#composer", ".composer button", ".sidebar", "#conversation"];

@@ -210,17 +210,6 @@ export function withNewest(state, conversationId, page) {
   return withPage(fitting, conversationId, page);
 }
 
-/** With no more than the newest messages; those before them are history that can be had.
- * @param {State} state @param {string} conversationId @param {number} count @returns {State} */
-export function trimmed(state, conversationId, count) {
-  return change(state, conversationId, ({ messages, notes, history }) => {
-    if (messages.length <= count || history === "loading") return {};
-    const kept = messages.slice(-count);
-    const stillNear = notes.filter(({ after }) => after >= kept[0].seq);
-    return { messages: kept, notes: stillNear, history: /** @type {const} */ ("more") };
-  });
-}
-
 /** @param {State} state @param {string} conversationId @param {Conversation["history"]} history @returns {State} */
 export function withHistory(state, conversationId, history) {
   return change(state, conversationId, () => ({ history }));
@@ -310,7 +299,7 @@ function withConversation(state, conversation) {
  * @param {(conversation: Conversation) => Partial<Conversation>} how
  * @returns {State}
  */
-function change(state, id, how) {
+export function change(state, id, how) {
   const conversation = state.conversations.get(id);
   return conversation ? withConversation(state, { ...conversation, ...how(conversation) }) : state;
 }

@@ -7,9 +7,8 @@ import { UNNOTICED_MS } from "./backoff.js";
 import { Chat, MAX_UNREAD } from "./chat.js";
 import { needsSignIn } from "./codes.js";
 import { Drafts } from "./drafts.js";
-import { goOn, keepingFocus } from "./focus.js";
 import { addressKey } from "./outbox.js";
-import { Rest, whenIdle } from "./rest.js";
+import { Rest } from "./rest.js";
 import { Scroll } from "./scroll.js";
 import { addressOf, directWith, reachesUnread, unread } from "./selectors.js";
 import { render } from "./vendor/lit-html/lit-html.js";
@@ -26,7 +25,10 @@ const CAUGHT_UP_MS = 5_000;
 
 export class Page {
   #willDraw = false;
-  #willTrim = false;
+  /** Whether the focus is to go to where its user goes on, once it is known where that is. */
+  #willFocus = false;
+  /** @type {import("./reading.js").Reading | undefined} */
+  #reading;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #clock;
   #stop = new AbortController();
@@ -64,15 +66,21 @@ export class Page {
       onChange: () => this.#onChange(),
       onEvent: (event) => this.#onEvent(event),
       // Everything was replaced, so the open conversation is opened anew; but who reads further up stays there.
-      onSnapshot: () => this.scroll.sticking && (this.ui.open = null),
+      onSnapshot: () => {
+        this.#reading?.forget();
+        if (this.scroll.sticking) this.ui.open = null;
+      },
       onOtherUser: entrance.onOtherUser,
     });
     this.scroll = new Scroll({ onMove: (turned) => this.#onMove(turned), onTop: () => this.#onTop(), signal });
     this.rest = new Rest(
       () => this.draw(),
-      ({ bindKeys }, { Far }) => {
+      ({ bindKeys, Far, Reading }) => {
+        if (signal.aborted || this.#reading) return;
         bindKeys(this.actions.keys, signal);
-        this.scroll.far = new Far(this.scroll);
+        this.scroll.far = new Far(this);
+        this.#reading = new Reading(this);
+        if (this.#willFocus && document.activeElement === document.body) this.goOn();
         this.draw();
       },
     );
@@ -89,13 +97,14 @@ export class Page {
     if (!take) return this.draw();
     this.ui.goingTo = this.opened.id;
     this.drawNow();
-    if (document.activeElement === document.body) goOn();
+    this.goOn();
   }
 
   /** Ends it for good. */
   stop() {
     this.#stop.abort();
     clearTimeout(this.#clock);
+    this.#reading?.stop();
     this.rest.drawer?.close();
     this.chat.stop();
   }
@@ -143,9 +152,11 @@ export class Page {
     if (this.ui.caughtUp && this.ui.caughtUp.until < now) this.ui.caughtUp = null;
     this.#settle();
     this.scroll.before();
-    keepingFocus(() => render(everything(this, now), this.root));
+    const draw = () => render(everything(this, now), this.root);
+    if (this.rest.parts) this.rest.parts.keepingFocus(draw);
+    else draw();
     const { conversation: open } = this.opened;
-    const settled = open === undefined || this.#isSettled(open);
+    const settled = open === undefined || this.isSettled(open);
     const wasSticking = this.scroll.sticking;
     this.scroll.after(settled, open?.readSeq ?? Infinity);
     if (open && wasSticking && !this.scroll.sticking) {
@@ -172,16 +183,22 @@ export class Page {
     if (!open?.joined) this.ui.leaving = false;
     const awaited = key !== null && this.ui.goingTo === id;
     if (awaited) Object.assign(this.ui, { goingTo: null, newGroup: { open: false, busy: false, error: "" } });
-    if (awaited) setTimeout(goOn);
+    if (awaited) setTimeout(() => this.goOn());
     if (key === this.ui.open) return;
     Object.assign(this.ui, { open: key, newAfter, leaving: false, filter: "" });
     this.scroll.open();
     // Nobody is torn from another field, unless it is this conversation that they were waiting for.
-    if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(goOn);
+    if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(() => this.goOn());
+  }
+
+  /** Moves the focus to where its user goes on. */
+  goOn() {
+    this.#willFocus = true;
+    this.rest.parts?.goOn();
   }
 
   /** Whether enough of a conversation is at hand to put its reader in place. @param {Conversation} open */
-  #isSettled(open) {
+  isSettled(open) {
     const { history, messages, readSeq } = open;
     return history === "damaged" || reachesUnread(open, readSeq) || (history === "more" && messages.length >= MAX_UNREAD);
   }
@@ -190,28 +207,9 @@ export class Page {
   #follow() {
     const { conversation: open } = this.opened;
     if (!open) return;
-    if (!this.#isSettled(open) || this.scroll.nearTop) void this.chat.loadOlder(open.id);
-    if (this.scroll.sticking && this.chat.hasMuch(open.id)) this.#trimSoon();
-    this.see();
-  }
-
-  /** Counts as read what its reader has before their eyes, and no more. */
-  see() {
-    const { conversation: open, key } = this.opened;
-    if (!open || key !== this.ui.open || document.visibilityState === "hidden" || !this.#isSettled(open)) return;
-    // Of more unread messages than are read back to, none counts as read until their reader has come to the bottom.
-    if (this.scroll.sticking || reachesUnread(open, open.readSeq)) this.chat.markRead(open.id, this.scroll.seen);
-  }
-
-  /** Never in the frame in which a message is to be painted. */
-  #trimSoon() {
-    if (this.#willTrim) return;
-    this.#willTrim = true;
-    whenIdle(() => {
-      this.#willTrim = false;
-      const { conversation: open } = this.opened;
-      if (open && this.scroll.sticking) this.chat.trim(open.id);
-    });
+    if (!this.isSettled(open) || this.scroll.nearTop) void this.chat.loadOlder(open.id);
+    if (this.scroll.sticking) this.scroll.far?.trimSoon(open.id);
+    this.#reading?.see();
   }
 
   #title() {
@@ -251,6 +249,7 @@ export class Page {
   /** @param {LoggedEvent | PassingEvent} event */
   #onEvent(event) {
     const { chat, ui } = this;
+    this.#reading?.hear(event);
     if (event.type !== "message" || event.from === chat.state.me.id) return;
     if (ui.caughtUp) ui.caughtUp.messages += 1;
     if (this.opened.conversation?.id !== event.conversation) return;
@@ -259,7 +258,7 @@ export class Page {
 
   /** @param {boolean} turned */
   #onMove(turned) {
-    this.see();
+    this.#reading?.see();
     if (turned) this.draw();
   }
 

@@ -1,5 +1,5 @@
 /**
- * Where the reader stands in the list of messages, how they stay there, and what they have seen.
+ * Where the reader stands in the list of messages, and how they stay there.
  *
  * At the bottom, new messages keep them at the bottom, but never push the first unread one out of sight.
  * Further up, nothing that is added above or below moves them.
@@ -39,7 +39,7 @@ export class Scroll {
   constructor({ onMove, onTop, signal }) {
     // A scroll event does not bubble, but it can be caught on its way down.
     const onScroll = (/** @type {Event} */ event) => {
-      const list = this.#list;
+      const list = this.list;
       if (!list || event.target !== list) return;
       const was = this.sticking;
       this.sticking = isAtBottom(list);
@@ -57,7 +57,7 @@ export class Scroll {
 
   /** Notes how things are before they are drawn anew. */
   before() {
-    const list = this.#list;
+    const list = this.list;
     this.#anchor = list && !this.sticking ? topmost(list) : null;
   }
 
@@ -65,7 +65,7 @@ export class Scroll {
    * @param {boolean} settled whether the conversation's messages have been read
    * @param {number} readSeq up to where it has been read */
   after(settled, readSeq) {
-    const list = this.#list;
+    const list = this.list;
     this.#readSeq = readSeq;
     if (!list) return;
     if (list !== this.#watched) {
@@ -87,34 +87,16 @@ export class Scroll {
   }
 
   toBottom() {
-    const list = this.#list;
-    if (!list) return;
-    list.scrollTop = list.scrollHeight;
-    this.sticking = true;
-  }
-
-  /** The seq of the last message that has come into sight as a whole, or to its end; 0 where there is none. */
-  get seen() {
-    const list = this.#list;
-    if (!list) return 0;
-    const edge = list.getBoundingClientRect().bottom + 1;
-    const isAbove = (/** @type {Element} */ one) => one.getBoundingClientRect().bottom <= edge;
-    for (const block of blocksOf(list).reverse()) {
-      // What is not laid out has no place of its own.
-      const all = isAbove(block) || !block.classList.contains("far") ? [...block.children] : [];
-      const last = all.findLast((one) => seqOf(one) > 0 && (block.classList.contains("far") || isAbove(one)));
-      if (last) return seqOf(last);
-    }
-    return 0;
+    this.list?.scrollTo(0, this.list.scrollHeight);
   }
 
   /** Whether the reader is so far up that older messages should be read. */
   get nearTop() {
-    const list = this.#list;
+    const list = this.list;
     return list !== null && list.scrollTop < TOP_PX;
   }
 
-  get #list() {
+  get list() {
     return document.getElementById("messages");
   }
 
@@ -132,11 +114,11 @@ export class Scroll {
 const isAtBottom = (list) => list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_PX;
 
 /** @param {Element} message */
-const seqOf = (message) => Number(/** @type {HTMLElement} */ (message).dataset.seq ?? 0);
+export const seqOf = (message) => Number(/** @type {HTMLElement} */ (message).dataset.seq ?? 0);
 
 /** They are looked up as children: to search the list would mean to look at each of thousands of messages.
  * @param {Element} list */
-function blocksOf(list) {
+export function blocksOf(list) {
   return [...(list.querySelector(".messages")?.children ?? [])];
 }
 

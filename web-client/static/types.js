@@ -25,7 +25,7 @@
  * Whoever the connection is for.
  * @typedef {object} Client
  * @property {() => Promise<Snapshot>} loadSnapshot
- * @property {(base: string) => Promise<boolean>} answers whether a server answers plain requests
+ * @property {(base: string) => Promise<boolean>} [answers] whether a server answers plain requests, where that is not asked
  * @property {(snapshot: Snapshot) => void} onSnapshot everything known before is replaced by this
  * @property {(event: LoggedEvent | PassingEvent) => void} onEvent
  * @property {(status: Status) => void} onStatus

@@ -1,6 +1,8 @@
 /**
  * How requests go up where the wire only comes down:
  * each is a POST of its own, with the JSON that a socket would carry.
+ *
+ * Loaded late, or with the first request.
  */
 
 import { problem } from "../api.js";

@@ -5,20 +5,20 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { guard } from "../vendor/lit-html/directives/guard.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { between, blocks, rows, waiting } from "../selectors.js";
+import { blocks, rows, waiting } from "../selectors.js";
 import { composer } from "./composer.js";
 import { message } from "./message.js";
 import { avatar, counted, listed, nameOf, presence, titleOf } from "./words.js";
 
 /** @import { Message } from "../protocol.js" */
-/** @import { Conversation, ConversationActions, ConversationView, Entry, State } from "../types.js" */
+/** @import { ConversationActions, ConversationView, Entry } from "../types.js" */
 
 /** How many messages are drawn anew when one of them changes. */
 const BLOCK = 25;
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
 export function conversation(view, actions) {
-  const { state, conversation: known, person } = view;
+  const { state, conversation: known, person, late } = view;
   const messages = known?.messages ?? [];
   const unsent = waiting(state, messages, view.entries);
   const name = known ? titleOf(state, known) : (person?.name ?? "");
@@ -33,12 +33,12 @@ export function conversation(view, actions) {
           (one) => block(view, one, unsent, actions),
         )}
       </div>
-      <div class="messages-end">${known ? lines(state, known, messages.at(-1)?.seq ?? 0, Infinity) : nothing}</div>
+      <div class="messages-end">${known ? late?.lines(state, known, messages.at(-1)?.seq ?? 0, Infinity) : nothing}</div>
     </div>
     <div class="foot">
-      ${toBottom(view, actions)}
-      <p class="typing">${typing(state, known, view.now)}</p>
-      ${known && !known.joined ? view.late?.left(actions) : composer(view, name, actions)}
+      ${late?.toBottom(view, actions)}
+      <p class="typing">${late?.typing(state, known, view.now)}</p>
+      ${known && !known.joined ? late?.left(actions) : composer(view, name, actions)}
     </div>
   `;
 }
@@ -67,8 +67,8 @@ function block({ state, conversation: known, newAfter, now, late }, { start, end
         ({ key }) => key,
         (row, index) => {
           const last = all[index - 1] ?? before;
-          const above = known && row.seq !== null ? lines(state, known, last?.seq ?? 0, row.seq) : [];
-          return message(state, row, last, context, above, (entry) => late?.decision(entry, actions));
+          const above = known && row.seq !== null ? late?.lines(state, known, last?.seq ?? 0, row.seq) : [];
+          return message(state, row, last, context, above ?? [], (entry) => late?.decision(entry, actions));
         },
       )}
     </ol>`;
@@ -78,23 +78,8 @@ function block({ state, conversation: known, newAfter, now, late }, { start, end
   const today = new Date(now).toDateString();
   // What is unsent changes with time alone, so it is looked at each time.
   const looks = [messages[start - 1], messages[start], messages[end - 1], end - start, divided, today, state.users.size];
-  const around = [known?.notes, end === messages.length && known?.wholeSeq, start === 0 && known?.history === "complete"];
+  const around = [late, known?.notes, end === messages.length && known?.wholeSeq, start === 0 && known?.history === "complete"];
   return guard(entries.length > 0 ? [{}] : [...looks, ...around], draw);
-}
-
-/** Who joined and left between two messages, and what is missing there.
- * @param {State} state @param {Conversation} known @param {number} after @param {number} before */
-function lines(state, known, after, before) {
-  return between(known, after, before).map((line) => {
-    if ("user" in line) {
-      const who = line.user === state.me.id ? "You" : nameOf(state, line.user);
-      return html`<p class="event"><bdi>${who}</bdi> ${line.joined ? "joined" : "left"} the group.</p>`;
-    }
-    const were = `${counted(line.missing, "message")} ${line.missing === 1 ? "was" : "were"}`;
-    return html`<p class="event gap">
-      ${were} sent ${line.first ? "before you joined" : "while you were not in the group"}.
-    </p>`;
-  });
 }
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
@@ -124,12 +109,6 @@ function leaveButton(title, actions) {
   return html`<button class="small" type="button" aria-label="Leave ${title}" @click=${ask}>Leave…</button>`;
 }
 
-/** @param {ConversationView} view @param {ConversationActions} actions */
-function toBottom({ below }, actions) {
-  if (below === 0) return nothing;
-  return html`<button class="to-bottom" type="button" @click=${actions.toBottom}>↓ ${below} new</button>`;
-}
-
 /** @param {ConversationView} view @param {number} count */
 function beginning({ state, conversation: known, person }, count) {
   if (known && (known.history === "loading" || known.history === "unknown")) return "Reading older messages…";
@@ -142,16 +121,4 @@ function beginning({ state, conversation: known, person }, count) {
   }
   const name = person?.name ?? (known ? titleOf(state, known) : "");
   return html`This is the beginning of your conversation with <bdi>${name}</bdi>.`;
-}
-
-/** @param {State} state @param {Conversation | undefined} conversation @param {number} now */
-function typing(state, conversation, now) {
-  const names = [...(conversation?.typing ?? [])]
-    .filter(([, until]) => until > now)
-    .map(([user]) => nameOf(state, user));
-  if (names.length === 0) return nothing;
-  return html`
-    <span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>
-    <bdi>${listed(names)}</bdi> ${names.length === 1 ? "is" : "are"} typing…
-  `;
 }

@@ -5,6 +5,8 @@
 import { styled } from "./styled.js";
 
 export { nobody, nothingOpen } from "./alone.js";
+export { toBottom, typing } from "./below.js";
+export { lines } from "./between.js";
 export { banner } from "./banner.js";
 export { decision } from "./decision.js";
 export { askLeave, left } from "./membership.js";

@@ -305,12 +305,12 @@ async function weigh(person, ready) {
 /** Resolves when everything that comes late has come; in the page. */
 function hasRest() {
   const views = [
-    ...["alone", "banner", "close-codes", "decision", "help", "late", "membership", "menu", "new-group"],
+    ...["alone", "banner", "below", "between", "close-codes", "decision", "help", "late", "membership", "menu", "new-group"],
     ...["sign-in", "styled", "wire"],
   ];
   const transports = ["commands", "longpoll", "poll", "shortpoll", "sse", "websocket"];
   const late = [
-    ...["announcer.js", "door.js", "far.js", "groups.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
+    ...["announcer.js", "between.js", "door.js", "far.js", "focus.js", "later.js", "reading.js", "groups.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
     ...views.map((name) => `views/${name}.js`),
     ...transports.map((name) => `transports/${name}.js`),
   ];

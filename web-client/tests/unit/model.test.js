@@ -3,6 +3,8 @@ import test from "node:test";
 
 import * as model from "../../static/model.js";
 import * as selectors from "../../static/selectors.js";
+import { between } from "../../static/between.js";
+import { trimmed } from "../../static/far.js";
 
 const ANN = { id: "u1", name: "Ann" };
 const NOW = 1_000;
@@ -311,7 +313,7 @@ function linesOf(state) {
   const group = state.conversations.get("c5");
   const seqs = [0, ...group.messages.map(({ seq }) => seq), Infinity];
   return seqs.slice(1).flatMap((seq, index) => [
-    ...selectors.between(group, seqs[index], seq).map((line) => {
+    ...between(group, seqs[index], seq).map((line) => {
       if ("user" in line) return `${line.user} ${line.joined ? "joined" : "left"}`;
       return `${line.missing} ${line.first ? "before" : "between"}`;
     }),
@@ -375,7 +377,7 @@ test("what is on its way is not missed", () => {
 test("lines go with the messages that they stand between, and there are never too many", () => {
   let state = start({ conversations: [rust], groups: [rustGroup] });
   for (let seq = 1; seq <= 20; seq += 1) state = applyAll(state, joined(`j${seq}`, "u3"), message(seq, "u2", "hi", "c5"));
-  assert.deepEqual(linesOf(model.trimmed(state, "c5", 2)), [19, "u3 joined", 20]);
+  assert.deepEqual(linesOf(trimmed(state, "c5", 2)), [19, "u3 joined", 20]);
   for (let turn = 0; turn < 300; turn += 1) state = applyAll(state, joined(`t${turn}`, "u3"));
   assert.equal(state.conversations.get("c5").notes.length, 100);
 });
