@@ -101,6 +101,9 @@ pub(crate) const CONDITIONS: [Condition; 17] = [
     condition("writes", "writes for one request", Values::Number("")),
 ];
 
+/// The table that comes from the same measurement as `cpu`.
+pub(crate) const FIRST_TO_LAST: &str = "skew";
+
 /// How a figure was found, and nothing that is compared.
 pub(crate) const INCIDENTAL: &str = "shortened";
 
@@ -134,7 +137,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
         scenario: "latency",
         title: "Delivery latency",
         method: "From when a message was due until each reader has it, against the rate. \
-                 Open loop: what is late is counted late, whoever held it up.",
+                 Open loop: a late message counts as late, whatever held it up.",
         measures: &[P50, P99, P90, P999, MAX, LATE],
     },
     Topic {
@@ -186,7 +189,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
         ],
     },
     Topic {
-        scenario: "skew",
+        scenario: FIRST_TO_LAST,
         title: "From the first reader to the last",
         method: "How long after the first reader of a message the last one has it.",
         measures: &[P50, P99, P90, P999, MAX, LATE],
@@ -300,8 +303,8 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "proxy",
         title: "Behind nginx",
-        method: "Whether messages come within a second behind nginx with different settings, and whether connections \
-                 outlive its patience; needs nginx.",
+        method: "Whether messages come within a second behind nginx with different settings (for short polling, within \
+                 a second after its pause), and whether connections outlive nginx's idle timeout; needs nginx.",
         measures: &[
             measure("in_time_percent", "messages that came within a second", "%", Higher),
             measure("survived_percent", "connections that outlived nginx's patience", "%", Higher),

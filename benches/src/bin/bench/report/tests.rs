@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::folklore::{fill, slug};
 use super::made_up::{row, run};
-use super::{Options, RESULTS, SCHEMA, Source, markdown, render, report, results, schema};
+use super::{Options, RESULTS, Rendered, SCHEMA, Source, markdown, render, report, results, schema};
 use crate::results::{Row, Run};
 
 const README: &str = "# Switchboard\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe end.\n";
@@ -90,20 +90,101 @@ fn the_readme_keeps_what_is_around_its_table() {
     assert!(readme.ends_with("<!-- results:end -->\n\nThe end.\n"));
     assert!(
         readme.contains(
-            "| memory of the process for an idle connection | **5.50 (5–6) KiB** | 9.50 (9–10) KiB |"
+            "| server process memory for each idle connection | **5.50 (5–6) KiB, ahead** | 9.50 (9–10) KiB, *behind* |"
         ),
         "{readme}"
     );
 }
 
+/// Some valid figures, and beside each one of short polling that is withdrawn.
+fn withdrawn_rows(value: f64) -> Vec<Row> {
+    let far = [("rate_per_s", 50.0), ("rtt_ms", 100.0)];
+    let near = [("rate_per_s", 100.0), ("clients", 10.0)];
+    let (crowd, trickle) = ([("clients", 100.0)], [("bytes_per_s", 0.0)]);
+    let scenarios: [(&str, &[(&str, f64)], &str); 6] = [
+        ("crossover", &far, "p50_ms"),
+        ("latency", &near, "p50_ms"),
+        ("cpu", &crowd, "delivery_us"),
+        ("skew", &crowd, "p50_ms"),
+        ("loss", &far, "p50_ms"),
+        ("slow_reader", &trickle, "others_p99_ms"),
+    ];
+    let subjects = [
+        ("websocket", [52.0, 52.4, 52.8]),
+        ("sse", [51.8, 52.6, 52.8]),
+        ("longpoll", [106.0, 107.0, 107.0]),
+        ("shortpoll", [value; 3]),
+    ];
+    let rows = scenarios.iter().flat_map(|(scenario, conditions, name)| {
+        subjects.map(|(subject, samples)| row(scenario, subject, conditions, name, &samples))
+    });
+    // A tail that was measured in a crowd.
+    rows.chain([row(
+        "crossover",
+        "websocket",
+        &[("rate_per_s", 2.0), ("rtt_ms", 0.0)],
+        "p99_ms",
+        &[value; 3],
+    )])
+    .collect()
+}
+
 #[test]
-fn overlapping_intervals_are_never_ranked() {
+fn the_readme_marks_winners_and_losers_and_withdraws_what_is_wrong() {
+    let mut run = run(withdrawn_rows(1.0));
+    run.method.quick = true;
+    let source = Source { run, file: "benches/results/made-up.json".to_owned() };
+    let readme = super::readme::with_table(README, &source).unwrap();
+    let line =
+        |words: &str| readme.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{readme}"));
+    assert!(
+        line("50 messages/s").ends_with(
+            "| 52.4 (52–52.8) ms | 52.6 (51.8–52.8) ms | 107 (106–107) ms, *behind* | withdrawn (phase) |"
+        ),
+        "{readme}"
+    );
+    // It has the least value of all, and neither wins nor is bold.
+    assert!(line("processor time").ends_with("*behind* | withdrawn (shared poll) |"), "{readme}");
+    assert!(!readme.contains("no difference") && !readme.contains("**"), "{readme}");
+    assert!(readme.contains("- No mark does not mean that two transports are equal."), "{readme}");
+    for note in [
+        "- *withdrawn (phase)*: Messages came at constant intervals",
+        "- *withdrawn (shared poll)*: ",
+        "measured anew",
+    ] {
+        assert!(readme.contains(note), "{readme}");
+    }
+}
+
+#[test]
+fn a_withdrawn_figure_is_in_no_page_and_no_chart() {
+    let mut run = run(withdrawn_rows(31_337.0));
+    run.method.quick = true;
+    let (directory, check) = rendered(&run);
+    report(&check).unwrap();
+    for Rendered { file, text } in
+        render(directory.path(), &Source::open(directory.path(), None).unwrap()).unwrap()
+    {
+        assert!(!text.contains("31337") && !text.contains("31,337"), "{file}");
+        if file.ends_with(".svg") {
+            assert!(!text.contains("class=\"shortpoll"), "{file}");
+        }
+    }
+    let page = std::fs::read_to_string(directory.path().join("docs/results.md")).unwrap();
+    assert!(
+        page.contains("Withdrawn for all: p99 (crowd).") && page.contains("## What is withdrawn, and why"),
+        "{page}"
+    );
+}
+
+#[test]
+fn runs_that_overlap_are_never_called_equal_or_ranked() {
     let idle = |subject, kib: [f64; 3]| row("idle", subject, &[], "process_kib", &kib);
     let overlapping = vec![idle("websocket", [5.0, 5.5, 9.0]), idle("sse", [9.0, 9.5, 10.0])];
     let page = markdown::page(&source(overlapping), &[]);
-    assert!(page.contains("| 5.50 (5–9) | 9.50 (9–10) | 3 | no difference at this n |"), "{page}");
+    assert!(page.contains("| 5.50 (5–9) | 9.50 (9–10) | 3 | not clearly apart |"), "{page}");
     let page = markdown::page(&source(some_rows()), &[]);
-    assert!(page.contains("| 3 | WebSocket |"), "{page}");
+    assert!(page.contains("| 3 | ahead: WebSocket; behind: SSE, long polling |"), "{page}");
     let few = vec![
         row("idle", "sse", &[], "process_kib", &[9.0; 2]),
         row("idle", "websocket", &[], "process_kib", &[1.0; 2]),
@@ -153,7 +234,7 @@ fn crossover(latencies: &[(&str, [f64; 3])]) -> String {
 
 #[test]
 fn the_crossover_draws_ties_as_ties() {
-    let far = ("shortpoll", [900.0, 910.0, 920.0]);
+    let far = ("longpoll", [900.0, 910.0, 920.0]);
     let tie = crossover(&[("websocket", [5.0, 6.0, 7.0]), ("sse", [6.0, 6.5, 8.0]), far]);
     assert_eq!(tie.matches(">W = S</text>").count(), 4, "{tie}");
     assert_eq!(tie.matches("class=\"websocket tint\"").count(), tie.matches("class=\"sse tint\"").count());
@@ -195,6 +276,8 @@ fn a_verdict_is_computed_from_intervals() {
         idle("sse", [9.0, 9.5, 10.0]),
         idle("longpoll", [9.2, 9.6, 11.0]),
         row("idle", "shortpoll", &[], "process_kib", &[1.0, 1.0]),
+        row("cpu", "shortpoll", &[], "cpu_us", &[1.0; 3]),
+        row("crossover", "shortpoll", &[], "p50_ms", &[900.0; 3]),
     ]);
     let verdict = |tests: &str| {
         fill(&format!("{{{{verdict {tests}}}}}"), &source)
@@ -203,15 +286,17 @@ fn a_verdict_is_computed_from_intervals() {
     let cases = [
         ("idle/websocket process_kib < /sse", "**Supported"),
         ("idle/websocket process_kib > /sse", "**Refuted"),
-        ("idle/sse process_kib < /longpoll", "**No difference at this n"),
-        ("idle/sse process_kib < 1.01 * /longpoll", "**Undecided at this n"),
+        ("idle/sse process_kib < /longpoll", "**Not clearly apart"),
+        ("idle/sse process_kib < 1.01 * /longpoll", "**Cannot tell"),
         ("idle/sse process_kib < 2 * /longpoll", "**Supported"),
         ("idle/sse process_kib > 100", "**Refuted"),
         ("idle/websocket process_kib < /sse; idle/sse process_kib < /longpoll", "**It depends"),
         ("idle/websocket process_kib < /sse; idle/websocket process_kib > /sse", "**It depends"),
         ("idle/websocket process_kib < /sse; cpu/websocket cpu_us < /sse", "**Supported"),
-        ("idle/shortpoll process_kib < /sse", "**Too few samples to say"),
+        ("idle/shortpoll process_kib < /sse", "**Cannot tell: too few runs"),
         ("cpu/websocket cpu_us < /sse", "**Not measured"),
+        ("cpu/shortpoll cpu_us < 100", "**Not judged"),
+        ("idle/websocket process_kib < /sse; crossover/shortpoll p50_ms > 5", "**Not judged"),
     ];
     for (tests, word) in cases {
         assert_eq!(verdict(tests).unwrap(), word, "{tests}");
