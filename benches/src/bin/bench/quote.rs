@@ -79,8 +79,8 @@ impl Reason {
                  The latency depends on how the two happened to fall together, so it says nothing about other chats."
             }
             Self::SharedPoll => {
-                "Many deliveries share one poll at these rates. At a lower rate, processor time per delivery is much \
-                 higher. Other servers also ran at the same time."
+                "Several deliveries share one poll, so processor time per delivery says more about the message rate than \
+                 about the transport. Other servers also ran at the same time."
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How the transports stand to each other in one figure: said only where all their runs are apart.
 
-use crate::catalogue::{Better, FLOOR, title};
+use crate::catalogue::{Better, FLOOR, place, title};
 use crate::results::Figure;
 
 /// With fewer samples of each, chance alone puts two intervals apart too often: with two each, once in three times;
@@ -65,14 +65,25 @@ pub(crate) fn rank<'a>(better: Better, figures: &[(&'a str, &Figure)]) -> Rankin
     let subjects: Vec<&str> = transports.iter().map(|(subject, _)| *subject).collect();
     let ends = cuts.iter().copied().chain([subjects.len()]);
     let begins = std::iter::once(0).chain(cuts.iter().copied());
-    // Where several groups follow each other, those behind begin at the widest gap.
-    let widest =
-        cuts.iter().copied().filter(is_noticed).max_by(|one, other| gap(*one).total_cmp(&gap(*other)));
-    Ranking {
-        groups: begins.zip(ends).map(|(begin, end)| subjects[begin..end].to_vec()).collect(),
-        ahead: (cuts.first() == Some(&1) && is_noticed(&1)).then(|| subjects[0]),
-        behind: widest.map_or_else(Vec::new, |cut| subjects[cut..].to_vec()),
+    let ahead = (cuts.first() == Some(&1) && is_noticed(&1)).then(|| subjects[0]);
+    // Where several groups follow each other, those behind begin at the widest gap below the first of them.
+    let mut noticed: Vec<usize> = cuts.iter().copied().filter(is_noticed).collect();
+    if ahead.is_some() && noticed.len() > 1 {
+        noticed.remove(0);
     }
+    let widest = noticed.into_iter().max_by(|one, other| gap(*one).total_cmp(&gap(*other)));
+    Ranking {
+        groups: begins.zip(ends).map(|(begin, end)| in_order(&subjects[begin..end])).collect(),
+        ahead,
+        behind: widest.map_or_else(Vec::new, |cut| in_order(&subjects[cut..])),
+    }
+}
+
+/// In the order of every table, which says nothing about who is better.
+fn in_order<'a>(subjects: &[&'a str]) -> Vec<&'a str> {
+    let mut subjects = subjects.to_vec();
+    subjects.sort_by_key(|subject| place(subject));
+    subjects
 }
 
 impl<'a> Ranking<'a> {
@@ -135,10 +146,10 @@ mod tests {
     #[test]
     fn winners_and_losers_are_marked_where_all_runs_are_apart() {
         let (ws, sse, poll, short) = ("websocket", "sse", "longpoll", "shortpoll");
-        let cases: [(&str, &[(&str, [f64; 3])]); 6] = [
+        let cases: [(&str, &[(&str, [f64; 3])]); 8] = [
             // A loser beside two that are level.
             (
-                "behind: long polling; not clearly apart: SSE, WebSocket",
+                "behind: long polling; not clearly apart: WebSocket, SSE",
                 &[(ws, [52.0, 52.7, 52.8]), (sse, [51.8, 52.6, 52.8]), (poll, [106.0, 107.0, 107.0])],
             ),
             ("ahead: WebSocket; behind: SSE", &[(ws, [1.0, 2.0, 3.0]), (sse, [4.0, 5.0, 6.0])]),
@@ -146,6 +157,14 @@ mod tests {
             (
                 "ahead: WebSocket; behind: long polling, short polling",
                 &[(ws, [211.0; 3]), (sse, [237.0; 3]), (poll, [589.0; 3]), (short, [596.0; 3])],
+            ),
+            (
+                "ahead: short polling; behind: WebSocket, long polling",
+                &[(ws, [4.9; 3]), (sse, [3.6; 3]), (poll, [4.5; 3]), (short, [2.6; 3])],
+            ),
+            (
+                "ahead: WebSocket; behind: SSE, long polling",
+                &[(ws, [1.0; 3]), (sse, [4.0, 5.0, 6.0]), (poll, [4.5, 5.5, 6.5])],
             ),
             ("not clearly apart", &[(ws, [1.0, 2.0, 4.5]), (sse, [4.0, 5.0, 6.0])]),
             ("not clearly apart", &[(ws, [2.0; 3]), (sse, [2.0; 3])]),

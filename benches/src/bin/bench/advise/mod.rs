@@ -110,7 +110,7 @@ pub(crate) fn advise(options: &Options) -> anyhow::Result<ExitCode> {
         send_rate_per_s: options.send_rate.map_or(rate_per_s / GROUP, |Rate(rate)| rate),
     };
     let estimates = model.estimates(&wish);
-    let verdict = Verdict::of(&model, &wish, &estimates);
+    let verdict = Verdict::of(&model, &estimates);
     let sentences = words::sentences(&source.run, &model, &wish, &estimates, &verdict);
     let mut withdrawn: Vec<Reason> =
         model.transports.iter().flat_map(|transport| transport.withdrawn.values().copied()).collect();

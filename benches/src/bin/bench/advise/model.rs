@@ -16,7 +16,10 @@ use crate::results::{Figure, Row, Run};
 const READERS: f64 = 100.0;
 
 /// Why latency is unknown where a transport would need more than the measured machine has.
-const TOO_MUCH: &str = "unknown beyond the capacity of the measured machine";
+const TOO_MUCH: &str = "unknown: it needs more than the measured machine has";
+
+/// Why latency and bytes are unknown at a rate or a round trip that was not measured.
+const OUTSIDE: &str = "unknown outside of what was measured";
 
 /// All that advice needs.
 #[derive(Debug, Clone, Serialize)]
@@ -99,7 +102,8 @@ impl Model {
 
     /// What each transport would do.
     pub(crate) fn estimates(&self, wish: &Wish) -> Vec<Estimate> {
-        self.transports.iter().map(|transport| transport.estimate(self, wish)).collect()
+        let is_outside = !self.beyond(wish).is_empty();
+        self.transports.iter().map(|transport| transport.estimate(self, wish, is_outside)).collect()
     }
 
     /// Where a wish lies outside of what was measured, so that nobody can tell.
@@ -170,18 +174,19 @@ impl Transport {
         }
     }
 
-    fn estimate(&self, model: &Model, wish: &Wish) -> Estimate {
+    fn estimate(&self, model: &Model, wish: &Wish, is_outside: bool) -> Estimate {
         let cores = self.cores(wish);
         let memory_mib = self.connection_kib.map(|each| each * (wish.clients / 1024.0));
-        let hourly_bytes = self.hourly_bytes(wish);
+        let hourly_bytes = if is_outside { None } else { self.hourly_bytes(wish) };
         let needs = |need: Option<Range>, has: f64| need.is_some_and(|need| need.median > has);
         let is_too_much = needs(cores, model.cores as f64) || needs(memory_mib, model.memory_mib as f64);
-        let p50_ms = if is_too_much { None } else { self.latency(wish) };
+        let p50_ms = if is_too_much || is_outside { None } else { self.latency(wish) };
         let estimates =
             [("latency", p50_ms), ("bytes", hourly_bytes), ("processor", cores), ("memory", memory_mib)];
         let why = |name| match self.withdrawn.get(name) {
             Some(reason) => Quote::Withdrawn(*reason).words(""),
-            None if name == "latency" && is_too_much => TOO_MUCH.to_owned(),
+            None if is_outside && matches!(name, "latency" | "bytes") => OUTSIDE.to_owned(),
+            None if is_too_much && name == "latency" => TOO_MUCH.to_owned(),
             None => Quote::NotMeasured.words(""),
         };
         let lacking = estimates.into_iter().filter(|(_, estimate)| estimate.is_none());

@@ -77,7 +77,7 @@ const WISH: Wish = Wish { rate_per_s: 1.0, rtt_ms: 100.0, clients: 1_000.0, send
 fn ask(run: &Run, wish: &Wish) -> (Verdict, String) {
     let model = Model::of(run);
     let estimates = model.estimates(wish);
-    let verdict = Verdict::of(&model, wish, &estimates);
+    let verdict = Verdict::of(&model, &estimates);
     let sentences = sentences(run, &model, wish, &estimates, &verdict);
     assert!((2..=6).contains(&sentences.len()), "{sentences:?}");
     (verdict, sentences.join(" "))
@@ -162,8 +162,8 @@ fn what_the_figures_do_not_tell_is_refused_with_the_reason() {
             wish: WISH,
             spoil: |_| {},
             fit: ALL,
-            says: "Cannot tell about the others: for short polling latency is withdrawn (phase), and the server's \
-                   processor time is withdrawn (shared poll).",
+            says: "Cannot tell about the others: latency of short polling is withdrawn (phase); the server's processor \
+                   time of short polling is withdrawn (shared poll).",
         },
         Case {
             what: "the other side of the world",
@@ -191,21 +191,21 @@ fn what_the_figures_do_not_tell_is_refused_with_the_reason() {
             wish: Wish { clients: 1e6, ..WISH },
             spoil: |_| {},
             fit: &[],
-            says: "for WebSocket latency is unknown beyond the capacity of the measured machine",
+            says: "latency of WebSocket, SSE and long polling is unknown: it needs more than the measured machine has",
         },
         Case {
             what: "latencies of too few messages",
             wish: WISH,
             spoil: |run| run.rows.iter_mut().for_each(|row| *row = with_messages(row.clone(), 19)),
             fit: &[],
-            says: "for WebSocket latency is withdrawn (samples)",
+            says: "latency of WebSocket, SSE and long polling is withdrawn (samples)",
         },
         Case {
             what: "no latencies at all",
             wish: WISH,
             spoil: |run| run.rows.retain(|row| row.scenario != "crossover"),
             fit: &[],
-            says: "for WebSocket latency is not measured",
+            says: "latency of WebSocket, SSE, long polling and short polling is not measured",
         },
         Case {
             what: "invalid latencies of one, and no memory of it",
@@ -217,7 +217,8 @@ fn what_the_figures_do_not_tell_is_refused_with_the_reason() {
                 lost.for_each(|row| row.invalid.push("lost".to_owned()));
             },
             fit: &["websocket", "longpoll"],
-            says: "for SSE latency is not measured, and the server's memory is not measured",
+            says: "latency of SSE is not measured; latency of short polling is withdrawn (phase); the server's memory of \
+                   SSE is not measured",
         },
         Case {
             what: "too few runs",
@@ -363,7 +364,7 @@ fn the_page_gives_the_same_advice() {
     for (index, wish) in wishes.iter().enumerate() {
         assert_eq!(theirs[index]["choice"] == "cannot_tell", index == 3, "{wish:?}");
         let estimates = model.estimates(wish);
-        let verdict = Verdict::of(&model, wish, &estimates);
+        let verdict = Verdict::of(&model, &estimates);
         let ours = serde_json::to_value(&verdict.choice).unwrap();
         assert_eq!(theirs[index]["choice"], ours, "{wish:?}");
         for (place, estimate) in estimates.iter().enumerate() {

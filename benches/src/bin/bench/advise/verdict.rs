@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::model::{Estimate, Model, Wish};
+use super::model::{Estimate, Model};
 use super::range::Range;
 
 /// Less than this a person does not notice ([Nielsen], after Miller 1968): it feels instantaneous.
@@ -71,7 +71,7 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn of(model: &Model, wish: &Wish, estimates: &[Estimate]) -> Self {
+    pub(crate) fn of(model: &Model, estimates: &[Estimate]) -> Self {
         let memory = model.memory_mib as f64 * NOTICED_MEMORY;
         let criteria = vec![
             Criterion::of("latency", "ms", NOTICED_MS, estimates, |one| one.p50_ms),
@@ -79,8 +79,7 @@ impl Verdict {
             Criterion::of("processor", "cores", NOTICED_CORES, estimates, |one| one.cores),
             Criterion::of("memory", "MiB", memory, estimates, |one| one.memory_mib),
         ];
-        let choice =
-            if model.beyond(wish).is_empty() { choose(&criteria, estimates) } else { Choice::CannotTell };
+        let choice = choose(&criteria, estimates);
         Self { criteria, choice }
     }
 }

@@ -1,5 +1,7 @@
 //! The verdict in sentences: who fits, why the others do not, what does not matter, and what to doubt.
 
+use std::collections::BTreeMap;
+
 use super::model::{Estimate, Model, Wish};
 use super::verdict::{Choice, Criterion, Place, Standing, Verdict};
 use crate::catalogue::title;
@@ -50,7 +52,9 @@ fn choice(choice: &Choice, model: &Model, wish: &Wish, estimates: &[Estimate]) -
 /// Why there is no advice.
 fn cannot_tell(model: &Model, wish: &Wish, estimates: &[Estimate]) -> String {
     let mut why = model.beyond(wish);
-    why.extend(estimates.iter().filter_map(lacking));
+    if why.is_empty() {
+        why = lacking(estimates.iter());
+    }
     if why.is_empty() {
         why.push("these results have fewer than three runs of a figure that it takes".to_owned());
     }
@@ -63,15 +67,22 @@ fn unsure(estimates: &[Estimate], verdict: &Verdict) -> Option<String> {
         let is_behind = verdict.criteria.iter().any(|criterion| criterion.is_behind(one.subject));
         !is_behind && !chosen(&verdict.choice).contains(&one.subject)
     };
-    let why: Vec<String> = estimates.iter().filter(is_open).filter_map(lacking).collect();
+    let why = lacking(estimates.iter().filter(is_open));
     (!why.is_empty()).then(|| format!("Cannot tell about the others: {}.", why.join("; ")))
 }
 
-/// What is not known of a transport, and why.
-fn lacking(estimate: &Estimate) -> Option<String> {
-    let what: Vec<String> =
-        estimate.lacking.iter().map(|(name, why)| format!("{} is {why}", subject(name))).collect();
-    (!what.is_empty()).then(|| format!("for {} {}", title(estimate.subject), what.join(", and ")))
+/// What is not known of these transports, and why.
+fn lacking<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Vec<String> {
+    let mut lacking: BTreeMap<(&'static str, &str), Vec<&str>> = BTreeMap::new();
+    for estimate in estimates {
+        for (name, why) in &estimate.lacking {
+            lacking.entry((*name, why.as_str())).or_default().push(estimate.subject);
+        }
+    }
+    let words = |((name, why), subjects): (_, Vec<&str>)| {
+        format!("{} of {} is {why}", subject(name), list(&subjects))
+    };
+    lacking.into_iter().map(words).collect()
 }
 
 /// Why the others do not fit: for each the criterion in which it is furthest behind, by how much matters.
@@ -162,7 +173,10 @@ fn doubts(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict) -> String {
         doubts.push(format!("latency is that of single messages, measured at {}/s", plain(slowest)));
     }
     let unknown = verdict.criteria.iter().filter(|criterion| !criterion.is_known());
-    doubts.extend(unknown.map(|criterion| format!("{} is not compared", subject(criterion.name))));
+    let unknown: Vec<&str> = unknown.map(|criterion| subject(criterion.name)).collect();
+    if !unknown.is_empty() {
+        doubts.push(format!("not compared: {}", unknown.join(", ")));
+    }
     if model.transports.iter().all(|transport| transport.send_bytes.is_none()) {
         doubts.push("bytes of sending were not measured and are left out".to_owned());
     }

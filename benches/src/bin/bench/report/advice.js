@@ -26,7 +26,10 @@
 export const LEAST_SAMPLES = 3;
 
 /** Why latency is unknown where a transport would need more than the measured machine has. */
-const TOO_MUCH = 'unknown beyond the capacity of the measured machine';
+const TOO_MUCH = 'unknown: it needs more than the measured machine has';
+
+/** Why latency and bytes are unknown at a rate or a round trip that was not measured. */
+const OUTSIDE = 'unknown outside of what was measured';
 
 /** @type {Range} */
 const NOTHING = { median: 0, least: 0, most: 0, samples: Infinity };
@@ -105,18 +108,20 @@ function estimate(model, transport, wish) {
   const sending = transport.send_bytes ? times(transport.send_bytes, sends * 3600) : NOTHING;
   const busy = idle && delivery && publishing
     && plus(plus(times(idle, 1 / 3600e3), times(delivery, rate / 1e6)), times(publishing, sends / 1e6));
-  const hourly_bytes = quiet && each && plus(plus(quiet, times(each, rate * 3600)), sending);
+  const outside = beyond(model, wish).length > 0;
+  const hourly_bytes = outside ? null : quiet && each && plus(plus(quiet, times(each, rate * 3600)), sending);
   const cores = busy && times(busy, clients);
   const memory_mib = transport.connection_kib && times(transport.connection_kib, clients / 1024);
   const tooMuch = (cores?.median ?? 0) > model.cores || (memory_mib?.median ?? 0) > model.memory_mib;
-  const p50_ms = tooMuch ? null : latency(transport, wish);
+  const p50_ms = tooMuch || outside ? null : latency(transport, wish);
   /** @type {Record<string, string>} */
   const lacking = {};
   for (const [name, value] of Object.entries({ bytes: hourly_bytes, latency: p50_ms, memory: memory_mib, processor: cores })) {
     if (value) continue;
     const why = transport.withdrawn[name];
     if (why) lacking[name] = `withdrawn (${why})`;
-    else lacking[name] = name === 'latency' && tooMuch ? TOO_MUCH : 'not measured';
+    else if (outside && (name === 'latency' || name === 'bytes')) lacking[name] = OUTSIDE;
+    else lacking[name] = tooMuch && name === 'latency' ? TOO_MUCH : 'not measured';
   }
   return { subject: transport.subject, p50_ms, hourly_bytes, cores, memory_mib, lacking };
 }
@@ -181,7 +186,7 @@ export function advise(model, wish) {
     criterion('processor', 0.01, values((one) => one.cores)),
     criterion('memory', model.memory_mib * 0.01, values((one) => one.memory_mib)),
   ];
-  return { estimates, criteria, choice: beyond(model, wish).length > 0 ? 'cannot_tell' : choose(criteria, estimates) };
+  return { estimates, criteria, choice: choose(criteria, estimates) };
 }
 
 /**

@@ -1,4 +1,4 @@
-//! The crossover: for each rate and each round trip, which transport is ahead. Ties are drawn as ties.
+//! The crossover: for each rate and each round trip, which transport is ahead. What is not clearly apart shares a cell.
 
 use super::sheet::{Line, Sheet};
 use super::svg::{Anchor, Svg, known};
@@ -58,7 +58,7 @@ pub(super) fn draw(sheets: &[Sheet<'_>]) -> Option<String> {
         93.0,
         Anchor::Start,
         "soft",
-        "= none is clearly apart from the others · – too few samples to rank",
+        "all: none is clearly apart from the others · –: too few runs to compare",
     );
     for (index, (sheet, title)) in grids.iter().enumerate() {
         let at = (8.0 + (index % 2) as f64 * size.0, 104.0 + (index / 2) as f64 * size.1);
@@ -115,9 +115,9 @@ fn cell(svg: &mut Svg, sheet: &Sheet<'_>, line: &Line<'_>, (x, y): (f64, f64)) {
 
 fn letters(ranking: &Ranking<'_>) -> String {
     match ranking.first() {
-        [] if ranking.is_known() => "=".to_owned(),
+        [] if ranking.is_known() => "all".to_owned(),
         [] => "–".to_owned(),
-        first => first.iter().map(|subject| letter(subject)).collect::<Vec<_>>().join(" = "),
+        first => first.iter().map(|subject| letter(subject)).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -58,10 +58,7 @@ fn opening(source: &Source) -> String {
                 machine.cores, machine.processor, machine.memory_mib, machine.kernel
             ),
         ),
-        (
-            "run",
-            format!("{length}; {} repetitions of each figure, the subjects in turns", method.repetitions),
-        ),
+        ("run", format!("{length}; {} runs of each figure, the transports in turns", method.repetitions)),
         ("between client and server", method.network.clone()),
         ("text of a message", format!("{} bytes", method.text_bytes)),
         ("short polling", format!("asks again {} ms after each answer", method.short_poll_pause_ms)),
@@ -173,8 +170,9 @@ pub(super) fn legend(runs: usize) -> String {
     format!(
         "- *Ahead*: all {runs} runs beat all runs of every other transport in the row.\n\
          - *Behind*: all {runs} runs lose to all runs of every transport in the row that is not behind.\n\
-         - No mark does not mean that two transports are equal. Their runs overlap, so that they are not clearly apart; \
-         or the figure lies between the two ends; or the difference is below a tenth or below {frame} ms, one frame of a screen.\n"
+         - A figure without a mark is neither. It may still differ from the others: where runs overlap, \
+         the transports are not clearly apart.\n\
+         - A difference below a tenth, or below {frame} ms (one frame of a screen), gets no mark.\n"
     )
 }
 
@@ -187,7 +185,7 @@ pub(super) fn notes(reasons: impl IntoIterator<Item = Reason>) -> String {
     }
     format!(
         "\nWithdrawn figures were measured in a way that makes them wrong.\n\
-         They will be measured anew; the raw data keeps what was measured.\n\n{lines}"
+         They will be measured anew. Until then no table, chart, verdict or advice uses them; the raw data keeps them.\n\n{lines}"
     )
 }
 

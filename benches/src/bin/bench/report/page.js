@@ -72,7 +72,7 @@ function showAdvice() {
   const limits = `What matters begins at 100 ms of latency, 1 MB an hour for each client, one hundredth of a core and `
     + `${number(results.model.memory_mib * 0.01)} MiB (one hundredth of the memory here).`;
   const outside = beyond(results.model, wish).map((one) => `Cannot tell: ${one}.`);
-  element('why').textContent = [...outside, ...unsure, limits].join(' ');
+  element('why').textContent = [...(outside.length ? outside : unsure), limits].join(' ');
   const rows = estimates.map((one) => [
     html('th', titles.get(one.subject) ?? one.subject),
     ...COLUMNS.map(([name, , factor, unit, get]) => {
