@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::catalogue::{Better, find, title};
 use crate::number::between;
-use crate::quote::{Reason, quote, withdrawn};
+use crate::quote::{quote, withdrawn};
 use crate::ranking::LEAST_SAMPLES;
 use crate::results::{Figure, Row, Run};
 use crate::say::say;
@@ -114,23 +114,17 @@ impl Comparison {
                 ));
                 continue;
             }
-            let both = old
-                .figures
-                .keys()
-                .filter_map(|name| Some((name, quote(old, name).figure()?, quote(new, name).figure()?)));
-            lines.extend(
-                both.map(|(name, old_figure, new_figure)| Line::of(old, name, old_figure, new_figure)),
-            );
+            let line = |name: &String| {
+                Some(Line::of(old, name, quote(old, name).figure()?, quote(new, name).figure()?))
+            };
+            lines.extend(old.figures.keys().filter_map(line));
         }
         alone += after.rows.iter().filter(|new| !before.rows.iter().any(|old| is_same(old, new))).count();
         if alone > 0 {
             warnings.push(format!("{alone} rows are in one of them alone"));
         }
         let reasons = withdrawn(before.rows.iter().chain(&after.rows));
-        if !reasons.is_empty() {
-            let names: Vec<&str> = reasons.into_iter().map(Reason::name).collect();
-            warnings.push(format!("withdrawn figures are left out ({})", names.join(", ")));
-        }
+        warnings.extend(reasons.into_iter().map(|one| format!("figures are withdrawn ({})", one.name())));
         warnings.dedup();
         Self { warnings, lines }
     }

@@ -136,7 +136,10 @@ mod tests {
         Figure { unit: "KiB".to_owned(), samples: samples.to_vec() }
     }
 
-    fn words(better: Better, unit: &str, figures: &[(&str, [f64; 3])]) -> String {
+    /// Three runs of each transport.
+    type Runs<'a> = &'a [(&'a str, [f64; 3])];
+
+    fn words(better: Better, unit: &str, figures: Runs<'_>) -> String {
         let of = |samples: &[f64]| Figure { unit: unit.to_owned(), samples: samples.to_vec() };
         let figures: Vec<_> = figures.iter().map(|(subject, samples)| (*subject, of(samples))).collect();
         let borrowed: Vec<_> = figures.iter().map(|(subject, figure)| (*subject, figure)).collect();
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn winners_and_losers_are_marked_where_all_runs_are_apart() {
         let (ws, sse, poll, short) = ("websocket", "sse", "longpoll", "shortpoll");
-        let cases: [(&str, &[(&str, [f64; 3])]); 8] = [
+        let cases: [(&str, Runs<'_>); 8] = [
             // A loser beside two that are level.
             (
                 "behind: long polling; not clearly apart: WebSocket, SSE",
