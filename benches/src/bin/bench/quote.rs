@@ -1,4 +1,4 @@
-//! What may be quoted of a row: a figure, or the reason why there is none.
+//! The figures of a row that may be quoted, or the reason why one may not.
 //!
 //! Every table, chart, verdict and piece of advice asks here. The results keep each figure as it was measured.
 
@@ -203,7 +203,7 @@ mod tests {
             assert_eq!(said(&at(needed - 1), name), "withdrawn (samples)", "{name}");
             assert_eq!(said(&at(needed), name), "5 ms", "{name}");
         }
-        // Twenty messages of one burst are one, and nobody can say how many stand behind a row without a count.
+        // Twenty messages of one burst are one, and a row without a count has none.
         let burst =
             |count| with_messages(row("sending", "sse", &[("burst", 20.0)], "p50_ms", &[5.0; 5]), count);
         assert_eq!(said(&burst(399), "p50_ms"), "withdrawn (samples)");

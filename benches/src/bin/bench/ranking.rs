@@ -1,4 +1,4 @@
-//! How the transports stand to each other in one figure: said only where all their runs are apart.
+//! The comparison of transports in one figure: a rank only where all runs are apart.
 
 use crate::catalogue::{Better, FLOOR, place, title};
 use crate::results::Figure;

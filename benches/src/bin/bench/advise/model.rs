@@ -33,7 +33,7 @@ pub(crate) struct Model {
     pub(crate) transports: Vec<Transport>,
 }
 
-/// What is known of one transport. What was not measured is none.
+/// What is known of one transport. A figure that was not measured is `None`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Transport {
     pub(crate) subject: &'static str,
@@ -106,7 +106,7 @@ impl Model {
         self.transports.iter().map(|transport| transport.estimate(self, wish, is_outside)).collect()
     }
 
-    /// Where a wish lies outside of what was measured, so that nobody can tell.
+    /// Where a wish lies outside of what was measured: there is no advice for it.
     pub(crate) fn beyond(&self, wish: &Wish) -> Vec<String> {
         let Some([rates, trips]) = self.edges() else { return Vec::new() };
         // Below the lowest rate each message is alone, as it is there already.

@@ -190,7 +190,7 @@ export function advise(model, wish) {
 }
 
 /**
- * In which directions a wish lies outside of what was measured, so that nobody can tell.
+ * In which directions a wish lies outside of what was measured: there is no advice for it.
  *
  * @param {Model} model @param {Wish} wish @returns {string[]}
  */
