@@ -14,7 +14,7 @@ use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
 use crate::limits::Limits;
 use crate::protocol::{Event, Frame, ResetReason};
 use crate::refusal::Close;
-use crate::store::{Page, ReadError, Store};
+use crate::store::{Logged, Page, ReadError, Store};
 
 /// Unlogged frames kept for those who poll: people type in few conversations at once.
 const UNLOGGED: usize = 64;
@@ -84,13 +84,18 @@ impl Inbox {
     }
 
     /// Adds the next logged events. Pointers are pushed; the frames are shared with all who get them.
+    /// A typing notice that its message follows is dropped: a client would show it below that message.
     ///
     /// Whoever waits is to be woken by the caller, once all that came with these events is in its place.
-    pub(crate) fn append<'a>(&self, frames: impl Iterator<Item = &'a Arc<Frame>>, waiting: &mut Waiting) {
+    pub(crate) fn append(&self, row: &[Logged], waiting: &mut Waiting) {
         let mut state = self.state();
-        for frame in frames {
+        for Logged { event, frame, .. } in row {
             state.ring_bytes += frame.json().len();
             state.ring.push_back(Arc::clone(frame));
+            if let Event::Message(message) = event {
+                let written = Subject::Typing(message.conversation, message.from);
+                state.unlogged.retain(|known| known.subject != written);
+            }
         }
         while state.ring.len() > self.max_events || state.ring_bytes > self.max_bytes {
             let Some(oldest) = state.ring.pop_front() else { break };

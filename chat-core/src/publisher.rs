@@ -321,7 +321,7 @@ impl State {
 
     /// Events for the same people, of which only the first may change who they are.
     fn deliver(&self, row: &[Logged], waiting: &mut Waiting) {
-        let mut append = |place: &Place| place.inbox.append(row.iter().map(|logged| &logged.frame), waiting);
+        let mut append = |place: &Place| place.inbox.append(row, waiting);
         match row[0].audience {
             Audience::Everyone => self.places.values().for_each(append),
             Audience::Conversation(conversation) => {

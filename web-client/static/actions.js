@@ -10,8 +10,6 @@ import * as api from "./api.js";
 
 const EXPIRED = "Your session has expired. What you wrote is kept and sent when you are back.";
 
-const groups = () => api.part(import("./groups.js"));
-
 /** @param {Page} page */
 export function actionsOf(page) {
   const { chat, ui, rest } = page;
@@ -47,41 +45,9 @@ export function actionsOf(page) {
       page.entrance.leave("");
     });
 
-  /** @param {string} id */
-  async function join(id) {
-    ui.joining = id;
-    page.draw();
-    await attempt(async () => {
-      await (await groups()).joinGroup(chat.connection, id);
-      location.hash = `#/${id}`;
-    });
-    ui.joining = null;
-    page.draw();
-  }
-
-  /** @param {boolean} open */
-  async function openNewGroup(open) {
-    await rest.loadViews();
-    ui.newGroup = { open, busy: false, error: "" };
-    page.drawNow();
-    document.getElementById("new-group")?.focus();
-  }
-
-  /** @param {string} name */
-  async function createGroup(name) {
-    ui.newGroup = { open: true, busy: true, error: "" };
-    page.draw();
-    try {
-      const id = await (await groups()).createGroup(chat.connection, name.trim());
-      ui.newGroup = { open: false, busy: false, error: "" };
-      location.hash = `#/${id}`;
-    } catch (error) {
-      ui.newGroup = { open: true, busy: false, error: /** @type {Error} */ (error).message };
-      page.drawNow();
-      document.getElementById("new-group")?.focus();
-    }
-    page.draw();
-  }
+  /** @param {(groups: typeof import("./groups.js")) => Promise<unknown>} what */
+  const inGroups = (what) => attempt(async () => what(await api.part(import("./groups.js"))));
+  const join = (/** @type {string} */ id) => inGroups(({ join }) => join(page, id));
 
   return {
     keys: { showWire, help },
@@ -100,8 +66,8 @@ export function actionsOf(page) {
       // At once: Enter opens what stands on top, which must be what was typed for.
       filter: (text) => ((ui.filter = text), page.drawNow()),
       join,
-      openNewGroup,
-      createGroup,
+      openNewGroup: (open) => inGroups(({ openForm }) => openForm(page, open)),
+      createGroup: (name) => inGroups(({ create }) => create(page, name)),
     },
     /** In the conversation that was open when they were drawn.
      * @param {Opened} opened
@@ -112,6 +78,7 @@ export function actionsOf(page) {
         page.drafts.set(key, "");
         ui.newAfter = Infinity;
         page.scroll.sticking = true;
+        if (conversation) chat.read(conversation.id, conversation.lastSeq);
         chat.say(to, text);
       },
       draft: (text) => {
@@ -120,16 +87,12 @@ export function actionsOf(page) {
         page.draw();
       },
       // The button goes, and the focus must not go with it.
-      retry: (cid) => (chat.outbox.retry(cid), page.toComposer()),
-      discard: (cid) => (chat.outbox.remove(cid), page.toComposer()),
-      askLeave: (ask) => ((ui.leaving = ask), page.draw()),
-      leave: () =>
-        attempt(async () => {
-          ui.leaving = false;
-          await (await groups()).leaveGroup(chat.connection, conversation?.id ?? "");
-        }),
+      retry: (cid) => (chat.outbox.retry(cid), page.goOn()),
+      discard: (cid) => (chat.outbox.remove(cid), page.goOn()),
+      askLeave: (ask) => inGroups(({ askLeave }) => askLeave(page, ask)),
+      leave: () => inGroups(({ leave }) => leave(page, conversation?.id ?? "")),
       join: () => join(conversation?.id ?? ""),
-      toBottom: () => ((ui.below = 0), page.scroll.toBottom(), page.draw()),
+      toBottom: () => page.scroll.toBottom(),
     }),
   };
 }

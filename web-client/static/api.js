@@ -8,8 +8,6 @@
 
 /** How long an answer may take before its request counts as lost. */
 const TIMEOUT_MS = 10_000;
-/** How long a server may take to show that it is there. */
-const ANSWERS_MS = 3_000;
 
 /** An answer that says no, from its problem document ([RFC 9457]); `status` 0: there was no answer. */
 export class ApiError extends Error {
@@ -77,16 +75,6 @@ export const logout = () => call("POST", "/api/logout");
 /** The servers that this page may talk to, and who is signed in where the server says so.
  * @returns {Promise<{transports: ServerAddress[], me?: User | null}>} */
 export const transports = () => call("GET", "/api/transports");
-
-/** Whether the server at an address answers plain requests, whatever has become of its streams.
- * @param {string} base */
-export async function answers(base) {
-  const options = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(ANSWERS_MS) };
-  return fetch(`${base}/api/transports`, { ...options, credentials: "include" }).then(
-    ({ ok }) => ok,
-    () => false,
-  );
-}
 
 /** @returns {Promise<Snapshot>} */
 export const snapshot = () => call("GET", "/api/snapshot");

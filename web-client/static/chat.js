@@ -5,6 +5,7 @@
  */
 
 import * as api from "./api.js";
+import { DAMAGED } from "./codes.js";
 import * as model from "./model.js";
 import { Outbox } from "./outbox.js";
 import { SharedConnection } from "./shared.js";
@@ -14,14 +15,13 @@ import { Wire } from "./wire.js";
 /** @import { Snapshot, To, TransportName, User } from "./protocol.js" */
 /** @import { Page, SharedStatus as Status, State } from "./types.js" */
 
-/** How many messages of history are read at once. */
+/** How many messages of history are read at once, and at most where more of them are unread. */
 const PAGE = 50;
-/** How many messages of a conversation are kept at hand while its reader is at the bottom. */
-const MOST = 600;
+const LARGEST_PAGE = 200;
+/** How many unread messages are read back to, so that a conversation opens where its reader stopped. */
+export const MAX_UNREAD = 2_000;
 /** The least time between two typing notices. */
 const TYPING_EVERY_MS = 3_000;
-/** The least time between two read marks of one conversation: at twenty messages a second, not each needs its own. */
-const MARK_EVERY_MS = 1_000;
 
 export class Chat {
   #typingAt = 0;
@@ -29,11 +29,6 @@ export class Chat {
   /** Presence events since the users were last read.
    * @type {PassingEvent[]} */
   #presence = [];
-  /** Up to where the server knows each conversation to be read, and when this page told it last.
-   * @type {Map<string, {seq: number, at: number}>} */
-  #marked = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #markLater;
 
   /**
    * @param {User} me
@@ -49,7 +44,6 @@ export class Chat {
     this.wire = new Wire();
     this.connection = new SharedConnection(me.id, servers, transport, {
       loadSnapshot: api.snapshot,
-      answers: api.answers,
       snapshot: (cursor) => model.toSnapshot(this.state, cursor),
       onSnapshot: (snapshot) => this.#start(snapshot),
       onEvent: (event) => this.#apply(event),
@@ -76,7 +70,6 @@ export class Chat {
 
   stop() {
     this.connection.stop();
-    clearTimeout(this.#markLater);
     this.outbox.setReady(false);
   }
 
@@ -86,24 +79,9 @@ export class Chat {
     return this.outbox.add(to, text);
   }
 
-  /** Counts everything at hand as seen, and tells the server, and through it this user's other pages.
-   * @param {string} id */
-  markRead(id) {
-    const conversation = this.state.conversations.get(id);
-    if (!conversation || this.connection.status.state !== "live") return;
-    const { lastSeq: seq, readSeq } = conversation;
-    const known = this.#marked.get(id) ?? { seq: readSeq, at: 0 };
-    if (readSeq < seq) this.#set(model.read(this.state, id, seq));
-    if (known.seq >= seq) return;
-    const now = Date.now();
-    if (now < known.at + MARK_EVERY_MS) {
-      clearTimeout(this.#markLater);
-      // Whether its reader still is where they were is for the page to say.
-      this.#markLater = setTimeout(() => this.page.onChange(), known.at + MARK_EVERY_MS - now);
-      return;
-    }
-    this.#marked.set(id, { seq, at: now });
-    this.connection.send({ type: "mark_read", conversation: id, seq }).catch(() => this.#marked.set(id, { ...known, at: now }));
+  /** Counts messages as read, on this page. @param {string} id @param {number} seq of the last of them */
+  read(id, seq) {
+    this.set(model.read(this.state, id, seq));
   }
 
   /** Tells the others that this user is writing; called for each key, sent now and then.
@@ -120,47 +98,37 @@ export class Chat {
    * @param {string} id */
   async loadOlder(id) {
     const conversation = this.state.conversations.get(id);
-    if (!conversation || conversation.history === "loading" || conversation.history === "complete") return;
+    if (!conversation || !["unknown", "more"].includes(conversation.history)) return;
     const newest = conversation.history === "unknown";
     const before = newest ? undefined : conversation.messages[0]?.seq;
-    this.#set(model.withHistory(this.state, id, "loading"));
+    const wanted = (before ?? conversation.lastSeq + 1) - conversation.readSeq + PAGE / 2;
+    const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, wanted));
+    this.set(model.withHistory(this.state, id, "loading"));
     try {
-      const page = await api.messages(id, { before, limit: PAGE });
+      const page = await api.messages(id, { before, limit });
       // A snapshot that came in the meantime has made the answer stale.
       if (this.state.conversations.get(id)?.history !== "loading") return;
-      this.#set((newest ? model.withNewest : model.withPage)(this.state, id, page));
-    } catch {
+      this.set((newest ? model.withNewest : model.withPage)(this.state, id, page));
+    } catch (error) {
+      const damaged = /** @type {api.ApiError} */ (error).code === DAMAGED;
       // The next look at this conversation asks again; the connection's banner tells what is wrong.
-      setTimeout(() => this.#set(model.withHistory(this.state, id, conversation.history)), 1_000);
+      const look = () => this.set(model.withHistory(this.state, id, damaged ? "damaged" : conversation.history));
+      setTimeout(look, damaged ? 0 : 1_000);
     }
-  }
-
-  /** Whether more is at hand than somebody needs who reads at the bottom. @param {string} id */
-  hasMuch(id) {
-    return (this.state.conversations.get(id)?.messages.length ?? 0) > MOST;
-  }
-
-  /** Lets go of some of what is far above such a reader; it can be read again.
-   * Not of all at once: to take thousands of rows from the page would be felt.
-   * @param {string} id */
-  trim(id) {
-    const count = this.state.conversations.get(id)?.messages.length ?? 0;
-    if (count > MOST) this.#set(model.trimmed(this.state, id, Math.max(MOST / 2, count - PAGE)));
   }
 
   /** @param {Snapshot} snapshot */
   #start(snapshot) {
     if (snapshot.me.id !== this.state.me.id) return this.page.onOtherUser(snapshot.me);
-    this.#marked.clear();
     this.loaded = true;
-    this.#set(model.fromSnapshot(snapshot, this.state));
+    this.set(model.fromSnapshot(snapshot, this.state));
     this.page.onSnapshot();
   }
 
   /** @param {LoggedEvent | PassingEvent} event */
   #apply(event) {
     const before = this.state;
-    this.#set(model.apply(before, event, Date.now()));
+    this.set(model.apply(before, event, Date.now()));
     if (this.state === before) return;
     const { me } = this.state;
     if (event.type === "message" && event.from === me.id) this.outbox.remove(event.cid);
@@ -184,11 +152,11 @@ export class Chat {
     const users = await api.users().catch(() => null);
     if (!users) return;
     // What came while the answer was on its way may be newer than the answer.
-    this.#set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
+    this.set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
   }
 
   /** @param {State} state */
-  #set(state) {
+  set(state) {
     this.state = state;
     this.page.onChange();
   }

@@ -5,7 +5,7 @@
  */
 
 import { Backoff, HEALTHY_MS } from "./backoff.js";
-import { CURSOR_EXPIRED, CURSOR_UNKNOWN, LOST, UNAUTHENTICATED, closing } from "./codes.js";
+import { CURSOR_EXPIRED, CURSOR_UNKNOWN, LOST, closing, refused } from "./codes.js";
 import { TRANSPORTS } from "./transports/all.js";
 import { Unanswered } from "./transports/unanswered.js";
 
@@ -30,7 +30,7 @@ export function beginning(transport) {
     closing: null,
     lostAt: Date.now(),
     retryAt: null,
-    roundTripMs: null,
+    unanswering: false,
     failures: 0,
     starting: true,
     blocked: false,
@@ -47,6 +47,8 @@ export class Connection {
   /** Raised by each attempt, so that an older one that is still waiting for its snapshot sees that it is over. */
   #attempt = 0;
   #requests = 0;
+  /** How many requests wait for their reply. */
+  #pending = 0;
   #heardAt = 0;
   #backoff = new Backoff();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -93,9 +95,10 @@ export class Connection {
     this.#change(transport, null);
   }
 
-  /** Makes the attempt that is due later at once. */
+  /** Makes the attempt that is due later at once, or a new connection where this one does not answer. */
   retryNow() {
-    if (this.status.state === "live" || this.status.state === "connecting") return;
+    const { state, unanswering } = this.status;
+    if ((state === "live" && !unanswering) || state === "connecting") return;
     this.#drop();
     void this.#connect();
   }
@@ -104,12 +107,28 @@ export class Connection {
    * @param {Command} command
    * @returns {Promise<Reply>} */
   async send(command) {
-    if (this.#transport === null || this.status.state !== "live") throw new Unanswered();
+    const transport = this.#transport;
+    if (transport === null || this.status.state !== "live") throw new Unanswered();
     this.#requests += 1;
-    const began = performance.now();
-    const reply = await this.#transport.send({ request_id: `r${this.#requests}`, command });
-    this.#set({ roundTripMs: performance.now() - began });
-    return reply;
+    this.#pending += 1;
+    try {
+      const reply = await transport.send({ request_id: `r${this.#requests}`, command });
+      this.#judge(transport, true);
+      return reply;
+    } catch (error) {
+      this.#judge(transport, false);
+      throw error;
+    } finally {
+      this.#pending -= 1;
+    }
+  }
+
+  /** A connection that stands and does not answer is not called live. With a connection gone, its requests are
+   * unanswered for a reason that is told otherwise.
+   * @param {Transport} transport @param {boolean} answering */
+  #judge(transport, answering) {
+    const { unanswering } = this.status;
+    if (transport === this.#transport && unanswering === answering) this.#set({ unanswering: !answering });
   }
 
   /** The address of the server that speaks a transport.
@@ -126,9 +145,7 @@ export class Connection {
     if (this.cursor === null) {
       const snapshot = await this.client.loadSnapshot().catch((error) => ({ error }));
       if (attempt !== this.#attempt) return;
-      if ("error" in snapshot) {
-        return this.#end(closing(snapshot.error.status === 401 ? UNAUTHENTICATED : LOST));
-      }
+      if ("error" in snapshot) return this.#end(refused(snapshot.error.status, snapshot.error.code));
       this.cursor = snapshot.cursor;
       this.client.onSnapshot(snapshot);
       // The client may have stopped on seeing whose snapshot it is.
@@ -153,12 +170,13 @@ export class Connection {
     this.#heardAt = performance.now();
     if (this.status.state === "live") return;
     this.#healthy = setTimeout(() => this.#backoff.reset(), HEALTHY_MS);
-    this.#set({ state: "live", lostAt: null, closing: null, failures: 0, blocked: false });
+    this.#set({ state: "live", lostAt: null, closing: null, failures: 0, blocked: false, unanswering: false });
   }
 
   /** @param {Event} event */
   #receive(event) {
     this.#heardAt = performance.now();
+    if (this.#transport && this.#pending === 0) this.#judge(this.#transport, true);
     switch (event.type) {
       case "tick":
         this.cursor = event.cursor;
@@ -188,7 +206,7 @@ export class Connection {
     this.#drop();
     if (why.code === CURSOR_UNKNOWN || why.code === CURSOR_EXPIRED) this.cursor = null;
     const inVain = state === "live" ? failures : failures + 1;
-    const common = { closing: why, lostAt: lostAt ?? Date.now(), failures: inVain };
+    const common = { closing: why, lostAt: lostAt ?? Date.now(), failures: inVain, unanswering: false };
     if (!why.reconnect) return this.#set({ ...common, state: "ended", retryAt: null });
     const wait = this.#backoff.next();
     this.#retry = setTimeout(() => this.#connect(), wait);
@@ -200,7 +218,8 @@ export class Connection {
   async #considerFalling() {
     const { transport, avoided } = this.status;
     const ladder = await import("./ladder.js").catch(() => null);
-    const fall = await ladder?.fall(transport, this.servers, (name) => this.client.answers(this.base(name)));
+    const answers = this.client.answers ?? ladder?.answers ?? (async () => false);
+    const fall = await ladder?.fall(transport, this.servers, (name) => answers(this.base(name)));
     if (!fall || this.#stop.signal.aborted || this.status.transport !== transport) return;
     if (this.status.state === "live") return;
     // It may have come back only now: then one more attempt decides.
@@ -212,7 +231,7 @@ export class Connection {
   #change(transport, avoided) {
     this.#drop();
     this.#backoff.reset();
-    const fresh = { roundTripMs: null, failures: 0, closing: null, blocked: false };
+    const fresh = { unanswering: false, failures: 0, closing: null, blocked: false };
     this.#set({ ...fresh, transport, avoided, lostAt: this.status.lostAt ?? Date.now() });
     void this.#connect();
   }

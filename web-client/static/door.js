@@ -4,16 +4,19 @@
  * Loaded when somebody has to sign in.
  */
 
-import { call } from "./api.js";
+import { ApiError, call, transports } from "./api.js";
 import { render } from "./vendor/lit-html/lit-html.js";
 import { signIn } from "./views/sign-in.js";
 import { styled } from "./views/styled.js";
 
-/** @import { ApiError } from "./api.js" */
 /** @import { User } from "./protocol.js" */
 /** @import { SignIn } from "./views/sign-in.js" */
 
 await styled("/sign-in.css");
+
+const NO_COOKIE =
+  "The server accepted the sign-in, but this browser does not send its cookie back. " +
+  `Allow cookies for ${location.hostname}, or delete those that it has, and sign in again.`;
 
 export class Door {
   /** @type {SignIn} */
@@ -31,6 +34,10 @@ export class Door {
   /** Shows the form, and why. @param {string} reason */
   open(reason) {
     this.#set({ purpose: "login", busy: false, error: null, reason });
+    // What had the focus went with the page. On a touch screen the field would open the keyboard.
+    if (document.activeElement !== document.body) return;
+    const place = matchMedia("(hover: hover)").matches ? "#sign-in-name" : ".welcome";
+    /** @type {HTMLElement | null} */ (document.querySelector(place))?.focus();
   }
 
   /** Says what is wrong with everything, or that it no longer is. @param {string} message */
@@ -43,7 +50,13 @@ export class Door {
     if (this.#form.busy || !this.page.isReady()) return;
     this.#set({ busy: true, error: null });
     try {
-      const { user } = await call("POST", `/api/${this.#form.purpose}`, { name, password });
+      const { user } = await call("POST", `/api/${this.#form.purpose}`, { name: name.trim(), password });
+      const { me } = await transports();
+      // Without the cookie every page would come straight back to this form.
+      if (me === null) {
+        this.#set({ purpose: "login" });
+        throw new ApiError("no_cookie", NO_COOKIE, { status: 0 });
+      }
       this.page.enter(user);
     } catch (error) {
       const { code, message } = /** @type {ApiError} */ (error);

@@ -4,32 +4,86 @@
  * Loaded late.
  */
 
-import { newCid } from "./outbox.js";
+import { isPassing, newCid } from "./outbox.js";
 
+/** @import { Page } from "./page.js" */
 /** @import { SharedConnection } from "./shared.js" */
 /** @import { Command, Ok } from "./protocol.js" */
 
 /** How often a request without a reply is made again before its user is told. */
 const ATTEMPTS = 3;
+/** The `cid` of each group whose making has an unknown outcome, by its name: another attempt makes the same group.
+ * @type {Map<string, string>} */
+const unsettled = new Map();
 
 /** A refusal as an error, with its message for people. */
 class Refused extends Error {}
 
-/** @param {SharedConnection} connection @param {string} name @returns {Promise<string>} the new conversation's id */
-export async function createGroup(connection, name) {
-  const ok = await ask(connection, { type: "create_group", name, cid: newCid() });
-  if (ok.type !== "group_created") throw new Error("The server answered something else.");
-  return ok.conversation;
+/** Opens the form, or closes it. @param {Page} page @param {boolean} open */
+export async function openForm(page, open) {
+  await page.rest.loadViews();
+  page.ui.newGroup = { open, busy: false, error: "" };
+  page.drawNow();
+  document.getElementById("new-group")?.focus();
 }
 
-/** @param {SharedConnection} connection @param {string} conversation */
-export function joinGroup(connection, conversation) {
-  return ask(connection, { type: "join_group", conversation });
+/** The form closes when the new group is there. @param {Page} page @param {string} typed */
+export async function create(page, typed) {
+  const { chat, ui } = page;
+  if (ui.newGroup.busy) return;
+  const name = typed.trim();
+  ui.newGroup = { open: true, busy: true, error: "" };
+  page.draw();
+  const cid = unsettled.get(name) ?? newCid();
+  unsettled.set(name, cid);
+  try {
+    const ok = await ask(chat.connection, { type: "create_group", name, cid });
+    unsettled.delete(name);
+    if (ok.type === "group_created") go(page, ok.conversation);
+  } catch (error) {
+    if (error instanceof Refused) unsettled.delete(name);
+    ui.newGroup = { open: true, busy: false, error: /** @type {Error} */ (error).message };
+    page.drawNow();
+    document.getElementById("new-group")?.focus();
+  }
 }
 
-/** @param {SharedConnection} connection @param {string} conversation */
-export function leaveGroup(connection, conversation) {
-  return ask(connection, { type: "leave_group", conversation });
+/** @param {Page} page @param {string} id */
+export async function join(page, id) {
+  if (page.ui.joining) return;
+  page.ui.joining = id;
+  page.draw();
+  try {
+    await ask(page.chat.connection, { type: "join_group", conversation: id });
+    go(page, id);
+  } finally {
+    page.ui.joining = null;
+  }
+}
+
+/** Asks whether its user really wants to leave, or asks no more. @param {Page} page @param {boolean} asked */
+export async function askLeave(page, asked) {
+  await page.rest.loadViews();
+  page.ui.leaving = asked;
+  page.drawNow();
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(asked ? ".ask button" : ".head button"));
+  button?.focus();
+}
+
+/** The question stands until the group is left. @param {Page} page @param {string} id */
+export async function leave(page, id) {
+  try {
+    await ask(page.chat.connection, { type: "leave_group", conversation: id });
+  } catch (error) {
+    await askLeave(page, false);
+    throw error;
+  }
+}
+
+/** Opens a conversation as soon as it is here. @param {Page} page @param {string} id */
+function go({ ui }, id) {
+  ui.goingTo = id;
+  location.hash = `#/${id}`;
 }
 
 /** Makes a request until it has an answer: each of these may be repeated.
@@ -40,8 +94,9 @@ async function ask(connection, command) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       const { ok, refusal } = await connection.send(command);
-      if (refusal) throw new Refused(refusal.message);
       if (ok) return ok;
+      if (refusal && !isPassing(refusal)) throw new Refused(refusal.message);
+      throw new Error(refusal?.message ?? "The server answered something else.");
     } catch (error) {
       if (error instanceof Refused || attempt === ATTEMPTS) throw error;
       await new Promise((resolve) => setTimeout(resolve, 1_000 * attempt));

@@ -10,6 +10,19 @@
 /** From the quickest down: each asks less of the network than the one before. */
 const LADDER = /** @type {const} */ (["websocket", "sse", "longpoll", "shortpoll"]);
 
+/** How long a server may take to show that it is there. */
+const ANSWERS_MS = 3_000;
+
+/** Whether the server at an address answers plain requests, whatever has become of its streams.
+ * @param {string} base */
+export async function answers(base) {
+  const options = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(ANSWERS_MS) };
+  return fetch(`${base}/api/transports`, { ...options, credentials: "include" }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}
+
 /** The next step down, where this transport is what fails: another server answers, and this one does not open
  * although it answers too, or does not answer at all. Where nothing answers, there is nothing to fall back on.
  * @param {TransportName} transport

@@ -7,10 +7,14 @@
 
 /** @import { ConversationSummary, LoggedEvent, Message, Page } from "./protocol.js" */
 /** @import { PassingEvent, Person, Snapshot, To, User } from "./protocol.js" */
-/** @import { Conversation, Founding, State } from "./types.js" */
+/** @import { Conversation, Founding, Note, State } from "./types.js" */
 
 /** How long a typing notice is shown. */
-export const TYPING_MS = 5_000;
+export const TYPING_MS = 6_000;
+/** How many lines about joining and leaving a conversation keeps. */
+const MAX_NOTES = 100;
+/** Until the newest messages have been read, nothing is known to be missing. */
+const NOT_AT_HAND = -1;
 /** How many event ids are remembered to recognise one that comes twice: more than any answer repeats. */
 const REMEMBERED_IDS = 4_096;
 
@@ -24,8 +28,9 @@ export function empty(me) {
 export function fromSnapshot(snapshot, before = empty(snapshot.me)) {
   const conversations = snapshot.conversations.map((summary, index) => {
     const conversation = fromSummary(summary, index);
-    const messages = conversation.history === "unknown" ? before.conversations.get(summary.id)?.messages : undefined;
-    return /** @type {const} */ ([summary.id, { ...conversation, messages: messages ?? [] }]);
+    const known = before.conversations.get(summary.id);
+    const messages = conversation.history === "unknown" ? known?.messages : undefined;
+    return /** @type {const} */ ([summary.id, { ...conversation, messages: messages ?? [], notes: known?.notes ?? [] }]);
   });
   return {
     ...empty(snapshot.me),
@@ -45,12 +50,13 @@ export function toSnapshot(state, cursor) {
     me: state.me,
     users: [...state.users.values()],
     groups: [...state.groups.values()],
-    conversations: conversations.map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq }) => ({
+    conversations: conversations.map(({ id, kind, name, with: other, members, joined, lastSeq, readSeq, joinedSeq }) => ({
       ...(kind === "group" ? { id, kind, name } : { id, kind, with: other ?? "" }),
       members: [...members],
       last_seq: lastSeq,
       read_seq: readSeq,
       joined,
+      joined_seq: joinedSeq,
     })),
   };
 }
@@ -72,7 +78,10 @@ export function apply(state, event, now) {
 function logged(state, event) {
   switch (event.type) {
     case "message":
-      return withMessage(state, event);
+      return change(withMessage(state, event), event.conversation, ({ wholeSeq, typing }) => ({
+        wholeSeq: raised(wholeSeq, event.seq),
+        typing: without(typing, event.from),
+      }));
     case "user_registered":
       if (state.users.has(event.user.id)) return state;
       return { ...state, users: put(state.users, event.user.id, { ...event.user, online: false }) };
@@ -89,9 +98,17 @@ function logged(state, event) {
       return begun(listed, { id: event.conversation, kind: "group", name: event.name, members: [event.by] });
     }
     case "group_joined": {
-      const known = state.conversations.get(event.conversation);
-      if (known) return withConversation(state, { ...known, members: new Set(event.members) });
-      return begun(state, { id: event.conversation, kind: "group", name: event.name, members: event.members });
+      const { conversation: id, members, joined_seq: before = 0 } = event;
+      const known = state.conversations.get(id);
+      const listed = known
+        ? withConversation(state, { ...known, members: new Set(members) })
+        : begun(state, { id, kind: "group", name: event.name, members });
+      // What was written before is there, and not for this user to see.
+      return change(listed, id, ({ readSeq, wholeSeq }) => ({
+        joinedSeq: before,
+        readSeq: Math.max(readSeq, before),
+        wholeSeq: raised(wholeSeq, before),
+      }));
     }
     case "member_joined":
       return withMember(state, event.conversation, event.user, true);
@@ -134,13 +151,16 @@ function withMessage(state, message) {
     fromSummary(beginning({ id: conversationId, kind: "group", name: conversationId, members: [] }), 0);
   const messages = insert(conversation.messages, [{ conversation: conversationId, ...rest }]);
   if (messages === conversation.messages) return state;
-  const typing = new Map(conversation.typing);
-  typing.delete(message.from);
   const activity = state.activity + 1;
   const lastSeq = Math.max(conversation.lastSeq, message.seq);
-  const readSeq = conversation.fresh ? Math.max(conversation.readSeq, message.seq - 1) : conversation.readSeq;
-  const changed = { ...conversation, messages, typing, activity, lastSeq, readSeq, fresh: false };
-  return { ...withConversation(state, changed), activity };
+  const readSeq = readByWriting(state, conversation.readSeq, [message]);
+  return { ...withConversation(state, { ...conversation, messages, activity, lastSeq, readSeq }), activity };
+}
+
+/** Who writes has read what stands above: one's own message counts as read, wherever it was sent from.
+ * @param {State} state @param {number} readSeq @param {readonly Message[]} messages */
+function readByWriting({ me }, readSeq, messages) {
+  return Math.max(readSeq, messages.findLast(({ from }) => from === me.id)?.seq ?? 0);
 }
 
 /** A message of one's own that the server has acknowledged, before or after its event.
@@ -169,7 +189,9 @@ export function withPage(state, conversationId, page) {
   return change(state, conversationId, (conversation) => {
     const messages = insert(conversation.messages, page.messages);
     const lastSeq = Math.max(conversation.lastSeq, messages.at(-1)?.seq ?? 0);
-    return { messages, lastSeq, history: page.more ? "more" : "complete" };
+    const readSeq = readByWriting(state, conversation.readSeq, page.messages);
+    const wholeSeq = Math.max(conversation.wholeSeq, conversation.joinedSeq, page.messages.at(-1)?.seq ?? 0);
+    return { messages, lastSeq, readSeq, wholeSeq, history: page.more ? "more" : "complete" };
   });
 }
 
@@ -188,15 +210,6 @@ export function withNewest(state, conversationId, page) {
   return withPage(fitting, conversationId, page);
 }
 
-/** With no more than the newest messages; those before them are history that can be had.
- * @param {State} state @param {string} conversationId @param {number} count @returns {State} */
-export function trimmed(state, conversationId, count) {
-  return change(state, conversationId, ({ messages, history }) => {
-    if (messages.length <= count || history === "loading") return {};
-    return { messages: messages.slice(-count), history: /** @type {const} */ ("more") };
-  });
-}
-
 /** @param {State} state @param {string} conversationId @param {Conversation["history"]} history @returns {State} */
 export function withHistory(state, conversationId, history) {
   return change(state, conversationId, () => ({ history }));
@@ -211,6 +224,9 @@ export function withUsers(state, users) {
 export function read(state, conversationId, seq) {
   return change(state, conversationId, ({ readSeq }) => ({ readSeq: Math.max(readSeq, seq) }));
 }
+
+/** @param {number} wholeSeq @param {number} seq */
+const raised = (wholeSeq, seq) => (wholeSeq === NOT_AT_HAND ? wholeSeq : Math.max(wholeSeq, seq));
 
 /** Messages by rising seq with more of them put in; the very same array if all were there already.
  * @param {readonly Message[]} messages
@@ -235,11 +251,10 @@ function withMember(state, conversationId, user, joined) {
     const members = new Set(known.members);
     if (joined) members.add(user);
     else members.delete(user);
-    const own = mine ? { joined, fresh: joined } : {};
-    next = withConversation(next, { ...known, ...own, members });
-  } else if (mine && joined) {
-    next = begun(next, { id: conversationId, kind: "group", name: group?.name ?? conversationId, members: [user] });
-    next = change(next, conversationId, () => ({ fresh: true }));
+    /** @type {Note} */
+    const note = { after: Math.max(known.lastSeq, known.joinedSeq), user, joined };
+    const notes = [...known.notes, note].slice(-MAX_NOTES);
+    next = withConversation(next, { ...known, joined: mine ? joined : known.joined, members, notes });
   }
   return mine && group ? { ...next, groups: put(state.groups, conversationId, { ...group, joined }) } : next;
 }
@@ -263,8 +278,10 @@ function fromSummary(summary, activity) {
     joined: summary.joined,
     lastSeq: summary.last_seq,
     readSeq: summary.read_seq,
-    fresh: false,
+    joinedSeq: summary.joined_seq ?? 0,
+    wholeSeq: summary.last_seq === 0 ? (summary.joined_seq ?? 0) : NOT_AT_HAND,
     messages: [],
+    notes: [],
     history: summary.last_seq === 0 ? "complete" : "unknown",
     typing: new Map(),
     activity,
@@ -282,7 +299,7 @@ function withConversation(state, conversation) {
  * @param {(conversation: Conversation) => Partial<Conversation>} how
  * @returns {State}
  */
-function change(state, id, how) {
+export function change(state, id, how) {
   const conversation = state.conversations.get(id);
   return conversation ? withConversation(state, { ...conversation, ...how(conversation) }) : state;
 }
@@ -290,6 +307,13 @@ function change(state, id, how) {
 /** @template K, V @param {ReadonlyMap<K, V>} map @param {K} key @param {V} value @returns {ReadonlyMap<K, V>} */
 function put(map, key, value) {
   return new Map(map).set(key, value);
+}
+
+/** @template K, V @param {ReadonlyMap<K, V>} map @param {K} key @returns {ReadonlyMap<K, V>} */
+function without(map, key) {
+  const rest = new Map(map);
+  rest.delete(key);
+  return rest;
 }
 
 /** @param {ReadonlySet<string>} ids @param {string} id @returns {ReadonlySet<string>} */

@@ -8,13 +8,14 @@
  */
 
 import { Backoff } from "./backoff.js";
+import { DAMAGED } from "./codes.js";
 
 /** @import { Refusal, Sent, To } from "./protocol.js" */
 /** @import { Change, Entry, Surroundings } from "./types.js" */
 
 /** A message that is not acknowledged after this long is offered for another attempt or for discarding. */
 export const PATIENCE_MS = 10_000;
-/** Refusals that speak of the moment and not of the message. */
+/** Refusals that speak of the moment and not of the message; after `storage_unavailable` it may even be stored. */
 const PASSING_REFUSALS = new Set([
   "busy",
   "internal",
@@ -221,7 +222,8 @@ export class Outbox {
   }
 }
 
-/** @param {Refusal} refusal */
-function isPassing(refusal) {
-  return typeof refusal.retry_after_ms === "number" || PASSING_REFUSALS.has(refusal.code);
+/** Whether the same request may succeed later. Its outcome may be unknown, so it must be the very same.
+ * @param {Refusal} refusal */
+export function isPassing({ code, retry_after_ms: wait }) {
+  return code !== DAMAGED && (typeof wait === "number" || PASSING_REFUSALS.has(code));
 }

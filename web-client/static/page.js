@@ -4,19 +4,19 @@
 
 import { actionsOf } from "./actions.js";
 import { UNNOTICED_MS } from "./backoff.js";
-import { Chat } from "./chat.js";
+import { Chat, MAX_UNREAD } from "./chat.js";
 import { needsSignIn } from "./codes.js";
 import { Drafts } from "./drafts.js";
 import { addressKey } from "./outbox.js";
-import { Rest, whenIdle } from "./rest.js";
+import { Rest } from "./rest.js";
 import { Scroll } from "./scroll.js";
-import { addressOf, directWith, unread } from "./selectors.js";
+import { addressOf, directWith, reachesUnread, unread } from "./selectors.js";
 import { render } from "./vendor/lit-html/lit-html.js";
 import { everything } from "./views/everything.js";
 import { nameOf, sentence, titleOf } from "./views/words.js";
 
 /** @import { LoggedEvent, PassingEvent, ServerAddress, TransportName, User } from "./protocol.js" */
-/** @import { Entrance, Opened, Ui } from "./types.js" */
+/** @import { Conversation, Entrance, Opened, Ui } from "./types.js" */
 
 /** The transport that was chosen last, as this browser remembers it. */
 const TRANSPORT = "switchboard.transport";
@@ -25,7 +25,10 @@ const CAUGHT_UP_MS = 5_000;
 
 export class Page {
   #willDraw = false;
-  #willTrim = false;
+  /** Whether the focus is to go to where its user goes on, once it is known where that is. */
+  #willFocus = false;
+  /** @type {import("./reading.js").Reading | undefined} */
+  #reading;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #clock;
   #stop = new AbortController();
@@ -47,7 +50,7 @@ export class Page {
       filter: "",
       open: null,
       newAfter: Infinity,
-      below: 0,
+      goingTo: null,
       leaving: false,
       newGroup: { open: false, busy: false, error: "" },
       joining: null,
@@ -63,13 +66,23 @@ export class Page {
       onChange: () => this.#onChange(),
       onEvent: (event) => this.#onEvent(event),
       // Everything was replaced, so the open conversation is opened anew; but who reads further up stays there.
-      onSnapshot: () => this.scroll.sticking && (this.ui.open = null),
+      onSnapshot: () => {
+        this.#reading?.forget();
+        if (this.scroll.sticking) this.ui.open = null;
+      },
       onOtherUser: entrance.onOtherUser,
     });
-    this.scroll = new Scroll({ onMove: () => this.#onMove(), onTop: () => this.#onTop(), signal });
+    this.scroll = new Scroll({ onMove: (turned) => this.#onMove(turned), onTop: () => this.#onTop(), signal });
     this.rest = new Rest(
       () => this.draw(),
-      ({ bindKeys }) => bindKeys(this.actions.keys, signal),
+      ({ bindKeys, Far, Reading }) => {
+        if (signal.aborted || this.#reading) return;
+        bindKeys(this.actions.keys, signal);
+        this.scroll.far = new Far(this);
+        this.#reading = new Reading(this);
+        if (this.#willFocus && document.activeElement === document.body) this.goOn();
+        this.draw();
+      },
     );
     this.actions = actionsOf(this);
     addEventListener("hashchange", () => this.draw(), { signal });
@@ -78,16 +91,20 @@ export class Page {
     document.addEventListener("visibilitychange", () => this.draw(), { signal });
   }
 
-  /** @param {boolean} take whether this tab is to hold the connection, whoever holds it now */
+  /** @param {boolean} take whether somebody has just signed in here: then this tab is to hold the connection */
   start(take) {
     this.chat.start(take);
-    this.draw();
+    if (!take) return this.draw();
+    this.ui.goingTo = this.opened.id;
+    this.drawNow();
+    this.goOn();
   }
 
   /** Ends it for good. */
   stop() {
     this.#stop.abort();
     clearTimeout(this.#clock);
+    this.#reading?.stop();
     this.rest.drawer?.close();
     this.chat.stop();
   }
@@ -135,10 +152,18 @@ export class Page {
     if (this.ui.caughtUp && this.ui.caughtUp.until < now) this.ui.caughtUp = null;
     this.#settle();
     this.scroll.before();
-    render(everything(this, now), this.root);
+    const draw = () => render(everything(this, now), this.root);
+    if (this.rest.parts) this.rest.parts.keepingFocus(draw);
+    else draw();
     const { conversation: open } = this.opened;
-    const settled = open === undefined || open.history === "more" || open.history === "complete";
-    this.scroll.after(settled);
+    const settled = open === undefined || this.isSettled(open);
+    const wasSticking = this.scroll.sticking;
+    this.scroll.after(settled, open?.readSeq ?? Infinity);
+    if (open && wasSticking && !this.scroll.sticking) {
+      // More has come than there is room for: the reader goes on at the first of it.
+      this.ui.newAfter = Math.min(this.ui.newAfter, open.readSeq);
+      this.draw();
+    }
     this.#follow();
     document.title = this.#title();
     if (settled && this.chat.loaded) this.rest.loadSoon();
@@ -152,46 +177,45 @@ export class Page {
     const { id, conversation: open, key } = this.opened;
     // A direct conversation is opened by its user's name and gets its own with the first message.
     if (open && open.id !== id) history.replaceState(null, "", `#/${open.id}`);
-    const newAfter = open && unread(this.chat.state, open) > 0 ? open.readSeq : Infinity;
+    const newAfter = open && unread(open) > 0 ? open.readSeq : Infinity;
     // Whoever comes back to this tab finds what is new as if they opened the conversation.
     if (document.visibilityState === "hidden") this.ui.newAfter = Math.min(this.ui.newAfter, newAfter);
+    if (!open?.joined) this.ui.leaving = false;
+    const awaited = key !== null && this.ui.goingTo === id;
+    if (awaited) Object.assign(this.ui, { goingTo: null, newGroup: { open: false, busy: false, error: "" } });
+    if (awaited) setTimeout(() => this.goOn());
     if (key === this.ui.open) return;
-    Object.assign(this.ui, { open: key, newAfter, below: 0, leaving: false, filter: "" });
+    Object.assign(this.ui, { open: key, newAfter, leaving: false, filter: "" });
     this.scroll.open();
-    // Nobody is torn from another field.
-    if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(() => this.toComposer());
+    // Nobody is torn from another field, unless it is this conversation that they were waiting for.
+    if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(() => this.goOn());
   }
 
-  /** Where one goes on writing. On a touch screen the focus would open the keyboard over the messages. */
-  toComposer() {
-    if (matchMedia("(hover: hover)").matches) document.getElementById("composer")?.focus();
+  /** Moves the focus to where its user goes on. */
+  goOn() {
+    this.#willFocus = true;
+    this.rest.parts?.goOn();
+  }
+
+  /** Whether enough of a conversation is at hand to put its reader in place. @param {Conversation} open */
+  isSettled(open) {
+    const { history, messages, readSeq } = open;
+    return history === "damaged" || reachesUnread(open, readSeq) || (history === "more" && messages.length >= MAX_UNREAD);
   }
 
   /** Reads what the open conversation lacks, and tells the server what has been seen. */
   #follow() {
     const { conversation: open } = this.opened;
     if (!open) return;
-    if (open.history === "unknown" || this.scroll.nearTop) void this.chat.loadOlder(open.id);
-    if (!this.scroll.sticking) return;
-    if (this.chat.hasMuch(open.id)) this.#trimSoon();
-    if (document.visibilityState === "visible") this.chat.markRead(open.id);
-  }
-
-  /** Never in the frame in which a message is to be painted. */
-  #trimSoon() {
-    if (this.#willTrim) return;
-    this.#willTrim = true;
-    whenIdle(() => {
-      this.#willTrim = false;
-      const { conversation: open } = this.opened;
-      if (open && this.scroll.sticking) this.chat.trim(open.id);
-    });
+    if (!this.isSettled(open) || this.scroll.nearTop) void this.chat.loadOlder(open.id);
+    if (this.scroll.sticking) this.scroll.far?.trimSoon(open.id);
+    this.#reading?.see();
   }
 
   #title() {
     const { state } = this.chat;
     const joined = [...state.conversations.values()].filter((one) => one.joined);
-    const count = joined.reduce((sum, one) => sum + unread(state, one), 0);
+    const count = joined.reduce((sum, one) => sum + unread(one), 0);
     const { conversation: open, person } = this.opened;
     const name = open ? titleOf(state, open) : person?.name;
     return `${count > 0 ? `(${count}) ` : ""}${name ? `${name} · ` : ""}Switchboard`;
@@ -225,16 +249,17 @@ export class Page {
   /** @param {LoggedEvent | PassingEvent} event */
   #onEvent(event) {
     const { chat, ui } = this;
+    this.#reading?.hear(event);
     if (event.type !== "message" || event.from === chat.state.me.id) return;
     if (ui.caughtUp) ui.caughtUp.messages += 1;
     if (this.opened.conversation?.id !== event.conversation) return;
-    if (!this.scroll.sticking) ui.below += 1;
     void this.rest.announce(nameOf(chat.state, event.from), event.text);
   }
 
-  #onMove() {
-    if (this.scroll.sticking) this.ui.below = 0;
-    this.draw();
+  /** @param {boolean} turned */
+  #onMove(turned) {
+    this.#reading?.see();
+    if (turned) this.draw();
   }
 
   #onTop() {

@@ -42,7 +42,7 @@
  *   | {type: "direct_started", id: string, conversation: string, members: string[]}
  *   | {type: "user_registered", id: string, user: User}
  *   | {type: "group_created", id: string, conversation: string, name: string, by: string}
- *   | {type: "group_joined", id: string, conversation: string, name: string, members: string[]}
+ *   | {type: "group_joined", id: string, conversation: string, name: string, members: string[], joined_seq?: number}
  *   | {type: "member_joined" | "member_left", id: string, conversation: string, user: string}
  *   | {type: "read", id: string, conversation: string, seq: number}
  * )} LoggedEvent
@@ -77,6 +77,7 @@
  * @property {number} last_seq
  * @property {number} read_seq
  * @property {boolean} joined
+ * @property {number} [joined_seq] the newest message from before the reader last joined
  */
 /**
  * Everything a client needs to start, and the cursor from which events continue it.

@@ -17,6 +17,8 @@ export function whenIdle(run) {
 }
 
 export class Rest {
+  /** @type {typeof import("./later.js") | null} */
+  parts = null;
   /** @type {typeof import("./views/late.js") | null} */
   views = null;
   /** @type {import("./views/wire.js").WireDrawer | undefined} */
@@ -27,11 +29,11 @@ export class Rest {
 
   /**
    * @param {() => void} onChange something that can be seen is there now
-   * @param {(keys: typeof import("./keys.js")) => void} onKeys
+   * @param {(parts: typeof import("./later.js")) => void} onParts
    */
-  constructor(onChange, onKeys) {
+  constructor(onChange, onParts) {
     this.onChange = onChange;
-    this.onKeys = onKeys;
+    this.onParts = onParts;
   }
 
   /** Loads everything when the browser has time. */
@@ -43,11 +45,13 @@ export class Rest {
 
   /** What does not come now is asked for again when it is needed. */
   async #load() {
-    this.onKeys(await import("./keys.js"));
+    this.parts ??= await import("./later.js");
+    this.onParts(this.parts);
     await this.loadViews();
     const parts = [import("./groups.js"), import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
     const transports = Object.values(TRANSPORTS).map(({ load }) => load());
-    await Promise.allSettled([...parts, ...transports, import("./ladder.js"), import("./door.js")]);
+    const more = [import("./transports/commands.js"), import("./ladder.js"), import("./door.js")];
+    await Promise.allSettled([...parts, ...transports, ...more]);
   }
 
   async loadViews() {
@@ -67,6 +71,8 @@ export class Rest {
 
   /** @param {Chat} chat */
   async showWire(chat) {
+    // Where the menu asked for it, the focus goes back to the menu's button, and comes back there from the drawer.
+    document.getElementById("transports")?.hidePopover();
     const { WireDrawer } = await part(import("./views/wire.js"));
     this.drawer ??= new WireDrawer();
     this.drawer.toggle(chat);

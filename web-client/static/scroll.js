@@ -1,50 +1,49 @@
 /**
  * Where the reader stands in the list of messages, and how they stay there.
  *
- * At the bottom, new messages keep them at the bottom; further up, nothing that is added above or below moves them.
+ * At the bottom, new messages keep them at the bottom, but never push the first unread one out of sight.
+ * Further up, nothing that is added above or below moves them.
  */
 
 /** This close to the bottom counts as being there. */
 const NEAR_PX = 40;
 /** This close to the top, older messages are read. */
 const TOP_PX = 300;
-/** What is this close to the part in sight is laid out before it comes into sight, and can be found by the browser. */
-const NEARBY = "1500px 0px";
+/** How much of what was read before stays in sight above the first unread message: this part of the list's height. */
+const CONTEXT = 0.2;
 
 export class Scroll {
   /** Whether the reader is at the bottom. */
   sticking = true;
+  /** What takes care of the blocks that are far from the reader, once it is loaded.
+   * @type {import("./far.js").Far | undefined} */
+  far;
+  /** Up to where the open conversation is read. */
+  #readSeq = Infinity;
   /** Whether a conversation was opened and has not been put in place yet. */
   #opening = true;
   /** The topmost message in sight, and where it ended before it was drawn anew. Its beginning is of no use: the day
    * that stands above a first message goes when it is the first no more.
    * @type {{message: Element, bottom: number} | null} */
   #anchor = null;
-  /** Tells which blocks of messages are far from the reader.
-   * @type {IntersectionObserver | null} */
-  #near = null;
-  /** @type {WeakSet<Element>} */
-  #known = new WeakSet();
   /** @type {Element | null} */
   #watched = null;
-  #resized = new ResizeObserver(() => this.sticking && this.toBottom());
+  #resized = new ResizeObserver(() => this.sticking && this.#watched && this.#follow(this.#watched));
 
   /**
    * @param {object} page
-   * @param {() => void} page.onMove the reader has come to the bottom or left it
+   * @param {(turned: boolean) => void} page.onMove the reader has scrolled, and `turned`: to the bottom or away from it
    * @param {() => void} page.onTop
    * @param {AbortSignal} page.signal until when
    */
   constructor({ onMove, onTop, signal }) {
     // A scroll event does not bubble, but it can be caught on its way down.
     const onScroll = (/** @type {Event} */ event) => {
-      const list = this.#list;
+      const list = this.list;
       if (!list || event.target !== list) return;
-      const sticking = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_PX;
-      if (sticking !== this.sticking) {
-        this.sticking = sticking;
-        onMove();
-      }
+      const was = this.sticking;
+      this.sticking = isAtBottom(list);
+      onMove(this.sticking !== was);
       if (this.nearTop) onTop();
     };
     document.addEventListener("scroll", onScroll, { capture: true, signal });
@@ -58,85 +57,83 @@ export class Scroll {
 
   /** Notes how things are before they are drawn anew. */
   before() {
-    const list = this.#list;
+    const list = this.list;
     this.#anchor = list && !this.sticking ? topmost(list) : null;
   }
 
   /** Puts the reader where they were.
-   * @param {boolean} settled whether the conversation's messages have been read */
-  after(settled) {
-    const list = this.#list;
+   * @param {boolean} settled whether the conversation's messages have been read
+   * @param {number} readSeq up to where it has been read */
+  after(settled, readSeq) {
+    const list = this.list;
+    this.#readSeq = readSeq;
     if (!list) return;
-    this.#watch(list);
-    for (const block of blocksOf(list)) {
-      if (!this.#known.has(block)) this.#near?.observe(block);
-      this.#known.add(block);
+    if (list !== this.#watched) {
+      this.#resized.disconnect();
+      this.#resized.observe(list);
+      this.#watched = list;
     }
-    if (this.#opening) {
-      this.#opening = !settled;
-      const divider = list.querySelector(".divider");
-      if (divider) divider.scrollIntoView({ block: "center" });
-      else this.toBottom();
-    } else if (this.sticking) {
-      this.toBottom();
-    } else {
-      this.#hold(list);
-    }
+    this.far?.watch(list, blocksOf(list));
+    if (this.#opening || this.sticking) this.#follow(list);
+    else this.hold();
+    if (settled) this.#opening = false;
+  }
+
+  /** Puts the topmost message in sight back to where it was noted. */
+  hold() {
+    if (!this.#watched || this.sticking || !this.#anchor?.message.isConnected) return;
+    const moved = this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
+    if (moved !== 0) this.#watched.scrollTop += moved;
   }
 
   toBottom() {
-    const list = this.#list;
-    if (list) list.scrollTop = list.scrollHeight;
+    this.list?.scrollTo(0, this.list.scrollHeight);
   }
 
   /** Whether the reader is so far up that older messages should be read. */
   get nearTop() {
-    const list = this.#list;
+    const list = this.list;
     return list !== null && list.scrollTop < TOP_PX;
   }
 
-  get #list() {
+  get list() {
     return document.getElementById("messages");
   }
 
-  /** @param {Element} list */
-  #watch(list) {
-    if (list === this.#watched) return;
-    this.#resized.disconnect();
-    this.#resized.observe(list);
-    this.#near?.disconnect();
-    this.#near = new IntersectionObserver((entries) => this.#setAside(entries), { root: list, rootMargin: NEARBY });
-    this.#known = new WeakSet();
-    this.#watched = list;
-  }
-
-  /** What is far from the reader is not laid out, and keeps the height that it had.
-   * `content-visibility` says the same in one line of CSS. But whenever a block begins or ceases to be skipped, or goes,
-   * Chromium walks through all the others, as for `contain: style`: up to 20 ms where there are 10,000 messages.
-   * @param {IntersectionObserverEntry[]} entries */
-  #setAside(entries) {
-    this.before();
-    for (const { target, isIntersecting, boundingClientRect } of entries) {
-      const block = /** @type {HTMLElement} */ (target);
-      block.style.blockSize = isIntersecting ? "" : `${boundingClientRect.height}px`;
-      block.classList.toggle("far", !isIntersecting);
-    }
-    // In a narrower window it has another height than it had.
-    if (this.#watched && !this.sticking) this.#hold(this.#watched);
-  }
-
-  /** Puts the topmost message in sight back to where it was noted. @param {Element} list */
-  #hold(list) {
-    if (!this.#anchor?.message.isConnected) return;
-    const moved = this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
-    if (moved !== 0) list.scrollTop += moved;
+  /** Goes to the bottom, or as far as the first unread message lets it. @param {Element} list */
+  #follow(list) {
+    list.scrollTop = list.scrollHeight;
+    const first = firstAfter(list, this.#readSeq);
+    const hidden = first ? list.getBoundingClientRect().top - first.getBoundingClientRect().top : 0;
+    if (hidden > 0) list.scrollTop -= hidden + list.clientHeight * CONTEXT;
+    this.sticking = isAtBottom(list);
   }
 }
 
+/** @param {Element} list */
+const isAtBottom = (list) => list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_PX;
+
+/** @param {Element} message */
+export const seqOf = (message) => Number(/** @type {HTMLElement} */ (message).dataset.seq ?? 0);
+
 /** They are looked up as children: to search the list would mean to look at each of thousands of messages.
  * @param {Element} list */
-function blocksOf(list) {
+export function blocksOf(list) {
   return [...(list.querySelector(".messages")?.children ?? [])];
+}
+
+/** The first message after a seq. @param {Element} list @param {number} readSeq */
+function firstAfter(list, readSeq) {
+  const isUnread = (/** @type {Element} */ one) => seqOf(one) > readSeq;
+  /** @type {Element | undefined} */
+  let first;
+  // What is unread stands at the end: the search ends at the last block that has none.
+  for (const block of blocksOf(list).reverse()) {
+    const here = [...block.children].find(isUnread);
+    if (!here) break;
+    first = here;
+  }
+  return first;
 }
 
 /** @param {Element} list */

@@ -7,15 +7,16 @@
 /** @import { Message, To } from "./protocol.js" */
 /** @import { Conversation, Entry, Row, State } from "./types.js" */
 
-/** How many messages of others wait to be read.
- * @param {State} state
+/** How many messages wait to be read. One's own never do: a read mark moves on with them.
  * @param {Conversation} conversation */
-export function unread(state, { messages, readSeq, lastSeq, history }) {
-  const unseen = messages.slice(messages.findLastIndex(({ seq }) => seq <= readSeq) + 1);
-  const own = unseen.filter(({ from }) => from === state.me.id).length;
-  const allAtHand =
-    history === "complete" || (history !== "unknown" && messages.length > 0 && messages[0].seq <= readSeq + 1);
-  return Math.max(0, (allAtHand ? unseen.length : lastSeq - readSeq) - own);
+export function unread({ readSeq, lastSeq }) {
+  return Math.max(0, lastSeq - readSeq);
+}
+
+/** Whether the oldest message that waits to be read is at hand, with all that follow it.
+ * @param {Conversation} conversation @param {number} readSeq */
+export function reachesUnread({ messages, history }, readSeq) {
+  return history === "complete" || (history === "more" && messages.length > 0 && messages[0].seq <= readSeq + 1);
 }
 
 /** The direct conversation with a user, once there is one.

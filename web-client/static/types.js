@@ -15,7 +15,7 @@
  * @property {Closing | null} closing why the last connection ended
  * @property {number | null} lostAt when it was last live, in `Date.now()` milliseconds; null while it is
  * @property {number | null} retryAt when the next attempt is due
- * @property {number | null} roundTripMs from the last request to its reply
+ * @property {boolean} unanswering whether a reply is overdue although the connection stands
  * @property {number} failures attempts in a row in which this transport did not open
  * @property {boolean} starting whether a snapshot has to come first
  * @property {boolean} blocked whether its server answers requests although this transport did not open
@@ -25,7 +25,7 @@
  * Whoever the connection is for.
  * @typedef {object} Client
  * @property {() => Promise<Snapshot>} loadSnapshot
- * @property {(base: string) => Promise<boolean>} answers whether a server answers plain requests
+ * @property {(base: string) => Promise<boolean>} [answers] whether a server answers plain requests, where that is not asked
  * @property {(snapshot: Snapshot) => void} onSnapshot everything known before is replaced by this
  * @property {(event: LoggedEvent | PassingEvent) => void} onEvent
  * @property {(status: Status) => void} onStatus
@@ -45,6 +45,7 @@
  * @property {number} since when it was written, or when its writer last asked for another attempt
  */
 /** @typedef {{cid: string, entry: Entry | null, sent?: Sent}} Change for the other tabs; no entry: it is done with */
+/** @typedef {{after: number, user: string, joined: boolean}} Note that somebody joined or left, after which `seq` */
 /**
  * @typedef {object} Conversation
  * @property {string} id
@@ -55,9 +56,12 @@
  * @property {boolean} joined
  * @property {number} lastSeq of the newest message known to exist
  * @property {number} readSeq up to where this user has read
- * @property {boolean} fresh joined just now: what came before the next message is not theirs to read
+ * @property {number} joinedSeq of the newest message from before this user joined, which they may not see
+ * @property {number} wholeSeq up to here everything that this user may see is at hand, from the first message at hand
+ *   on; -1: that is not known yet
  * @property {readonly Message[]} messages those at hand, by rising seq
- * @property {"unknown" | "loading" | "more" | "complete"} history whether older messages can be had
+ * @property {readonly Note[]} notes who joined and left while this page was open; the history does not tell it
+ * @property {"unknown" | "loading" | "more" | "complete" | "damaged"} history whether older messages can be had
  * @property {ReadonlyMap<string, number>} typing until when each member counts as typing
  * @property {number} activity rises with each message anywhere, so that the liveliest conversation sorts first
  */
@@ -90,7 +94,7 @@
  * @property {number} [ms] how long it took, where it answers something
  * @property {Closing} [closing] why it ended, where that is known
  */
-/** @typedef {Sight & {number: number, at: number, bytes: number, text: string, over: TransportName}} Seen with time and size */
+/** @typedef {Sight & {number: number, at: number, text: string, over: TransportName}} Seen with its time */
 /** @typedef {Status & {leading: boolean}} SharedStatus `leading`: this tab holds the connection */
 /**
  * @typedef {Omit<Client, "onStatus"> & {
@@ -133,7 +137,8 @@
  * @property {Person | undefined} person with whom a conversation may begin, where there is none yet
  * @property {readonly Entry[]} entries what is on its way to this conversation
  * @property {number} newAfter the last seq that had been read when the conversation was opened
- * @property {number} below how many messages of others came while the reader was further up
+ * @property {number} below how many unread messages stand further down than the reader
+ * @property {typeof import("./views/late.js") | null} late the views that are loaded late
  * @property {string} draft
  * @property {boolean} leaving whether the user has been asked if they really want to leave
  * @property {boolean} cutOff whether there is no connection by which to know who is online
@@ -237,7 +242,7 @@
  * @property {string} filter
  * @property {string | null} open the address of the open conversation as it was last drawn, as one text
  * @property {number} newAfter the last seq that had been read when it was opened
- * @property {number} below how many messages of others came while the reader was further up
+ * @property {string | null} goingTo what the user waits for, to go on there as soon as it is here
  * @property {boolean} leaving whether the user has been asked if they really want to leave
  * @property {{open: boolean, busy: boolean, error: string}} newGroup
  * @property {string | null} joining the group that is being joined

@@ -7,10 +7,8 @@
 
 /** How much is remembered; what is older is forgotten. */
 const MAX_SIGHTS = 500;
-/** A longer text is shown by its beginning; its size is that of the whole. */
+/** A longer text is shown by its beginning. */
 const MAX_TEXT = 2_000;
-
-const encoder = new TextEncoder();
 
 export class Wire {
   /** @type {Seen[]} */
@@ -21,10 +19,9 @@ export class Wire {
 
   /** @param {TransportName} over @param {Sight} sight */
   add(over, sight) {
-    const text = sight.text ?? "";
-    const bytes = encoder.encode(text).length;
+    const text = (sight.text ?? "").slice(0, MAX_TEXT);
     this.count += 1;
-    this.seen.push({ ...sight, over, bytes, text: text.slice(0, MAX_TEXT), number: this.count, at: Date.now() });
+    this.seen.push({ ...sight, over, text, number: this.count, at: Date.now() });
     if (this.seen.length > MAX_SIGHTS) this.seen.splice(0, this.seen.length - MAX_SIGHTS);
     this.onSight();
   }

@@ -1,9 +1,12 @@
 /**
  * How requests go up where the wire only comes down:
  * each is a POST of its own, with the JSON that a socket would carry.
+ *
+ * Loaded late, or with the first request.
  */
 
 import { problem } from "../api.js";
+import { DAMAGED } from "../codes.js";
 import { REPLY_TIMEOUT_MS, Unanswered } from "./unanswered.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
@@ -34,7 +37,7 @@ export async function postCommand(base, request, observer) {
     if (body.type === "reply") return body;
     // A problem document: the API refused before the chat was asked.
     const { code, message, status, retryAfterMs } = await problem(response);
-    if (status >= 500) throw new Unanswered();
+    if (status >= 500 && code !== DAMAGED) throw new Unanswered();
     return { type: "reply", request_id: request.request_id, refusal: { code, message, retry_after_ms: retryAfterMs } };
   } catch {
     // Cut, too late, or an answer that is not the chat's.

@@ -3,7 +3,6 @@
  * one request after another, each answered when there is news, and each request to send is a POST of its own.
  */
 
-import { postCommand } from "./commands.js";
 import { deliver, pause, poll } from "./poll.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
@@ -31,7 +30,8 @@ export class LongPollTransport {
   }
 
   /** @param {Request} request @returns {Promise<Reply>} */
-  send(request) {
+  async send(request) {
+    const { postCommand } = await import("./commands.js");
     return postCommand(this.base, request, this.observer);
   }
 

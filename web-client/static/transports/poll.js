@@ -3,14 +3,11 @@
  */
 
 import { problem } from "../api.js";
-import { LOST, TOO_MANY_CONNECTIONS, UNAUTHENTICATED, closing } from "../codes.js";
+import { LOST, closing, refused } from "../codes.js";
+import { REPLY_TIMEOUT_MS } from "./unanswered.js";
 
 /** @import { Closing, Event } from "../protocol.js" */
 /** @import { Observer } from "../types.js" */
-
-/** A poll has a status to refuse with; on a stream the same is a close code.
- * @type {Record<string, number>} */
-const CODES = { unauthenticated: UNAUTHENTICATED, too_many_connections: TOO_MANY_CONNECTIONS };
 
 /** @typedef {{events: Event[], cursor: string, more: boolean, ended?: Closing}} Answer */
 
@@ -29,14 +26,14 @@ export async function poll(base, cursor, wait, signal, observer) {
   const began = performance.now();
   observer.onSight({ direction: "up", what: `GET /poll, wait ${wait} s` });
   try {
-    const response = await fetch(`${base}/poll?${query}`, { credentials: "include", cache: "no-store", signal });
+    const late = AbortSignal.timeout(wait * 1_000 + REPLY_TIMEOUT_MS);
+    const options = { credentials: /** @type {const} */ ("include"), cache: /** @type {const} */ ("no-store") };
+    const response = await fetch(`${base}/poll?${query}`, { ...options, signal: AbortSignal.any([signal, late]) });
     const text = await response.clone().text();
     observer.onSight({ direction: "down", what: `answer ${response.status}`, text, ms: performance.now() - began });
     if (response.ok) return JSON.parse(text);
     const { code, status } = await problem(response);
-    if (code in CODES) return { ...nothing, ended: closing(CODES[code]) };
-    // A server in trouble is worth coming back to; a request that it cannot understand is not.
-    return { ...nothing, ended: { code: status, name: code, reconnect: status >= 500 || status === 429 } };
+    return { ...nothing, ended: refused(status, code) };
   } catch {
     if (!signal.aborted) observer.onSight({ direction: "end", what: "no answer to a poll", ms: performance.now() - began });
     return { ...nothing, ended: closing(LOST) };

@@ -3,7 +3,6 @@
  * one request every two seconds, answered at once, and each request to send is a POST of its own.
  */
 
-import { postCommand } from "./commands.js";
 import { deliver, pause, poll } from "./poll.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
@@ -29,7 +28,8 @@ export class ShortPollTransport {
   }
 
   /** @param {Request} request @returns {Promise<Reply>} */
-  send(request) {
+  async send(request) {
+    const { postCommand } = await import("./commands.js");
     return postCommand(this.base, request, this.observer);
   }
 

@@ -4,7 +4,6 @@
  */
 
 import { LOST, closing } from "../codes.js";
-import { postCommand } from "./commands.js";
 
 /** @import { Reply, Request } from "../protocol.js" */
 /** @import { Observer } from "../types.js" */
@@ -44,7 +43,8 @@ export class SseTransport {
   }
 
   /** @param {Request} request @returns {Promise<Reply>} */
-  send(request) {
+  async send(request) {
+    const { postCommand } = await import("./commands.js");
     return postCommand(this.base, request, this.observer);
   }
 

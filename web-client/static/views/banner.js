@@ -8,7 +8,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { UNNOTICED_MS } from "../backoff.js";
 import { LOST, needsSignIn } from "../codes.js";
 import { TRANSPORTS } from "../transports/all.js";
-import { inWords } from "./close-codes.js";
+import { inWords, namedInWords } from "./close-codes.js";
 import { counted, sentence, within } from "./words.js";
 
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
@@ -26,6 +26,10 @@ export function banner(view, actions) {
 /** @param {Banner} view @param {BannerActions} actions */
 function connection({ status, servers, caughtUp, now }, actions) {
   if (status.state === "live") {
+    if (status.unanswering) {
+      const text = "The server is not answering. What you write is kept and sent when it does.";
+      return line("warn", text, button("Try a new connection", actions.tryNow));
+    }
     if (status.avoided) return fallenBack(status, status.avoided, servers, actions);
     if (!caughtUp) return nothing;
     const news =
@@ -70,6 +74,8 @@ function connection({ status, servers, caughtUp, now }, actions) {
 /** @param {Status} status @param {ServerAddress[]} servers */
 function reason({ closing, failures, transport, starting, blocked }, servers) {
   if (blocked) return `This network seems to block ${within(TRANSPORTS[transport].label)}.`;
+  const known = closing && namedInWords(closing.name);
+  if (known) return known;
   if (failures >= ATTEMPTS && starting) return `Nothing answers at ${location.host}. ${START_AGAIN}`;
   if (failures < ATTEMPTS) return closing && closing.code !== LOST ? inWords(closing) : "Connection lost.";
   return nobody(transport, servers);

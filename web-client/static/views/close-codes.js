@@ -1,5 +1,5 @@
 /**
- * Close codes in words.
+ * In words: close codes, and the refusals that are about the server rather than about what was asked.
  *
  * Loaded late.
  */
@@ -28,9 +28,21 @@ const WORDS = {
   4504: "You have too many connections open. Close another tab first.",
 };
 
+/** @type {Record<string, string>} */
+const NAMED = {
+  busy: "The server has too much to do at this moment.",
+  internal: "The server had an error of its own.",
+  shutting_down: "The server is shutting down.",
+  storage_damaged: "The server's database is damaged. Whoever runs the server has to restore a copy of it.",
+  storage_unavailable: "The server cannot reach its disk at this moment.",
+};
+
+/** What the name of a refusal says about the server; undefined where it is about something else. @param {string} name */
+export const namedInWords = (name) => (Object.hasOwn(NAMED, name) ? NAMED[name] : undefined);
+
 /** A closing in words.
  * @param {Closing} ended
  */
 export function inWords({ code, name }) {
-  return WORDS[code] ?? `The server closed the connection (${code}${name && ` ${name}`}).`;
+  return namedInWords(name) ?? WORDS[code] ?? `The server closed the connection (${code}${name && ` ${name}`}).`;
 }

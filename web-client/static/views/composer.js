@@ -1,5 +1,5 @@
 /**
- * Where one writes, or why one cannot.
+ * Where one writes.
  */
 
 import { html } from "../vendor/lit-html/lit-html.js";
@@ -10,22 +10,13 @@ import { live } from "../vendor/lit-html/directives/live.js";
 /** The composer grows with its text up to this many lines. */
 const MAX_LINES = 8;
 
-/** @param {ConversationActions} actions */
-export function left(actions) {
-  return html`
-    <div class="composer left">
-      <p>You left this group: you can read what you saw of it, and not write.</p>
-      <button class="primary" type="button" @click=${actions.join}>Join again</button>
-    </div>
-  `;
-}
-
 /** @param {ConversationView} view @param {string} title @param {ConversationActions} actions */
 export function composer({ draft }, title, actions) {
   // The field is asked, since what was typed a moment ago may not have been drawn yet.
   const submit = () => {
-    const text = /** @type {HTMLTextAreaElement} */ (document.getElementById("composer")).value;
-    if (text.trim() !== "") actions.say(text);
+    const field = /** @type {HTMLTextAreaElement} */ (document.getElementById("composer"));
+    if (field.value.trim() !== "") actions.say(field.value);
+    field.focus();
   };
   /** @param {KeyboardEvent} event */
   const onKey = (event) => {
@@ -45,7 +36,7 @@ export function composer({ draft }, title, actions) {
         rows=${Math.min(MAX_LINES, draft.split("\n").length)} .value=${live(draft)} @keydown=${onKey}
         @input=${onInput}
       ></textarea>
-      <button class="primary" type="submit" ?disabled=${draft.trim() === ""}>Send</button>
+      <button class="primary" type="submit" aria-disabled=${draft.trim() === ""}>Send</button>
     </form>
   `;
 }

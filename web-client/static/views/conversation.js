@@ -6,19 +6,19 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { guard } from "../vendor/lit-html/directives/guard.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { blocks, rows, waiting } from "../selectors.js";
-import { composer, left } from "./composer.js";
+import { composer } from "./composer.js";
 import { message } from "./message.js";
 import { avatar, counted, listed, nameOf, presence, titleOf } from "./words.js";
 
 /** @import { Message } from "../protocol.js" */
-/** @import { Conversation, ConversationActions, ConversationView, Entry, State } from "../types.js" */
+/** @import { ConversationActions, ConversationView, Entry } from "../types.js" */
 
 /** How many messages are drawn anew when one of them changes. */
 const BLOCK = 25;
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
 export function conversation(view, actions) {
-  const { state, conversation: known, person } = view;
+  const { state, conversation: known, person, late } = view;
   const messages = known?.messages ?? [];
   const unsent = waiting(state, messages, view.entries);
   const name = known ? titleOf(state, known) : (person?.name ?? "");
@@ -33,11 +33,12 @@ export function conversation(view, actions) {
           (one) => block(view, one, unsent, actions),
         )}
       </div>
+      <div class="messages-end">${known ? late?.lines(state, known, messages.at(-1)?.seq ?? 0, Infinity) : nothing}</div>
     </div>
     <div class="foot">
-      ${toBottom(view, actions)}
-      <p class="typing">${typing(state, known, view.now)}</p>
-      ${known && !known.joined ? left(actions) : composer(view, name, actions)}
+      ${late?.toBottom(view, actions)}
+      <p class="typing">${late?.typing(state, known, view.now)}</p>
+      ${known && !known.joined ? late?.left(actions) : composer(view, name, actions)}
     </div>
   `;
 }
@@ -53,7 +54,7 @@ function blocksOf(messages, unsent) {
  * @param {{key: number, start: number, end: number}} block
  * @param {readonly Entry[]} unsent what stands below the last block
  * @param {ConversationActions} actions */
-function block({ state, conversation: known, newAfter, now }, { start, end }, unsent, actions) {
+function block({ state, conversation: known, newAfter, now, late }, { start, end }, unsent, actions) {
   const messages = known?.messages ?? [];
   const entries = end === messages.length ? unsent : [];
   const draw = () => {
@@ -64,7 +65,11 @@ function block({ state, conversation: known, newAfter, now }, { start, end }, un
       ${repeat(
         all,
         ({ key }) => key,
-        (row, index) => message(state, row, all[index - 1] ?? before, context, actions),
+        (row, index) => {
+          const last = all[index - 1] ?? before;
+          const above = known && row.seq !== null ? late?.lines(state, known, last?.seq ?? 0, row.seq) : [];
+          return message(state, row, last, context, above ?? [], (entry) => late?.decision(entry, actions));
+        },
       )}
     </ol>`;
   };
@@ -73,11 +78,12 @@ function block({ state, conversation: known, newAfter, now }, { start, end }, un
   const today = new Date(now).toDateString();
   // What is unsent changes with time alone, so it is looked at each time.
   const looks = [messages[start - 1], messages[start], messages[end - 1], end - start, divided, today, state.users.size];
-  return guard(entries.length > 0 ? [{}] : looks, draw);
+  const around = [late, known?.notes, end === messages.length && known?.wholeSeq, start === 0 && known?.history === "complete"];
+  return guard(entries.length > 0 ? [{}] : [...looks, ...around], draw);
 }
 
 /** @param {ConversationView} view @param {ConversationActions} actions */
-function head({ state, conversation: known, person, cutOff, leaving }, actions) {
+function head({ state, conversation: known, person, cutOff, leaving, late }, actions) {
   const title = known ? titleOf(state, known) : (person?.name ?? "");
   const group = known?.kind === "group";
   const names = group
@@ -92,51 +98,27 @@ function head({ state, conversation: known, person, cutOff, leaving }, actions) 
         <h2 class="name" dir="auto">${title}</h2>
         ${group ? html`<p class="sub">${who}</p>` : presence(state.users.get(known?.with ?? person?.id ?? ""), cutOff)}
       </div>
-      ${group && known.joined ? leave(title, leaving, actions) : nothing}
+      ${group && known.joined ? (leaving ? late?.askLeave(title, actions) : leaveButton(title, actions)) : nothing}
     </header>
   `;
 }
 
-/** Leaving asks once. @param {string} title @param {boolean} asked @param {ConversationActions} actions */
-function leave(title, asked, actions) {
-  const ask = (/** @type {boolean} */ wanted) => () => actions.askLeave(wanted);
-  if (!asked) {
-    return html`
-      <button class="small" type="button" aria-label="Leave ${title}" @click=${ask(true)}>Leave…</button>
-    `;
-  }
-  return html`
-    <div class="ask" role="group" aria-label="Leave ${title}?">
-      <button class="small danger" type="button" @click=${actions.leave}>Leave</button>
-      <button class="small" type="button" @click=${ask(false)}>Stay</button>
-    </div>
-  `;
-}
-
-/** @param {ConversationView} view @param {ConversationActions} actions */
-function toBottom({ below }, actions) {
-  if (below === 0) return nothing;
-  return html`<button class="to-bottom" type="button" @click=${actions.toBottom}>↓ ${below} new</button>`;
+/** @param {string} title @param {ConversationActions} actions */
+function leaveButton(title, actions) {
+  const ask = () => actions.askLeave(true);
+  return html`<button class="small" type="button" aria-label="Leave ${title}" @click=${ask}>Leave…</button>`;
 }
 
 /** @param {ConversationView} view @param {number} count */
 function beginning({ state, conversation: known, person }, count) {
   if (known && (known.history === "loading" || known.history === "unknown")) return "Reading older messages…";
+  if (known?.history === "damaged") return "The server's database is damaged: older messages cannot be read.";
   if (known?.history === "more") return nothing;
-  if (known?.kind === "group")
-    return count === 0 ? "Nothing has been said here yet." : "This is as far back as you can see.";
+  if (known?.kind === "group") {
+    // What was said before one joined has a line of its own.
+    if ((known.messages[0]?.seq ?? known.wholeSeq + 1) > 1) return nothing;
+    return count === 0 ? "Nothing has been said here yet." : "This is the beginning of the group.";
+  }
   const name = person?.name ?? (known ? titleOf(state, known) : "");
   return html`This is the beginning of your conversation with <bdi>${name}</bdi>.`;
-}
-
-/** @param {State} state @param {Conversation | undefined} conversation @param {number} now */
-function typing(state, conversation, now) {
-  const names = [...(conversation?.typing ?? [])]
-    .filter(([, until]) => until > now)
-    .map(([user]) => nameOf(state, user));
-  if (names.length === 0) return nothing;
-  return html`
-    <span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>
-    <bdi>${listed(names)}</bdi> ${names.length === 1 ? "is" : "are"} typing…
-  `;
 }

@@ -4,6 +4,7 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { UNNOTICED_MS } from "../backoff.js";
+import { unread } from "../selectors.js";
 import { badge } from "./badge.js";
 import { conversation } from "./conversation.js";
 import { shell } from "./shell.js";
@@ -12,11 +13,11 @@ import { sidebar } from "./sidebar.js";
 /** @import { Page } from "../page.js" */
 
 /** @param {Page} page @param {number} now */
-export function everything({ chat, ui, rest, actions, servers, drafts, opened }, now) {
+export function everything({ chat, ui, rest, scroll, actions, servers, drafts, opened }, now) {
   const { state, loaded, outbox } = chat;
   const { status } = chat.connection;
   const { conversation: open, person, to, key } = opened;
-  const { problem, caughtUp, filter, joining, newGroup, newAfter, below, leaving } = ui;
+  const { problem, caughtUp, filter, joining, newGroup, newAfter, leaving } = ui;
   const { views } = rest;
   const menu = views?.menu({ status, servers }, actions.transport);
   const form = newGroup.open ? views?.newGroup(newGroup, actions.sidebar) : undefined;
@@ -26,7 +27,8 @@ export function everything({ chat, ui, rest, actions, servers, drafts, opened },
   const listed = { state, loaded, cutOff, selected, filter, joining, ...creation, nobody: views?.nobody() };
   const draft = key === null ? "" : drafts.get(key);
   const entries = outbox.of(key);
-  const inView = { state, conversation: open, person, now, cutOff, entries, newAfter, below, draft, leaving };
+  const below = open && !scroll.sticking ? unread(open) : 0;
+  const inView = { state, conversation: open, person, now, cutOff, entries, newAfter, below, draft, leaving, late: views };
   const moment = html`<p class="empty" aria-busy="true">One moment…</p>`;
   const nothingOpen = (loaded && views?.nothingOpen()) || moment;
   return shell(

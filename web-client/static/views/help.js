@@ -24,6 +24,7 @@ const WORDS = [
   ["not sent yet", "no answer so far; it is kept, and sent once, also after a reload"],
   ["failed", "the server said no and why: retry or discard it"],
   ["live", "what others write arrives here by itself"],
+  ["not answering", "the connection stands, but a reply is more than ten seconds late"],
   ["waiting", "the connection is lost, and the next attempt comes soon"],
 ];
 

@@ -4,9 +4,9 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { PATIENCE_MS } from "../outbox.js";
-import { avatar, dayOf, nameOf, sentence, timeOf } from "./words.js";
+import { avatar, dayOf, nameOf, timeOf } from "./words.js";
 
-/** @import { ConversationActions, Entry, Row, State } from "../types.js" */
+/** @import { Entry, Row, State } from "../types.js" */
 
 /** Messages of one writer that follow each other within this time stand together under one name. */
 const TOGETHER_MS = 5 * 60_000;
@@ -16,9 +16,10 @@ const TOGETHER_MS = 5 * 60_000;
  * @param {Row} row
  * @param {Row | undefined} before
  * @param {{newAfter: number, now: number, group: boolean}} context
- * @param {ConversationActions} actions
+ * @param {unknown[]} above what happened since the message before
+ * @param {(entry: Entry) => unknown} decision what can be done about one that is not sent
  */
-export function message(state, row, before, { newAfter, now, group }, actions) {
+export function message(state, row, before, { newAfter, now, group }, above, decision) {
   const own = row.from === state.me.id;
   const name = nameOf(state, row.from);
   const day = dayOf(row.at, now);
@@ -30,10 +31,12 @@ export function message(state, row, before, { newAfter, now, group }, actions) {
     before !== undefined &&
     !newDay &&
     !firstNew &&
+    above.length === 0 &&
     before.from === row.from &&
     Date.parse(row.at) - Date.parse(before.at) < TOGETHER_MS;
   return html`
-    <li class="message ${own ? "own" : "other"} ${together ? "together" : ""} ${row.entry ? "unsent" : ""}">
+    <li class="message ${own ? "own" : "other"} ${together ? "together" : ""} ${row.entry ? "unsent" : ""}" data-seq=${row.seq ?? 0}>
+      ${above}
       ${newDay ? html`<p class="day"><span>${day}</span></p>` : nothing}
       ${firstNew ? html`<p class="divider"><span>New</span></p>` : nothing}
       <div class="line">
@@ -44,7 +47,7 @@ export function message(state, row, before, { newAfter, now, group }, actions) {
           <p class="meta">${row.entry ? underWay(row.entry, now) : stored(row, own)}</p>
         </div>
       </div>
-      ${row.entry && needsDecision(row.entry, now) ? decision(row.entry, actions) : nothing}
+      ${row.entry && needsDecision(row.entry, now) ? decision(row.entry) : nothing}
     </li>
   `;
 }
@@ -65,18 +68,3 @@ function underWay(entry, now) {
 
 /** @param {Entry} entry @param {number} now */
 const needsDecision = (entry, now) => entry.state === "failed" || now - entry.since >= PATIENCE_MS;
-
-/** @param {Entry} entry @param {ConversationActions} actions */
-function decision(entry, actions) {
-  return html`
-    <div class="decision">
-      ${
-        entry.state === "failed"
-          ? html`<span class="error">${sentence(entry.refusal?.message ?? "")}</span>`
-          : html`<span class="hint">It is sent as soon as the server answers.</span>`
-      }
-      <button class="link" type="button" @click=${() => actions.retry(entry.cid)}>Retry</button>
-      <button class="link" type="button" @click=${() => actions.discard(entry.cid)}>Discard</button>
-    </div>
-  `;
-}

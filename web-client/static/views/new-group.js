@@ -25,7 +25,7 @@ export function newGroup({ busy, error }, actions) {
           id="new-group" name="group" autocomplete="off" maxlength="32"
           aria-invalid=${error !== ""} aria-describedby="new-group-note"
         />
-        <button class="primary" type="submit" ?disabled=${busy}>Create</button>
+        <button class="primary" type="submit" aria-disabled=${busy}>Create</button>
       </div>
       <p id="new-group-note" class="error" role="alert">${sentence(error)}</p>
     </form>

@@ -22,7 +22,7 @@ export function sidebar({ state, loaded, cutOff, selected, filter, joining, crea
   const onNewGroup = () => actions.openNewGroup(!creating);
   const noGroups = filter ? "No group has that name." : "No groups yet. Make the first one.";
   return html`
-    <nav class="sidebar" aria-label="Groups and people">
+    <nav class="sidebar" tabindex="-1" aria-label="Groups and people">
       <div class="find">
         <input
           id="find" type="search" placeholder="Find a group or a person" aria-label="Find a group or a person"
@@ -44,7 +44,7 @@ export function sidebar({ state, loaded, cutOff, selected, filter, joining, crea
             ${repeat(
               groups.slice(0, MAX_ROWS),
               (row) => row.group.conversation,
-              (row) => groupRow(row, state, selected, joining, actions),
+              (row) => groupRow(row, selected, joining, actions),
             )}
           </ul>
           ${groups.length > 0 ? rest(groups.length) : hint(loaded, noGroups)}
@@ -55,7 +55,7 @@ export function sidebar({ state, loaded, cutOff, selected, filter, joining, crea
             ${repeat(
               people.slice(0, MAX_ROWS),
               (row) => row.person.id,
-              (row) => personRow(row, state, cutOff, selected),
+              (row) => personRow(row, cutOff, selected),
             )}
           </ul>
           ${people.length > 0 ? rest(people.length) : hint(loaded, filter ? "Nobody has that name." : nobody)}
@@ -70,9 +70,10 @@ const hint = (loaded, text) => (loaded ? html`<p class="hint">${text}</p>` : not
 
 /** Enter opens what stands on top of what was found. @param {KeyboardEvent} event */
 function openFirst(event) {
-  if (event.key !== "Enter" || event.isComposing) return;
-  /** @type {HTMLElement | null} */ (event.target)?.blur();
-  /** @type {HTMLElement | null} */ (document.querySelector(".lists a.entry"))?.click();
+  const first = /** @type {HTMLElement | null} */ (document.querySelector(".lists a.entry"));
+  if (event.key !== "Enter" || event.isComposing || !first) return;
+  first.focus();
+  first.click();
 }
 
 /** @param {number} count */
@@ -80,8 +81,8 @@ const rest = (count) =>
   count > MAX_ROWS ? html`<p class="hint">…and ${count - MAX_ROWS} more: type above to find them.</p>` : nothing;
 
 /** @param {{group: Group, conversation: Conversation | undefined}} row
- * @param {State} state @param {string | null} selected @param {string | null} joining @param {SidebarActions} actions */
-function groupRow({ group, conversation }, state, selected, joining, actions) {
+ * @param {string | null} selected @param {string | null} joining @param {SidebarActions} actions */
+function groupRow({ group, conversation }, selected, joining, actions) {
   const id = group.conversation;
   const label = html`
     ${avatar(id, group.name, "group")}
@@ -89,7 +90,7 @@ function groupRow({ group, conversation }, state, selected, joining, actions) {
       <span class="name" dir="auto">${group.name}</span>
       <span class="sub">${conversation?.joined ? counted(conversation.members.size, "member") : "anyone can join"}</span>
     </span>
-    ${conversation?.joined ? badge(unread(state, conversation)) : nothing}
+    ${conversation?.joined ? badge(unread(conversation)) : nothing}
   `;
   return html`
     <li class=${id === selected ? "selected" : ""}>
@@ -100,13 +101,13 @@ function groupRow({ group, conversation }, state, selected, joining, actions) {
 }
 
 /** @param {{person: Person, conversation: Conversation | undefined}} row
- * @param {State} state @param {boolean} cutOff @param {string | null} selected */
-function personRow({ person, conversation }, state, cutOff, selected) {
+ * @param {boolean} cutOff @param {string | null} selected */
+function personRow({ person, conversation }, cutOff, selected) {
   const id = conversation?.id ?? person.id;
   const label = html`
     ${avatar(person.id, person.name, "person")}
     <span class="who"><span class="name" dir="auto">${person.name}</span>${presence(person, cutOff)}</span>
-    ${conversation ? badge(unread(state, conversation)) : nothing}
+    ${conversation ? badge(unread(conversation)) : nothing}
   `;
   return html`<li class=${id === selected ? "selected" : ""}>${link(id, id === selected, label)}</li>`;
 }
@@ -119,7 +120,7 @@ function link(id, current, label) {
 /** @param {Group} group @param {boolean} busy @param {SidebarActions} actions */
 function joinButton({ conversation, name }, busy, actions) {
   const join = () => actions.join(conversation);
-  return html`<button class="small" type="button" ?disabled=${busy} aria-label="Join ${name}" @click=${join}>
+  return html`<button class="small" type="button" aria-disabled=${busy} aria-label="Join ${name}" @click=${join}>
     Join
   </button>`;
 }

@@ -37,7 +37,7 @@ export function signIn({ purpose, busy, error, reason }, { submit, choose }) {
     submit(String(fields.get("name")), String(fields.get("password")));
   };
   return html`
-    <main class="welcome">
+    <main class="welcome" tabindex="-1">
       <div class="card">
         <p class="wordmark">${wordmark()}</p>
         <p class="lead">One chat on every real-time wire.</p>
@@ -54,7 +54,7 @@ export function signIn({ purpose, busy, error, reason }, { submit, choose }) {
             hint: purpose === "register" ? "At least 8 characters." : "",
           })}
           <p class="error" role="alert">${error?.field === "form" ? sentence(error.message) : nothing}</p>
-          <button class="primary wide" type="submit" ?disabled=${busy}>${busy ? "One moment…" : words.submit}</button>
+          <button class="primary wide" type="submit" aria-disabled=${busy}>${busy ? "One moment…" : words.submit}</button>
         </form>
         <p class="switch">
           ${words.ask} <button class="link" type="button" @click=${() => choose(other)}>${words.other}</button>

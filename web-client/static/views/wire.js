@@ -6,10 +6,11 @@
 
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { goOn } from "../focus.js";
 import { TRANSPORTS } from "../transports/all.js";
 import { inWords } from "./close-codes.js";
 import { styled } from "./styled.js";
-import { counted, within } from "./words.js";
+import { within } from "./words.js";
 
 /** @import { Chat } from "../chat.js" */
 /** @import { Seen } from "../types.js" */
@@ -20,9 +21,6 @@ await styled("/late.css");
 const REDRAW_MS = 250;
 const ARROWS = { up: "↑", down: "↓", end: "✕" };
 const DIRECTIONS = { up: "sent", down: "received", end: "ended" };
-
-/** @param {number} bytes */
-const sizeOf = (bytes) => (bytes < 1_000 ? `${bytes} B` : `${(bytes / 1_000).toFixed(1)} kB`);
 
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
@@ -61,6 +59,7 @@ export class WireDrawer {
     this.#chat = null;
     render(nothing, this.#root);
     this.#cameFrom?.focus();
+    if (document.activeElement === document.body) goOn();
   }
 
   #soon() {
@@ -77,23 +76,23 @@ export class WireDrawer {
     const { wire, connection } = this.#chat;
     const { transport, leading } = connection.status;
     if (!this.#paused) this.#shown = wire.seen.toReversed();
-    const sum = (/** @type {"up" | "down"} */ wanted) =>
-      sizeOf(wire.seen.reduce((bytes, one) => bytes + (one.direction === wanted ? one.bytes : 0), 0));
     const pause = () => ((this.#paused = !this.#paused), this.#draw());
+    const take = () => {
+      connection.take();
+      // This button goes.
+      document.getElementById("wire-close")?.focus();
+    };
     const label = within(TRANSPORTS[transport].label);
-    const own = html`What this page's JavaScript sees of ${label}. Headers, pings and masks are hidden from it.`;
+    const own = html`What this page's JavaScript sees of ${label}. Headers, pings and masks are hidden
+      from it, so it cannot tell what a message costs.`;
     const shared = html`Another tab holds the ${label} connection; this one sees only what that tab passes on.
-      <button class="link" type="button" @click=${() => connection.take()}>Hold it here</button>`;
+      <button class="link" type="button" @click=${take}>Hold it here</button>`;
     render(
       html`
         <section class="drawer" aria-labelledby="wire-title" @keydown=${this.#onKey}>
           <header>
             <h2 id="wire-title">Wire</h2>
             <p class="hint">${leading ? own : shared}</p>
-            <p class="sums">
-              ↑ ${sum("up")} <span class="visually-hidden">sent,</span>
-              ↓ ${sum("down")} <span class="visually-hidden">received</span>
-            </p>
             <button class="small" type="button" aria-pressed=${this.#paused} @click=${pause}>Pause</button>
             <button class="small" type="button" @click=${() => wire.clear()}>Clear</button>
             <button class="small" type="button" id="wire-close" @click=${() => this.close()}>Close</button>
@@ -101,7 +100,7 @@ export class WireDrawer {
           <div class="log" tabindex="0" role="region" aria-label="What passed, the newest first">
             <table>
               <thead>
-                <tr><th>Time</th><th>Over</th><th>What</th><th class="number">Size</th><th class="number">Took</th><th>Content</th></tr>
+                <tr><th>Time</th><th>Over</th><th>What</th><th class="number">Took</th><th>Content</th></tr>
               </thead>
               <tbody>${repeat(this.#shown, ({ number }) => number, row)}</tbody>
             </table>
@@ -121,15 +120,14 @@ export class WireDrawer {
 }
 
 /** @param {Seen} seen */
-function row({ at, over, direction, what, bytes, ms, text, closing }) {
+function row({ at, over, direction, what, ms, text, closing }) {
   return html`
     <tr class=${direction}>
       <td class="number">${clock.format(at)}</td>
       <td>${TRANSPORTS[over].label}</td>
       <td><span aria-hidden="true">${ARROWS[direction]}</span>
         <span class="visually-hidden">${DIRECTIONS[direction]}</span> ${what}${closing ? `: ${inWords(closing)}` : ""}</td>
-      <td class="number">${bytes > 0 ? html`<span title=${counted(bytes, "byte")}>${sizeOf(bytes)}</span>` : "–"}</td>
-      <td class="number">${ms === undefined ? "–" : `${Math.round(ms)} ms`}</td>
+      <td class="number">${ms === undefined ? nothing : `${Math.round(ms)} ms`}</td>
       <td>${text === "" ? nothing : content(text)}</td>
     </tr>
   `;

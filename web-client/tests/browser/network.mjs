@@ -132,6 +132,126 @@ test("a reader of many messages tells the server now and then how far they have 
 });
 
 for (const transport of TRANSPORTS) {
+  test(`${transport.label}: a server that owes an answer for ten seconds is not called live`, async () => {
+    const [ann, bob] = await stage.pair(transport);
+    await ann.say("first");
+    await bob.sees("first");
+    stage.troubled = true;
+    const relay = stage.relays[transport.server];
+    relay.deaf = true;
+    const began = Date.now();
+    await ann.say("is anybody there?");
+    await ann.page.locator(".badge.live").waitFor({ state: "detached" });
+    const took = Date.now() - began;
+    assert.ok(took > 2_000 && took < 25_000, `after ${took} ms; a stream's silence is noticed after 35 s`);
+    // A poll that is overdue is a loss; on a stream only the reply is missing.
+    if (transport.label !== "Short polling") {
+      await ann.page.locator(".badge.unanswering", { hasText: "not answering" }).waitFor();
+      await ann.banner("The server is not answering. What you write is kept and sent when it does.");
+      await ann.page.getByRole("button", { name: "Try a new connection" }).waitFor();
+    }
+    relay.cut();
+    relay.deaf = false;
+    await label(ann, transport.label);
+    for (const one of [ann, bob]) {
+      await one.sees("is anybody there?");
+      assert.deepEqual(await one.texts(), ["first", "is anybody there?"]);
+    }
+    await ann.page.locator(".banner", { hasText: "not answering" }).waitFor({ state: "detached" });
+  });
+}
+
+/** Answers what a page posts in place of the server, as long as `refusal` gives a code; what was posted, in order. */
+async function standInFor({ page }, refusal) {
+  const commands = [];
+  await page.route("**/api/commands", async (route) => {
+    if (route.request().method() !== "POST") return route.continue();
+    const { request_id, command } = route.request().postDataJSON();
+    commands.push(command);
+    const code = refusal(command, commands.length);
+    if (!code) return route.continue();
+    const headers = {
+      "access-control-allow-origin": stage.base,
+      "access-control-allow-credentials": "true",
+      "content-type": "application/json",
+    };
+    const body = { type: "reply", request_id, refusal: { code, message: `the words of ${code}`, retry_after_ms: null } };
+    await route.fulfill({ status: 503, headers, body: JSON.stringify(body) });
+  });
+  return commands;
+}
+
+test("where the storage is unavailable, the same message is sent again, and the same group is made", async () => {
+  const [ann, bob] = await stage.pair(TRANSPORTS[1]);
+  await bob.say("first");
+  await ann.sees("first");
+  stage.troubled = true;
+  let refused = 0;
+  const commands = await standInFor(ann, ({ type }) => {
+    if ((type !== "send" && type !== "create_group") || refused === 2) return null;
+    refused += 1;
+    return "storage_unavailable";
+  });
+  await ann.say("kept");
+  await bob.sees("kept");
+  await ann.sees("kept");
+  const cids = (type) => commands.filter((command) => command.type === type).map(({ cid }) => cid);
+  assert.equal(cids("send").length, 3);
+  assert.equal(new Set(cids("send")).size, 1);
+
+  // Refused as often as it is asked before its maker is told: their next attempt makes the same group.
+  refused = -1;
+  await ann.page.getByRole("button", { name: "New group" }).click();
+  await ann.page.getByLabel("Name of the group").fill(`of ${ann.name}`);
+  await ann.page.getByRole("button", { name: "Create", exact: true }).click();
+  await ann.page.getByRole("alert").filter({ hasText: "The words of storage_unavailable." }).waitFor();
+  await ann.page.getByRole("button", { name: "Create", exact: true }).click();
+  await ann.page.getByRole("heading", { level: 2, name: `of ${ann.name}` }).waitFor();
+  assert.equal(cids("create_group").length, 4);
+  assert.equal(new Set(cids("create_group")).size, 1);
+});
+
+test("where the storage is damaged, nothing is sent again, and the page says what it means", async () => {
+  const [ann, bob] = await stage.pair(TRANSPORTS[1]);
+  await bob.say("first");
+  await ann.sees("first");
+  stage.troubled = true;
+  let isDamaged = true;
+  const commands = await standInFor(ann, ({ type }) => (isDamaged && type === "send" ? "storage_damaged" : null));
+  await ann.say("not taken");
+  await ann.page.locator(".decision .error", { hasText: "The server's database is damaged." }).waitFor();
+  await ann.page.getByRole("button", { name: "Retry" }).click();
+  await ann.page.locator(".decision .error", { hasText: "The server's database is damaged." }).waitFor();
+  const sends = () => commands.filter(({ type }) => type === "send");
+  assert.equal(sends().length, 2, "only when its writer asks");
+  isDamaged = false;
+  await ann.page.getByRole("button", { name: "Retry" }).click();
+  await bob.sees("not taken");
+  assert.equal(new Set(sends().map(({ cid }) => cid)).size, 1);
+  await ann.sees("not taken");
+
+  // History that cannot be read is not asked for again and again.
+  let asked = 0;
+  await ann.page.route("**/api/conversations/**", (route) => {
+    asked += 1;
+    const body = { type: "about:blank", title: "", status: 503, detail: "", code: "storage_damaged", retry_after_ms: null };
+    return route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify(body) });
+  });
+  await ann.page.reload();
+  await ann.page.locator(".notice", { hasText: "The server's database is damaged" }).waitFor();
+  await bob.say("live all the same");
+  await ann.sees("live all the same");
+  assert.equal(asked, 1);
+  await ann.page.route("**/api/snapshot", (route) => {
+    const body = { type: "about:blank", title: "", status: 503, detail: "", code: "storage_damaged", retry_after_ms: null };
+    return route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify(body) });
+  });
+  await ann.page.reload();
+  await ann.banner("The server's database is damaged.");
+  await ann.page.locator(".badge.ended").waitFor();
+});
+
+for (const transport of TRANSPORTS) {
   test(`the wire drawer shows what passes over ${transport.label}`, async () => {
     const [ann, bob] = await stage.pair(transport);
     await ann.page.keyboard.press("Control+`");
@@ -147,6 +267,9 @@ for (const transport of TRANSPORTS) {
     await rows('"type":"reply"').first().waitFor();
     if (transport.label !== "WebSocket") await rows("answer 200").filter({ hasText: "ms" }).first().waitFor();
     assert.equal(await drawer.getByText("password").count(), 0);
+    // A script sees a part of the bytes only, so nothing here says what a message costs.
+    assert.doesNotMatch(await drawer.innerText(), /\d k?B\b/);
+    assert.match(await ann.page.locator(".badge").innerText(), new RegExp(`^${transport.label}\\s*· live$`));
     await rows("over the wire").first().locator("summary").click();
     await rows("over the wire").first().locator("pre").getByText('"text": "over the wire"').waitFor();
     await ann.page.keyboard.press("Escape");

@@ -1,5 +1,5 @@
 /**
- * Every page and state at three widths in both themes: what axe finds, what hangs over, and what loads.
+ * Every page and state in four sizes and both themes: what axe finds, what hangs over, and what loads.
  *
  * `SCREENSHOTS` names a directory for pictures of all of them.
  */
@@ -10,7 +10,7 @@ import test, { after, afterEach, before } from "node:test";
 
 import axe from "axe-core";
 
-import { SCHEMES, Stage, TRANSPORTS, WIDTHS } from "./stage.mjs";
+import { SCHEMES, SIZES, Stage, TRANSPORTS } from "./stage.mjs";
 
 const { SCREENSHOTS } = process.env;
 /** Everything that comes until the page can be used, in bytes: files and answers, not compressed. */
@@ -28,12 +28,13 @@ afterEach(() => stage.clear());
 
 /** Looks at a state in every size and theme. */
 async function look({ page }, name) {
+  if (process.env.NOLOOK) return;
   const size = page.viewportSize();
   const found = [];
   for (const colorScheme of SCHEMES) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    for (const width of WIDTHS) {
-      await page.setViewportSize({ width, height: width < 500 ? 740 : 900 });
+    for (const { width, height } of SIZES) {
+      await page.setViewportSize({ width, height });
       await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
       if (SCREENSHOTS) {
         await page.screenshot({ path: `${SCREENSHOTS}/${name}-${width}-${colorScheme}.png`, animations: "disabled" });
@@ -128,6 +129,8 @@ test("a conversation: its beginning, typing, unread, the divider, a group and on
   const lines = Array.from({ length: 40 }, (_, index) => `Line ${index} of what Bob has to say.`);
   await bob.sayAll({ user: me.id }, lines);
   await ann.sees(lines.at(-1));
+  await ann.page.locator("#messages").evaluate((list) => (list.scrollTop = list.scrollHeight));
+  await ann.page.locator(".sidebar .unread").waitFor({ state: "detached" });
   await ann.page.locator("#messages").evaluate((list) => (list.scrollTop = list.scrollHeight / 2));
   await bob.say("And one more.");
   await ann.page.getByRole("button", { name: "↓ 1 new" }).waitFor();
@@ -150,11 +153,61 @@ test("a conversation: its beginning, typing, unread, the divider, a group and on
   await ann.page.getByRole("button", { name: "Leave", exact: true }).click();
   await ann.page.getByRole("button", { name: "Join again" }).waitFor();
   await look(ann, "left");
+  await bob.say("Ann is not here.");
+  await bob.sees("Ann is not here.");
+  await ann.page.getByRole("button", { name: "Join again" }).click();
+  await ann.page.locator(".gap", { hasText: "1 message was sent while you were not in the group." }).waitFor();
+  await bob.say("Ann is back.");
+  await ann.sees("Ann is back.");
+  await look(ann, "rejoined");
+});
+
+test("at 400 % zoom there is room to read, and everything else can be reached", async () => {
+  const zoomed = { viewport: { width: 320, height: 200 } };
+  const ann = await stage.member("Ann", TRANSPORTS[0], zoomed);
+  const bob = await stage.member("Bob");
+  await ann.open(bob.name);
+  for (const text of ["Hello.", "And a second one.", "And a third, which is a little longer than one line."]) {
+    await ann.say(text);
+    await ann.sees(text);
+  }
+  await ann.page.locator("#composer:focus").waitFor();
+  const seen = await ann.page.evaluate(() => {
+    const [list, field] = ["messages", "composer"].map((id) => document.getElementById(id).getBoundingClientRect());
+    return { room: Math.min(list.bottom, innerHeight) - Math.max(list.top, 0), field: innerHeight - field.bottom };
+  });
+  assert.ok(seen.room >= 100, `${seen.room} px to read in`);
+  assert.ok(seen.field >= 0, "what one writes is in sight");
+  for (const name of ["Sign out", "How messages travel"]) {
+    const button = name === "Sign out" ? ann.page.getByRole("button", { name }) : ann.page.locator(".badge");
+    await button.scrollIntoViewIfNeeded();
+    assert.ok(await button.isVisible(), name);
+  }
+  await ann.page.locator(".badge").click();
+  await ann.page.getByRole("radio", { name: "Short polling" }).check();
+  await ann.page.keyboard.press("Escape");
+  await ann.page.locator(".badge.live .label").getByText("Short polling").waitFor();
+});
+
+test("the font size that the user has chosen counts", async () => {
+  const ann = await stage.member("Ann");
+  const bob = await stage.member("Bob");
+  await ann.open(bob.name);
+  await ann.say("How large is this?");
+  await ann.sees("How large is this?");
+  const size = () => ann.row("How large is this?").evaluate((one) => Number.parseFloat(getComputedStyle(one).fontSize));
+  assert.equal(await size(), 15);
+  const session = await ann.context.newCDPSession(ann.page);
+  await session.send("Page.setFontSizes", { fontSizes: { standard: 32 } });
+  assert.equal(await size(), 30);
+  const overflow = await ann.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.equal(overflow, 0, "nothing hangs over");
+  if (SCREENSHOTS) await ann.page.screenshot({ path: `${SCREENSHOTS}/large-font.png` });
 });
 
 test("names as long as they may be", async () => {
   const ann = await observedMember(`Ann ${"W".repeat(24)}`);
-  const bob = await stage.member("Bob who has a rather long name");
+  const bob = await stage.member("Bob who has a longish name");
   await ann.page.getByRole("button", { name: "New group" }).click();
   await ann.page.getByLabel("Name of the group").fill("wires, sockets, streams and more");
   await ann.page.getByRole("button", { name: "Create", exact: true }).click();
@@ -246,15 +299,18 @@ async function weigh(person, ready) {
   assert.ok(["/", "/app.js", "/style.css", "/api/transports"].every((path) => paths.includes(path)), paths.join(" "));
   const more = await person.page.evaluate(() => (globalThis.haveTime ? (globalThis.haveTime(), true) : false));
   if (more) await person.page.evaluate(hasRest);
-  return { first, late: more ? (await weight()) - first : 0 };
+  return { first, paths, late: more ? (await weight()) - first : 0 };
 }
 
 /** Resolves when everything that comes late has come; in the page. */
 function hasRest() {
-  const views = ["alone", "banner", "close-codes", "help", "late", "menu", "new-group", "sign-in", "styled", "wire"];
+  const views = [
+    ...["alone", "banner", "below", "between", "close-codes", "decision", "help", "late", "membership", "menu", "new-group"],
+    ...["sign-in", "styled", "wire"],
+  ];
   const transports = ["commands", "longpoll", "poll", "shortpoll", "sse", "websocket"];
   const late = [
-    ...["announcer.js", "door.js", "groups.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
+    ...["announcer.js", "between.js", "door.js", "far.js", "focus.js", "later.js", "reading.js", "groups.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
     ...views.map((name) => `views/${name}.js`),
     ...transports.map((name) => `transports/${name}.js`),
   ];
@@ -284,9 +340,9 @@ test("the first load stays small, for a visitor and for somebody in a chat over 
     const ready = () => Promise.all([ann.sees("And a third."), ann.page.locator(".badge.live").waitFor()]);
     weights.set(transport.label, await weigh(ann, ready));
   }
-  for (const [who, { first, late }] of weights) {
+  for (const [who, { first, paths, late }] of weights) {
     if (process.env.FIGURES) console.log(`first load, ${who}: ${first} bytes, and ${late} when there is time`);
-    assert.ok(first < FIRST_LOAD_BYTES, `${who}: ${first} bytes`);
+    assert.ok(first < FIRST_LOAD_BYTES, `${who}: ${first} bytes for ${paths.join(" ")}`);
   }
 });
 

@@ -24,7 +24,13 @@ export const TRANSPORTS = [
   { label: "Long polling", name: "Long polling", server: "longpoll" },
   { label: "Short polling", name: "Short polling", server: "longpoll" },
 ];
-export const WIDTHS = [360, 768, 1440];
+/** A phone, a tablet, a desk, and that desk at 400 % zoom. */
+export const SIZES = [
+  { width: 360, height: 740 },
+  { width: 768, height: 900 },
+  { width: 1440, height: 900 },
+  { width: 320, height: 200 },
+];
 export const SCHEMES = ["light", "dark"];
 export const PASSWORD = "correct horse";
 /** Longer than anything takes that works, also on two busy cores. */

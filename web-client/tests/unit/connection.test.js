@@ -50,6 +50,7 @@ mock.method(Math, "random", () => 1);
 const SERVERS = [
   { name: "websocket", port: 4001 },
   { name: "sse", port: 4002 },
+  { name: "shortpoll", port: 4003 },
 ];
 /** All that can happen without time passing has happened; a transport's module is loaded when it is first used. */
 async function settled() {
@@ -250,6 +251,89 @@ test("a request is unanswered when its connection ends, when no reply comes, and
   const late = assert.rejects(connection.send({ type: "typing", conversation: "c1" }), /did not answer/);
   await pass(10_000);
   await late;
+});
+
+test("a connection that owes a reply for ten seconds does not answer, until a reply or a new connection comes", async () => {
+  const { connection } = await start();
+  sockets[0].accept();
+  const isAnswering = () => connection.status.state === "live" && !connection.status.unanswering;
+  const ask = () => connection.send({ type: "typing", conversation: "c1" }).catch(() => null);
+  void ask();
+  await pass(9_999);
+  assert.equal(isAnswering(), true);
+  await pass(1);
+  assert.equal(isAnswering(), false);
+  void ask();
+  sockets[0].tell({ type: "tick", cursor: "e.11" });
+  assert.equal(isAnswering(), false, "a sign of life is no reply");
+  sockets[0].tell({ type: "reply", request_id: sockets[0].sent.at(-1).request_id, ok: { type: "typing" } });
+  await settled();
+  assert.equal(isAnswering(), true);
+
+  void ask();
+  await pass(10_000);
+  assert.equal(isAnswering(), false);
+  sockets[0].tell({ type: "tick", cursor: "e.12" });
+  assert.equal(isAnswering(), true, "nothing is owed any more, and the server is there");
+
+  void ask();
+  await pass(10_000);
+  assert.equal(isAnswering(), false);
+  connection.retryNow();
+  await settled();
+  assert.equal(sockets.length, 2);
+  assert.match(lastUrl(), /after=e\.12$/);
+  sockets[1].accept();
+  assert.equal(isAnswering(), true);
+});
+
+test("a connection that ends owes nothing", async () => {
+  const { connection } = await start();
+  sockets[0].accept();
+  const asked = connection.send({ type: "typing", conversation: "c1" }).catch(() => null);
+  sockets[0].end(1006);
+  await asked;
+  assert.equal(connection.status.unanswering, false);
+});
+
+test("damage ends it until somebody asks, and a server in trouble does not", async () => {
+  for (const [code, state] of [
+    ["storage_damaged", "ended"],
+    ["storage_unavailable", "waiting"],
+  ]) {
+    const { connection } = await start({
+      loadSnapshot: async () => {
+        throw new ApiError(code, "", { status: 503 });
+      },
+    });
+    assert.equal(connection.status.state, state);
+    assert.equal(connection.status.closing.name, code);
+    connection.stop();
+  }
+});
+
+test("a poll without an answer ten seconds after it is due is a loss", async () => {
+  const polls = [];
+  const late = [];
+  mock.method(AbortSignal, "timeout", (ms) => {
+    const controller = new AbortController();
+    late.push({ ms, end: () => controller.abort() });
+    return controller.signal;
+  });
+  globalThis.fetch = (url, { signal }) =>
+    new Promise((_, reject) => {
+      polls.push(url);
+      signal.addEventListener("abort", () => reject(new Error("aborted")));
+    });
+  const { connection } = await start();
+  connection.switchTo("shortpoll");
+  await settled();
+  assert.equal(polls.length, 1);
+  assert.deepEqual(late.map(({ ms }) => ms), [10_000]);
+  late[0].end();
+  await settled();
+  assert.equal(connection.status.state, "waiting");
+  connection.stop();
 });
 
 test("after its end it does nothing more", async () => {

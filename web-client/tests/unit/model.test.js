@@ -3,6 +3,8 @@ import test from "node:test";
 
 import * as model from "../../static/model.js";
 import * as selectors from "../../static/selectors.js";
+import { between } from "../../static/between.js";
+import { trimmed } from "../../static/far.js";
 
 const ANN = { id: "u1", name: "Ann" };
 const NOW = 1_000;
@@ -160,7 +162,7 @@ test("a snapshot made from a state gives that state again", () => {
   const again = model.fromSnapshot(model.toSnapshot(state, "e.7"));
   const byId = (one) => comparable(one).conversations.sort((a, b) => a.id.localeCompare(b.id));
   assert.deepEqual({ ...comparable(again), conversations: byId(again) }, { ...comparable(state), conversations: byId(state) });
-  assert.equal(selectors.unread(again, again.conversations.get("c9")), 2);
+  assert.equal(selectors.unread(again.conversations.get("c9")), 2);
   const order = ({ conversations }) => [...conversations.values()].sort((a, b) => a.activity - b.activity).map(({ id }) => id);
   assert.deepEqual(order(again), order(state), "the liveliest conversation is still the last");
 });
@@ -195,7 +197,7 @@ test("after a new snapshot what was said stays in sight, until the newest messag
   const woken = model.fromSnapshot(snapshot, before);
   assert.deepEqual(seqs(woken), [1, 2, 3]);
   assert.equal(woken.conversations.get("c9").history, "unknown");
-  assert.equal(selectors.unread(woken, woken.conversations.get("c9")), 3, "also what is not at hand yet");
+  assert.equal(selectors.unread(woken.conversations.get("c9")), 3, "also what is not at hand yet");
 
   const live = applyAll(woken, message(6, "u2"));
   const joined = { messages: [message(3, "u2"), message(4, "u2"), message(5, "u2")], more: true };
@@ -219,13 +221,13 @@ test("the creator of a group is its first member, and others see that it can be 
 test("who joins sees the group from then on, with nothing unread from before", () => {
   const joined = applyAll(
     start({ groups: [{ ...rustGroup, joined: false }] }),
-    { type: "group_joined", id: "1", conversation: "c5", name: "rust", members: ["u2", "u3", "u1"] },
+    { type: "group_joined", id: "1", conversation: "c5", name: "rust", members: ["u2", "u3", "u1"], joined_seq: 56 },
     { type: "member_joined", id: "2", conversation: "c5", user: "u1" },
   );
   assert.equal(joined.groups.get("c5").joined, true);
   assert.deepEqual([...joined.conversations.get("c5").members], ["u2", "u3", "u1"]);
   const state = applyAll(joined, message(57, "u2", "welcome", "c5"));
-  assert.equal(selectors.unread(state, state.conversations.get("c5")), 1);
+  assert.equal(selectors.unread(state.conversations.get("c5")), 1);
 });
 
 test("who joins again keeps what they saw before", () => {
@@ -233,7 +235,7 @@ test("who joins again keeps what they saw before", () => {
   const state = applyAll(
     before,
     { type: "member_left", id: "2", conversation: "c5", user: "u1" },
-    { type: "group_joined", id: "3", conversation: "c5", name: "rust", members: ["u1", "u2"] },
+    { type: "group_joined", id: "3", conversation: "c5", name: "rust", members: ["u1", "u2"], joined_seq: 8 },
     { type: "member_joined", id: "4", conversation: "c5", user: "u1" },
     message(9, "u2", "again", "c5"),
   );
@@ -242,7 +244,7 @@ test("who joins again keeps what they saw before", () => {
     shown(state, "c5").map(([, text]) => text),
     ["hi", "again"],
   );
-  assert.equal(selectors.unread(state, state.conversations.get("c5")), 1);
+  assert.equal(selectors.unread(state.conversations.get("c5")), 1);
 });
 
 test("who leaves keeps what they saw", () => {
@@ -260,12 +262,12 @@ test("who leaves keeps what they saw", () => {
   );
 });
 
-test("counts what others wrote since one read, at hand or not", () => {
-  const read = (state) => selectors.unread(state, state.conversations.get("c9"));
+test("counts what others wrote since one read or wrote oneself, at hand or not", () => {
+  const read = (state) => selectors.unread(state.conversations.get("c9"));
   const far = start({ conversations: [{ ...direct, last_seq: 80, read_seq: 20 }] });
   assert.equal(read(far), 60);
-  const near = applyAll(start({ conversations: [direct] }), message(1, "u2"), message(2, "u1"), message(3, "u2"));
-  assert.equal(read(near), 2);
+  const near = applyAll(start({ conversations: [direct] }), message(1, "u2"), message(2, "u2"), message(3, "u2"));
+  assert.equal(read(near), 3);
   assert.equal(read(applyAll(near, { type: "read", id: "r", conversation: "c9", seq: 3 })), 0);
   assert.equal(
     read(
@@ -288,10 +290,105 @@ test("presence changes those it names", () => {
   assert.equal(applyAll(state, { type: "presence", refetch: true }).users.get("u2").online, true);
 });
 
-test("a typing notice lasts five seconds, or until the message", () => {
+test("a typing notice lasts six seconds, or until the message", () => {
   const typing = applyAll(start({ conversations: [direct] }), { type: "typing", conversation: "c9", user: "u2" });
-  assert.deepEqual([...typing.conversations.get("c9").typing], [["u2", NOW + 5_000]]);
+  assert.deepEqual([...typing.conversations.get("c9").typing], [["u2", NOW + 6_000]]);
   assert.equal(applyAll(typing, message(1, "u2")).conversations.get("c9").typing.size, 0);
+});
+
+test("a message of one's own counts as read, wherever it was sent from, and nothing after it does", () => {
+  const unread = (state) => selectors.unread(state.conversations.get("c9"));
+  const both = applyAll(start({ conversations: [direct] }), message(1, "u2"), message(2, "u1"), message(3, "u2"));
+  assert.equal(both.conversations.get("c9").readSeq, 2);
+  assert.equal(unread(both), 1);
+  const { type, id, ...stored } = message(4, "u1");
+  assert.equal(unread(model.withSent(both, stored, { user: "u2" })), 0);
+  const far = start({ conversations: [{ ...direct, last_seq: 3, read_seq: 0 }] });
+  const page = { messages: [message(1, "u2"), message(2, "u1"), message(3, "u2")], more: false };
+  assert.equal(unread(model.withNewest(far, "c9", page)), 1);
+});
+
+/** What stands between the messages of the group c5, as text. */
+function linesOf(state) {
+  const group = state.conversations.get("c5");
+  const seqs = [0, ...group.messages.map(({ seq }) => seq), Infinity];
+  return seqs.slice(1).flatMap((seq, index) => [
+    ...between(group, seqs[index], seq).map((line) => {
+      if ("user" in line) return `${line.user} ${line.joined ? "joined" : "left"}`;
+      return `${line.missing} ${line.first ? "before" : "between"}`;
+    }),
+    ...(seq === Infinity ? [] : [seq]),
+  ]);
+}
+
+const left = (id, user) => ({ type: "member_left", id, conversation: "c5", user });
+const joined = (id, user) => ({ type: "member_joined", id, conversation: "c5", user });
+const rejoined = (id, joined_seq) => {
+  return { type: "group_joined", id, conversation: "c5", name: "rust", members: ["u1", "u2"], joined_seq };
+};
+
+test("who joined and who left stands where it happened", () => {
+  const state = applyAll(
+    start({ conversations: [rust], groups: [rustGroup] }),
+    ...[joined("a", "u3"), message(1, "u2", "hi", "c5"), left("b", "u3"), joined("c", "u3")],
+    ...[message(2, "u2", "again", "c5"), left("d", "u2")],
+  );
+  assert.deepEqual(linesOf(state), ["u3 joined", 1, "u3 left", "u3 joined", 2, "u2 left"]);
+});
+
+test("who rejoins sees how much they missed, at once, also when their own message is the next", () => {
+  const before = applyAll(start({ conversations: [rust], groups: [rustGroup] }), message(1, "u2", "hi", "c5"));
+  const back = applyAll(before, left("a", "u1"), rejoined("b", 8), joined("c", "u1"));
+  assert.deepEqual(linesOf(back), [1, "u1 left", "7 between", "u1 joined"]);
+  assert.equal(selectors.unread(back.conversations.get("c5")), 0);
+  const { type, id, ...stored } = message(9, "u1", "back", "c5");
+  const sent = model.withSent(back, stored, { conversation: "c5" });
+  assert.deepEqual(linesOf(sent), [1, "u1 left", "7 between", "u1 joined", 9]);
+  assert.deepEqual(linesOf(applyAll(sent, message(9, "u1", "back", "c5"))), linesOf(sent));
+});
+
+test("who joins sees how much was written before", () => {
+  const state = applyAll(start({ groups: [{ ...rustGroup, joined: false }] }), rejoined("a", 57), joined("b", "u1"));
+  assert.deepEqual(linesOf(state), ["57 before", "u1 joined"]);
+  assert.deepEqual(linesOf(applyAll(state, message(58, "u2", "hi", "c5"))), ["57 before", "u1 joined", 58]);
+});
+
+test("after a reload what was missed is still seen, between messages and after the last one", () => {
+  const page = (...seqs) => ({ messages: seqs.map((seq) => message(seq, "u2", "hi", "c5")), more: false });
+  const reload = (last_seq, joined_seq) =>
+    start({ conversations: [{ ...rust, last_seq, read_seq: last_seq, joined_seq }], groups: [rustGroup] });
+  assert.deepEqual(linesOf(reload(10, 8)), [], "nothing is missed that has not been read yet");
+  assert.deepEqual(linesOf(model.withNewest(reload(10, 8), "c5", page(1, 9, 10))), [1, "7 between", 9, 10]);
+  assert.deepEqual(linesOf(model.withNewest(reload(1, 8), "c5", page(1))), [1, "7 between"]);
+  assert.deepEqual(linesOf(reload(0, 57)), ["57 before"]);
+  const again = model.fromSnapshot(model.toSnapshot(reload(0, 57), "e.7"));
+  assert.deepEqual(linesOf(again), ["57 before"], "in a second tab, too");
+});
+
+test("what is on its way is not missed", () => {
+  const before = applyAll(start({ conversations: [rust], groups: [rustGroup] }), message(1, "u2", "hi", "c5"));
+  const { type, id, ...stored } = message(4, "u1", "mine", "c5");
+  const sent = model.withSent(before, stored, { conversation: "c5" });
+  assert.deepEqual(linesOf(sent), [1, 4], "the reply was quicker than the events before it");
+  const rest = [message(2, "u2", "a", "c5"), message(3, "u2", "b", "c5"), message(4, "u1", "mine", "c5")];
+  assert.deepEqual(linesOf(applyAll(sent, ...rest)), [1, 2, 3, 4]);
+});
+
+test("lines go with the messages that they stand between, and there are never too many", () => {
+  let state = start({ conversations: [rust], groups: [rustGroup] });
+  for (let seq = 1; seq <= 20; seq += 1) state = applyAll(state, joined(`j${seq}`, "u3"), message(seq, "u2", "hi", "c5"));
+  assert.deepEqual(linesOf(trimmed(state, "c5", 2)), [19, "u3 joined", 20]);
+  for (let turn = 0; turn < 300; turn += 1) state = applyAll(state, joined(`t${turn}`, "u3"));
+  assert.equal(state.conversations.get("c5").notes.length, 100);
+});
+
+test("how far back must be read until a reader can go on where they stopped", () => {
+  const at = (messages, history) => ({ messages: messages.map((seq) => ({ seq })), history });
+  assert.equal(selectors.reachesUnread(at([], "unknown"), 3), false);
+  assert.equal(selectors.reachesUnread(at([5, 6], "more"), 3), false);
+  assert.equal(selectors.reachesUnread(at([4, 5, 6], "more"), 3), true);
+  assert.equal(selectors.reachesUnread(at([4, 5, 6], "loading"), 3), false);
+  assert.equal(selectors.reachesUnread(at([9], "complete"), 3), true, "there is no more to be had");
 });
 
 test("a message of a conversation that nobody announced is shown all the same", () => {

@@ -170,6 +170,31 @@ test("a refusal of the moment is tried again when it says", async () => {
   assert.deepEqual(texts(), ["a", "a"]);
 });
 
+test("where the storage is unavailable the outcome is unknown: the same cid is tried again", async () => {
+  const { outbox, attempts, states, refuse, ok, pass } = bench();
+  outbox.setReady(true);
+  outbox.add(BOB, "a");
+  await refuse(0, "storage_unavailable", 1_000);
+  assert.deepEqual(states(), ["a queued"]);
+  await pass(1_000);
+  await refuse(1, "storage_unavailable");
+  await pass(500);
+  assert.equal(new Set(attempts.map(({ cid }) => cid)).size, 1);
+  assert.equal(attempts.length, 3);
+  await ok(2);
+  assert.deepEqual(states(), []);
+});
+
+test("where the storage is damaged no attempt follows, whatever time is named", async () => {
+  const { outbox, attempts, states, refuse, pass } = bench();
+  outbox.setReady(true);
+  outbox.add(BOB, "a");
+  await refuse(0, "storage_damaged", 1_000);
+  await pass(60_000);
+  assert.deepEqual(states(), ["a failed"]);
+  assert.equal(attempts.length, 1);
+});
+
 test("what was not acknowledged survives a reload, with its cid and in order", async () => {
   const { outbox, storage, attempts } = bench();
   outbox.setReady(true);

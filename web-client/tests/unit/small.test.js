@@ -69,13 +69,11 @@ test("who signs out leaves no draft, and those of others alone", () => {
   assert.deepEqual([...storage.values()], ["c"]);
 });
 
-test("the wire remembers the newest 500, with the sizes of their bytes", () => {
+test("the wire remembers the newest 500, and of each text the beginning", () => {
   const wire = new Wire();
   for (let count = 0; count < 600; count += 1) wire.add("sse", { direction: "down", what: "event", text: "é" });
   assert.equal(wire.seen.length, 500);
   assert.equal(wire.seen[0].number, 101);
-  assert.equal(wire.seen[0].bytes, 2);
   wire.add("sse", { direction: "up", what: "POST", text: "x".repeat(9_000) });
-  assert.equal(wire.seen.at(-1).bytes, 9_000);
   assert.equal(wire.seen.at(-1).text.length, 2_000);
 });

@@ -95,11 +95,14 @@ pub(crate) const CONDITIONS: [Condition; 17] = [
     condition("ignores_header", "X-Accel-Buffering ignored", Values::YesNo),
     condition("unbuffered", "proxy_buffering off", Values::YesNo),
     condition("gzip", "gzip on", Values::YesNo),
-    condition("idle_timeout_s", "nginx's patience with a silent server", Values::Number("s")),
+    condition("idle_timeout_s", "nginx's idle timeout", Values::Number("s")),
     condition("committed", "waits for the disk", Values::YesNo),
     condition("nodelay", "TCP_NODELAY", Values::YesNo),
     condition("writes", "writes for one request", Values::Number("")),
 ];
+
+/// The table that comes from the same measurement as `cpu`.
+pub(crate) const FIRST_TO_LAST: &str = "skew";
 
 /// How a figure was found, and nothing that is compared.
 pub(crate) const INCIDENTAL: &str = "shortened";
@@ -133,21 +136,21 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "latency",
         title: "Delivery latency",
-        method: "From when a message was due until each reader has it, against the rate. \
-                 Open loop: what is late is counted late, whoever held it up.",
+        method: "The time from when a message was due until each reader has it, at different rates. The load is an \
+                 open loop: it does not wait for a slow server, so a late message counts as late.",
         measures: &[P50, P99, P90, P999, MAX, LATE],
     },
     Topic {
         scenario: "max_rate",
         title: "Highest rate in time",
-        method: "The highest rate at which 99 of 100 deliveries still come within the objective.",
+        method: "The highest rate at which 99 of 100 deliveries arrive within the objective.",
         measures: &[measure("rate_per_s", "messages a second", "/s", Higher)],
     },
     Topic {
         scenario: "bytes",
         title: "Bytes for each delivered message",
-        method: "What passes between a client and the server, both ways, for each message that is delivered: \
-                 one alone, and many at once. Counted by a relay; TCP and IP are estimated from the segments.",
+        method: "The bytes between one client and the server, in both directions, for each delivered message: sent \
+                 alone, or many at once. A relay counts them; TCP and IP are estimated from the segments.",
         measures: &[
             TOTAL,
             REQUESTS,
@@ -163,7 +166,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "idle_bytes",
         title: "A quiet hour",
-        method: "What an idle client says and is told in an hour, and the server's processor time for it.",
+        method: "The bytes and requests of an idle client in an hour, and the server's processor time for it.",
         measures: &[
             measure("hourly_up_bytes", "up in an hour", "B", Lower),
             measure("hourly_down_bytes", "down in an hour", "B", Lower),
@@ -174,8 +177,9 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "cpu",
         title: "The server's processor time for each delivery",
-        method: "One message at a time to more and more members, which are bare sockets; user and system time of the \
-                 server's own process. The floor is a bare TCP broadcast of the same text.",
+        method: "The processor time of the server's process, user and system, for each delivery of single messages to \
+                 a growing number of readers. The readers are bare sockets. The floor is a bare TCP broadcast of the \
+                 same text.",
         measures: &[
             measure("delivery_us", "delivery alone, without publishing", "µs", Lower),
             SERVER_CPU,
@@ -186,16 +190,16 @@ pub(crate) const TOPICS: [Topic; 18] = [
         ],
     },
     Topic {
-        scenario: "skew",
+        scenario: FIRST_TO_LAST,
         title: "From the first reader to the last",
-        method: "How long after the first reader of a message the last one has it.",
+        method: "The time from the first reader that has a message to the last.",
         measures: &[P50, P99, P90, P999, MAX, LATE],
     },
     Topic {
         scenario: "idle",
         title: "Memory for each idle connection",
-        method: "What the server's process and the kernel hold for each connection while nothing happens, \
-                 and what the process keeps after all have closed.",
+        method: "The memory that the server's process and the kernel hold for each idle connection, and what the \
+                 process keeps after all have closed.",
         measures: &[
             measure("process_kib", "in the process", "KiB", Lower),
             measure("kernel_kib", "in the kernel", "KiB", Lower),
@@ -205,8 +209,8 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "connecting",
         title: "Connecting",
-        method: "Until the first event, which waits already when the client opens its connection, and how many \
-                 clients get so far in a second.",
+        method: "The time until the first event, which is ready before the client connects, and how many clients get \
+                 that far in a second.",
         measures: &[
             measure("round_trips", "round trips until the first event", "", Lower),
             measure("connects_per_s", "connected in a second", "/s", Higher),
@@ -220,7 +224,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "catch_up",
         title: "Catching up",
-        method: "Clients that were away, bare sockets, come back all at once, and read what they missed.",
+        method: "Clients that were away reconnect all at once and read what they missed. They are bare sockets.",
         measures: &[
             measure("catch_up_ms", "until the last has all", "ms", Lower),
             measure("events_per_s", "events a second, together", "/s", Higher),
@@ -230,7 +234,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "round_trip",
         title: "Bursts over a distance",
-        method: "Delivery latency behind links of different delay, when many messages come at once.",
+        method: "Delivery latency over links of different delay, when many messages are sent at once.",
         measures: &[
             P50, P99, TOTAL, REQUESTS, P90, P999, MAX, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN, LATE,
         ],
@@ -238,7 +242,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "crossover",
         title: "Rate against round trip",
-        method: "One message after the other, at different rates, to readers behind links of different delay.",
+        method: "Latency and cost of single messages, at different rates, to readers over links of different delay.",
         measures: &[
             P50, P99, TOTAL, REQUESTS, SERVER_CPU, P90, P999, MAX, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN,
             LATE,
@@ -247,7 +251,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "slow_reader",
         title: "A slow reader",
-        method: "What one member behind a trickle costs the server, and the other members.",
+        method: "What one slow reader costs: the server's memory, and the latency of the other readers.",
         measures: &[
             measure("server_kib", "growth of the server's memory", "KiB", Lower),
             measure("others_p99_ms", "the others' p99", "ms", Lower),
@@ -257,26 +261,27 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "sending",
         title: "Sending",
-        method: "From a request until its reply, a WebSocket message against a POST. Closed loop: \
-                 the next request leaves when the reply before has come.",
+        method: "The time from a request until its reply: a WebSocket message against a POST. The loop is closed: the \
+                 next request leaves after the reply to the one before.",
         measures: &[P50, P99, P90, P999, MAX],
     },
     Topic {
         scenario: "durable",
         title: "Durable sends",
-        method: "Acknowledged messages a second, each of them on the disk before its reply leaves. Closed loop.",
+        method: "Acknowledged messages per second. Each is on the disk before its reply leaves. The loop is closed.",
         measures: &[measure("acknowledged_per_s", "acknowledged in a second", "/s", Higher)],
     },
     Topic {
         scenario: "nagle",
         title: "Nagle's algorithm",
-        method: "A request over bare TCP, written in one piece or in two, until its reply. Closed loop.",
+        method: "The time from a request over bare TCP until its reply, when the request is written in one piece or \
+                 in two. The loop is closed.",
         measures: &[P50, P99, P90, P999, MAX],
     },
     Topic {
         scenario: "start_up",
         title: "Starting with a long log",
-        method: "From the start of the process until it listens, after an orderly end and after a kill.",
+        method: "The time from starting the process until it listens, after an orderly end and after a kill.",
         measures: &[
             measure("ready_ms", "ready after an orderly end", "ms", Lower),
             measure("after_kill_ready_ms", "ready after a kill", "ms", Lower),
@@ -285,26 +290,27 @@ pub(crate) const TOPICS: [Topic; 18] = [
     Topic {
         scenario: "loss",
         title: "Lost packets",
-        method: "Delivery latency while the kernel drops packets on purpose, by chance or in bursts; \
-                 needs root and iptables.",
+        method: "Delivery latency while the kernel drops packets on purpose, at random or in bursts. It needs root \
+                 and iptables.",
         measures: &[
             P50,
             P99,
             P90,
             P999,
             MAX,
-            measure("observed_percent", "packets lost indeed", "%", Neither),
+            measure("observed_percent", "packets really lost", "%", Neither),
             LATE,
         ],
     },
     Topic {
         scenario: "proxy",
         title: "Behind nginx",
-        method: "Whether messages come within a second behind nginx with different settings, and whether connections \
-                 outlive its patience; needs nginx.",
+        method: "Whether messages arrive within a second through nginx with different settings, and whether \
+                 connections survive nginx's idle timeout. For short polling the second starts after its pause. It \
+                 needs nginx.",
         measures: &[
-            measure("in_time_percent", "messages that came within a second", "%", Higher),
-            measure("survived_percent", "connections that outlived nginx's patience", "%", Higher),
+            measure("in_time_percent", "messages that arrived within a second", "%", Higher),
+            measure("survived_percent", "connections that survived nginx's idle timeout", "%", Higher),
         ],
     },
 ];

@@ -1,4 +1,4 @@
-//! Two runs side by side: what became faster or smaller, and what is no difference at this n.
+//! Two runs side by side: what became faster or smaller, and what is not clearly apart.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::catalogue::{Better, find, title};
 use crate::number::between;
+use crate::quote::{quote, withdrawn};
 use crate::ranking::LEAST_SAMPLES;
 use crate::results::{Figure, Row, Run};
 use crate::say::say;
@@ -68,7 +69,7 @@ enum Finding {
     /// Apart, but no merit of its own.
     Higher,
     Lower,
-    NoDifference,
+    NotApart,
     /// Fewer than three samples on a side.
     TooFewSamples,
 }
@@ -113,16 +114,17 @@ impl Comparison {
                 ));
                 continue;
             }
-            let both =
-                old.figures.iter().filter_map(|(name, figure)| Some((name, figure, new.figures.get(name)?)));
-            lines.extend(
-                both.map(|(name, old_figure, new_figure)| Line::of(old, name, old_figure, new_figure)),
-            );
+            let line = |name: &String| {
+                Some(Line::of(old, name, quote(old, name).figure()?, quote(new, name).figure()?))
+            };
+            lines.extend(old.figures.keys().filter_map(line));
         }
         alone += after.rows.iter().filter(|new| !before.rows.iter().any(|old| is_same(old, new))).count();
         if alone > 0 {
             warnings.push(format!("{alone} rows are in one of them alone"));
         }
+        let reasons = withdrawn(before.rows.iter().chain(&after.rows));
+        warnings.extend(reasons.into_iter().map(|one| format!("figures are withdrawn ({})", one.name())));
         warnings.dedup();
         Self { warnings, lines }
     }
@@ -166,7 +168,7 @@ impl Comparison {
                 Finding::Better if coloured => finding.fg(Color::Green),
                 Finding::Worse if coloured => finding.fg(Color::Red),
                 Finding::Better | Finding::Worse | Finding::Higher | Finding::Lower => finding,
-                Finding::NoDifference | Finding::TooFewSamples => finding,
+                Finding::NotApart | Finding::TooFewSamples => finding,
             });
             table.add_row(row);
         }
@@ -187,7 +189,7 @@ impl Line {
         let better = find(&row.scenario, name).map_or(Better::Neither, |measure| measure.better);
         let finding = match (before.apart_from(after), better, new.median > old.median) {
             (false, ..) if old.samples.min(new.samples) < LEAST_SAMPLES => Finding::TooFewSamples,
-            (false, ..) => Finding::NoDifference,
+            (false, ..) => Finding::NotApart,
             (true, Better::Neither, true) => Finding::Higher,
             (true, Better::Neither, false) => Finding::Lower,
             (true, Better::Higher, true) | (true, Better::Lower, false) => Finding::Better,
@@ -217,7 +219,7 @@ impl Finding {
             Self::Worse => "worse",
             Self::Higher => "higher",
             Self::Lower => "lower",
-            Self::NoDifference => "no difference at this n",
+            Self::NotApart => "not clearly apart",
             Self::TooFewSamples => "too few samples",
         }
     }
@@ -267,7 +269,7 @@ mod tests {
     fn only_intervals_that_are_apart_are_a_finding() {
         assert_eq!(line("cpu_us", &[4.0, 5.0, 6.0], &[1.0, 2.0, 3.0]).finding, Finding::Better);
         assert_eq!(line("cpu_us", &[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).finding, Finding::Worse);
-        assert_eq!(line("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 5.0, 6.0]).finding, Finding::NoDifference);
+        assert_eq!(line("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 5.0, 6.0]).finding, Finding::NotApart);
         assert_eq!(line("cpu_us", &[1.0, 2.0], &[4.0, 5.0]).finding, Finding::TooFewSamples);
         assert_eq!(line("publishing_us", &[1.0; 3], &[4.0; 3]).finding, Finding::Higher);
     }

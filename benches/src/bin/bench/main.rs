@@ -17,6 +17,7 @@ mod load;
 mod machine;
 mod number;
 mod process;
+mod quote;
 mod ranking;
 mod report;
 mod results;
@@ -62,9 +63,9 @@ struct Options {
 const EXAMPLES: &str = "Examples:
   bench run --quick                                      everything, in less than three minutes
   bench run --scenario cpu,idle --transport websocket    two scenarios of one transport
-  bench run --quick --fail-if 'p99 > 50ms'               exit code 3 if it is slower
-  bench compare before.json after.json                   what changed, and what is no difference
-  bench advise --rate 0.2/s --rtt 80ms --clients 5000    which transport fits, and why";
+  bench run --quick --fail-if 'latency/sse p50 > 5ms'    exit code 3 if it is slower
+  bench compare before.json after.json                   what changed, and what is not clearly apart
+  bench advise --rate 0.2/s --rtt 80ms --clients 5000    which transport fits; exit code 4 if it cannot tell";
 
 #[derive(Debug, Subcommand)]
 enum Action {
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
             Action::Floor(options) => code = exit(run::run(options, run::Scope::Floor).await?),
             Action::Compare(options) => compare::compare(&options)?,
             Action::Report(options) => report::report(&options)?,
-            Action::Advise(options) => advise::advise(&options)?,
+            Action::Advise(options) => code = advise::advise(&options)?,
             Action::Serve(options) => serve::serve(*options).await?,
         }
         Ok(())

@@ -1,62 +1,130 @@
-//! Which subject is ahead: said only where intervals are apart, and enough was measured.
+//! The comparison of transports in one figure: a rank only where all runs are apart.
 
-use crate::catalogue::{Better, FLOOR, title};
+use crate::catalogue::{Better, FLOOR, place, title};
 use crate::results::Figure;
 
 /// With fewer samples of each, chance alone puts two intervals apart too often: with two each, once in three times;
 /// with three once in ten, with five once in 126.
 pub(crate) const LEAST_SAMPLES: usize = 3;
 
-/// How the subjects of one figure stand to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ranking<'a> {
-    /// One subject's samples are all on the better side of all others'.
-    Best(&'a str),
-    /// These cannot be told from the best, and all others are behind it.
-    Tie(Vec<&'a str>),
-    /// Nothing can be told apart.
-    NoDifference,
-    /// A subject has too few samples, or there is no other, or nothing to be better in.
-    Unranked,
+/// A smaller share of the smaller median gets no mark.
+const NOTICED_SHARE: f64 = 0.1;
+
+/// A smaller difference between two times gets no mark: it is less than one frame of a screen, at 60 a second.
+pub(crate) const NOTICED_MS: f64 = 17.0;
+
+/// What stands beside a figure, in words that Markdown and a screen reader keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// All its runs beat all runs of every other transport.
+    Ahead,
+    /// All runs of every transport without this mark beat all its runs.
+    Behind,
+}
+
+impl Mark {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ahead => "ahead",
+            Self::Behind => "behind",
+        }
+    }
+}
+
+/// How the transports stand to each other in one figure.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ranking<'a> {
+    /// The best first: all runs of one group beat all runs of the next. Empty if nothing can be ranked.
+    groups: Vec<Vec<&'a str>>,
+    ahead: Option<&'a str>,
+    behind: Vec<&'a str>,
 }
 
 /// Ranks the transports by one figure. The floor is no competitor.
 pub(crate) fn rank<'a>(better: Better, figures: &[(&'a str, &Figure)]) -> Ranking<'a> {
-    let transports: Vec<_> = figures.iter().filter(|(subject, _)| *subject != FLOOR).copied().collect();
-    let ahead = |one: &&(&str, &Figure), other: &&(&str, &Figure)| {
+    let mut transports: Vec<_> = figures.iter().filter(|(subject, _)| *subject != FLOOR).copied().collect();
+    let too_few = transports.iter().any(|(_, figure)| figure.samples.len() < LEAST_SAMPLES);
+    if better == Better::Neither || too_few || transports.len() < 2 {
+        return Ranking::default();
+    }
+    transports.sort_by(|one, other| {
         let order = one.1.median().total_cmp(&other.1.median());
         if better == Better::Higher { order.reverse() } else { order }
+    });
+    let is_cut = |at: &usize| {
+        let (before, after) = transports.split_at(*at);
+        before.iter().all(|one| after.iter().all(|other| one.1.apart_from(other.1)))
     };
-    let too_few = transports.iter().any(|(_, figure)| figure.samples.len() < LEAST_SAMPLES);
-    let Some(&(best, first)) = transports.iter().min_by(ahead) else { return Ranking::Unranked };
-    if better == Better::Neither || too_few || transports.len() < 2 {
-        return Ranking::Unranked;
+    let cuts: Vec<usize> = (1..transports.len()).filter(is_cut).collect();
+    let gap = |cut: usize| (transports[cut].1.median() - transports[cut - 1].1.median()).abs();
+    let is_noticed = |cut: &usize| {
+        let (one, other) = (transports[*cut - 1].1, transports[*cut].1);
+        let smaller = one.median().abs().min(other.median().abs());
+        gap(*cut) >= smaller * NOTICED_SHARE && (one.unit != "ms" || gap(*cut) >= NOTICED_MS)
+    };
+    let subjects: Vec<&str> = transports.iter().map(|(subject, _)| *subject).collect();
+    let ends = cuts.iter().copied().chain([subjects.len()]);
+    let begins = std::iter::once(0).chain(cuts.iter().copied());
+    let ahead = (cuts.first() == Some(&1) && is_noticed(&1)).then(|| subjects[0]);
+    // Where several groups follow each other, those behind begin at the widest gap below the first of them.
+    let mut noticed: Vec<usize> = cuts.iter().copied().filter(is_noticed).collect();
+    if ahead.is_some() && noticed.len() > 1 {
+        noticed.remove(0);
     }
-    let level = |figure: &Figure| !first.apart_from(figure);
-    let tied: Vec<&str> = transports
-        .iter()
-        .filter(|(subject, figure)| *subject == best || level(figure))
-        .map(|one| one.0)
-        .collect();
-    match tied.len() {
-        1 => Ranking::Best(best),
-        count if count == transports.len() => Ranking::NoDifference,
-        _ => Ranking::Tie(tied),
+    let widest = noticed.into_iter().max_by(|one, other| gap(*one).total_cmp(&gap(*other)));
+    Ranking {
+        groups: begins.zip(ends).map(|(begin, end)| in_order(&subjects[begin..end])).collect(),
+        ahead,
+        behind: widest.map_or_else(Vec::new, |cut| in_order(&subjects[cut..])),
     }
 }
 
-impl Ranking<'_> {
+/// In the order of every table, which says nothing about who is better.
+fn in_order<'a>(subjects: &[&'a str]) -> Vec<&'a str> {
+    let mut subjects = subjects.to_vec();
+    subjects.sort_by_key(|subject| place(subject));
+    subjects
+}
+
+impl<'a> Ranking<'a> {
+    /// What stands beside a transport's figure.
+    pub(crate) fn mark(&self, subject: &str) -> Option<Mark> {
+        if self.ahead == Some(subject) {
+            Some(Mark::Ahead)
+        } else if self.behind.contains(&subject) {
+            Some(Mark::Behind)
+        } else {
+            None
+        }
+    }
+
+    /// Whether there were enough samples of at least two.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
+    /// Those that are not clearly apart from the best, if the others are.
+    pub(crate) fn first(&self) -> &[&'a str] {
+        if self.groups.len() > 1 { &self.groups[0] } else { &[] }
+    }
+
     /// In words, for the last column of a table.
     pub(crate) fn words(&self) -> String {
-        match self {
-            Self::Best(subject) => title(subject).to_owned(),
-            Self::Tie(subjects) => {
-                let titles: Vec<&str> = subjects.iter().map(|subject| title(subject)).collect();
-                format!("no difference at this n: {}", titles.join(", "))
-            }
-            Self::NoDifference => "no difference at this n".to_owned(),
-            Self::Unranked => "–".to_owned(),
+        let list = |subjects: &[&str]| subjects.iter().map(|one| title(one)).collect::<Vec<_>>().join(", ");
+        match &self.groups[..] {
+            [] => return "–".to_owned(),
+            [_] => return "not clearly apart".to_owned(),
+            _ => {}
         }
+        let mut parts = Vec::new();
+        parts.extend(self.ahead.map(|one| format!("ahead: {}", title(one))));
+        parts.extend((!self.behind.is_empty()).then(|| format!("behind: {}", list(&self.behind))));
+        if parts.is_empty() {
+            parts.push("apart by too little to notice".to_owned());
+        }
+        let level = self.groups.iter().filter(|group| group.len() > 1 && !self.behind.contains(&group[0]));
+        parts.extend(level.map(|group| format!("not clearly apart: {}", list(group))));
+        parts.join("; ")
     }
 }
 
@@ -65,37 +133,77 @@ mod tests {
     use super::*;
 
     fn figure(samples: &[f64]) -> Figure {
-        Figure { unit: "ms".to_owned(), samples: samples.to_vec() }
+        Figure { unit: "KiB".to_owned(), samples: samples.to_vec() }
+    }
+
+    /// Three runs of each transport.
+    type Runs<'a> = &'a [(&'a str, [f64; 3])];
+
+    fn words(better: Better, unit: &str, figures: Runs<'_>) -> String {
+        let of = |samples: &[f64]| Figure { unit: unit.to_owned(), samples: samples.to_vec() };
+        let figures: Vec<_> = figures.iter().map(|(subject, samples)| (*subject, of(samples))).collect();
+        let borrowed: Vec<_> = figures.iter().map(|(subject, figure)| (*subject, figure)).collect();
+        rank(better, &borrowed).words()
     }
 
     #[test]
-    fn only_who_is_apart_from_all_others_is_best() {
-        let (a, b, c) = (figure(&[1.0, 2.0, 3.0]), figure(&[4.0, 5.0, 6.0]), figure(&[2.5, 4.0, 9.0]));
-        assert_eq!(rank(Better::Lower, &[("sse", &b), ("websocket", &a)]), Ranking::Best("websocket"));
-        assert_eq!(rank(Better::Higher, &[("sse", &b), ("websocket", &a)]), Ranking::Best("sse"));
-        assert_eq!(rank(Better::Lower, &[("sse", &b), ("longpoll", &c)]), Ranking::NoDifference);
-        let three = [("websocket", &a), ("sse", &b), ("longpoll", &c)];
-        assert_eq!(rank(Better::Lower, &three), Ranking::Tie(vec!["websocket", "longpoll"]));
+    fn winners_and_losers_are_marked_where_all_runs_are_apart() {
+        let (ws, sse, poll, short) = ("websocket", "sse", "longpoll", "shortpoll");
+        let cases: [(&str, Runs<'_>); 8] = [
+            // A loser beside two that are level.
+            (
+                "behind: long polling; not clearly apart: WebSocket, SSE",
+                &[(ws, [52.0, 52.7, 52.8]), (sse, [51.8, 52.6, 52.8]), (poll, [106.0, 107.0, 107.0])],
+            ),
+            ("ahead: WebSocket; behind: SSE", &[(ws, [1.0, 2.0, 3.0]), (sse, [4.0, 5.0, 6.0])]),
+            // Those behind begin at the widest gap: two losers that differ by little are both behind.
+            (
+                "ahead: WebSocket; behind: long polling, short polling",
+                &[(ws, [211.0; 3]), (sse, [237.0; 3]), (poll, [589.0; 3]), (short, [596.0; 3])],
+            ),
+            (
+                "ahead: short polling; behind: WebSocket, long polling",
+                &[(ws, [4.9; 3]), (sse, [3.6; 3]), (poll, [4.5; 3]), (short, [2.6; 3])],
+            ),
+            (
+                "ahead: WebSocket; behind: SSE, long polling",
+                &[(ws, [1.0; 3]), (sse, [4.0, 5.0, 6.0]), (poll, [4.5, 5.5, 6.5])],
+            ),
+            ("not clearly apart", &[(ws, [1.0, 2.0, 4.5]), (sse, [4.0, 5.0, 6.0])]),
+            ("not clearly apart", &[(ws, [2.0; 3]), (sse, [2.0; 3])]),
+            // One that overlaps with both sides joins them.
+            ("not clearly apart", &[(ws, [1.0, 2.0, 3.0]), (poll, [2.5, 3.5, 9.0]), (sse, [4.0, 5.0, 6.0])]),
+        ];
+        for (expected, figures) in cases {
+            assert_eq!(words(Better::Lower, "KiB", figures), expected, "{figures:?}");
+        }
+        let higher = [(ws, [1.0, 2.0, 3.0]), (sse, [4.0, 5.0, 6.0])];
+        assert_eq!(words(Better::Higher, "/s", &higher), "ahead: SSE; behind: WebSocket");
     }
 
     #[test]
-    fn what_is_always_equal_is_no_difference() {
-        let (a, b) = (figure(&[2.0; 5]), figure(&[2.0; 5]));
-        assert_eq!(rank(Better::Lower, &[("sse", &a), ("websocket", &b)]), Ranking::NoDifference);
+    fn what_nobody_notices_gets_no_mark() {
+        let pair = |one: f64, other: f64| [("websocket", [one; 3]), ("sse", [other; 3])];
+        assert_eq!(words(Better::Lower, "B", &pair(100.0, 109.0)), "apart by too little to notice");
+        assert_eq!(words(Better::Lower, "B", &pair(100.0, 111.0)), "ahead: WebSocket; behind: SSE");
+        assert_eq!(words(Better::Lower, "ms", &pair(1.0, 9.0)), "apart by too little to notice");
+        assert_eq!(words(Better::Lower, "ms", &pair(52.0, 107.0)), "ahead: WebSocket; behind: SSE");
     }
 
     #[test]
-    fn two_samples_rank_nobody() {
+    fn two_samples_rank_no_transport() {
         let (a, b) = (figure(&[1.0, 1.0]), figure(&[9.0, 9.0]));
-        assert_eq!(rank(Better::Lower, &[("sse", &a), ("websocket", &b)]), Ranking::Unranked);
+        assert!(!rank(Better::Lower, &[("sse", &a), ("websocket", &b)]).is_known());
+        assert!(!rank(Better::Neither, &[("sse", &a), ("websocket", &b)]).is_known());
     }
 
     #[test]
     fn the_floor_never_wins() {
         let (floor, a, b) = (figure(&[0.1; 3]), figure(&[1.0; 3]), figure(&[2.0; 3]));
+        let ranking = rank(Better::Lower, &[(FLOOR, &floor), ("sse", &b), ("longpoll", &a)]);
         assert_eq!(
-            rank(Better::Lower, &[(FLOOR, &floor), ("sse", &b), ("longpoll", &a)]),
-            Ranking::Best("longpoll")
+            [FLOOR, "sse", "longpoll"].map(|one| ranking.mark(one)),
+            [None, Some(Mark::Behind), Some(Mark::Ahead)]
         );
     }
 }

@@ -147,11 +147,6 @@ impl Row {
         self.conditions.get(name).copied()
     }
 
-    /// One of its figures, if the row is valid.
-    pub(crate) fn figure(&self, name: &str) -> Option<&Figure> {
-        self.figures.get(name).filter(|_| self.invalid.is_empty())
-    }
-
     /// Its latencies, in microseconds.
     pub(crate) fn latencies(&self) -> anyhow::Result<Option<Histogram<u64>>> {
         let Some(text) = &self.latencies_us else { return Ok(None) };

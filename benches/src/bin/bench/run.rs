@@ -42,7 +42,7 @@ pub(crate) struct Options {
     /// Prints the results as JSON on stdout, and nothing else there
     #[arg(long)]
     json: bool,
-    /// Ends with exit code 3 if a figure breaks it, such as 'p99 > 50ms' or 'cpu/websocket cpu_us > 12'
+    /// Ends with exit code 3 if a figure breaks it, such as 'latency/sse p50 > 5ms' or 'cpu/websocket cpu_us > 12'
     #[arg(long = "fail-if", value_name = "RULE")]
     thresholds: Vec<Threshold>,
 }
@@ -220,7 +220,8 @@ fn warn(run: &mut Run) {
     }
     let short = run.method.repetitions;
     if short < 5 {
-        run.warnings.push(format!("only {short} repetitions: intervals are wide, and rankings rare"));
+        run.warnings
+            .push(format!("only {short} repetitions: intervals are wide, and few transports can be ranked"));
     }
 }
 

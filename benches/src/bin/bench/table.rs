@@ -3,6 +3,7 @@
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
+use crate::quote::{Quote, quote, withdrawn};
 use crate::results::{Figure, Run};
 
 /// Figures that are in the file, and would only fill the screen.
@@ -22,7 +23,10 @@ pub(crate) fn print(run: &Run) {
                 conditions.join(" "),
                 row.subject.clone(),
                 name.clone(),
-                spread(figure),
+                match quote(row, name) {
+                    Quote::Withdrawn(reason) => Quote::Withdrawn(reason).words(""),
+                    Quote::Figure(_) | Quote::Invalid | Quote::NotMeasured => spread(figure),
+                },
                 figure.samples.len().to_string(),
             ]);
         }
@@ -32,6 +36,9 @@ pub(crate) fn print(run: &Run) {
         }
     }
     println!("{table}");
+    for reason in withdrawn(&run.rows) {
+        println!("Withdrawn ({}): {}", reason.name(), reason.note());
+    }
     for warning in &run.warnings {
         println!("Warning: {warning}.");
     }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::quote::{Quote, quote};
 use crate::results::{Row, Run};
 
 /// `[SCENARIO[/SUBJECT]] FIGURE > VALUE[UNIT]`, or `<`.
@@ -51,12 +52,20 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
-    /// A line for each row whose median breaks it; a line of complaint if no row has such a figure.
+    /// A line for each row whose median breaks it. A line of complaint if no row has such a figure, or none that may be
+    /// quoted.
     pub(crate) fn broken_by(&self, run: &Run) -> Vec<String> {
-        let mut known = false;
+        let (mut known, mut withdrawn) = (false, None);
         let mut lines = Vec::new();
         for row in run.rows.iter().filter(|row| self.is_about(row)) {
-            let Some(figure) = row.figures.get(&self.figure) else { continue };
+            let figure = match quote(row, &self.figure) {
+                Quote::Figure(figure) => figure,
+                Quote::Withdrawn(reason) => {
+                    withdrawn = Some(reason);
+                    continue;
+                }
+                Quote::Invalid | Quote::NotMeasured => continue,
+            };
             known = true;
             let median = figure.median();
             if if self.above { median > self.value } else { median < self.value } {
@@ -68,7 +77,11 @@ impl Threshold {
             }
         }
         if !known {
-            lines.push(format!("{}: nothing was measured that has the figure {}", self.text, self.figure));
+            let why = withdrawn.map_or_else(
+                || format!("nothing was measured that has the figure {}", self.figure),
+                |reason| format!("cannot tell. {}", reason.note()),
+            );
+            lines.push(format!("{}: {why}", self.text));
         }
         lines
     }
@@ -82,6 +95,7 @@ impl Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::made_up::{row, run, with_messages};
 
     #[test]
     fn a_rule_names_a_figure_with_or_without_its_place() {
@@ -93,6 +107,16 @@ mod tests {
         let rule: Threshold =
             "durable acknowledged_per_s < 1e3".parse::<Threshold>().unwrap_or_else(|error| panic!("{error}"));
         assert!(!rule.above);
+    }
+
+    #[test]
+    fn a_rule_about_too_few_messages_is_neither_kept_nor_broken() {
+        let rule: Threshold = "p99 > 50ms".parse().unwrap();
+        let slow = row("latency", "sse", &[], "p99_ms", &[90.0; 5]);
+        assert!(rule.broken_by(&run(vec![slow.clone()]))[0].contains("has a median of 90"));
+        let complaint = rule.broken_by(&run(vec![with_messages(slow, 500)])).join("\n");
+        assert!(complaint.contains("cannot tell. There are too few messages"), "{complaint}");
+        assert!(rule.broken_by(&run(Vec::new()))[0].contains("nothing was measured"));
     }
 
     #[test]

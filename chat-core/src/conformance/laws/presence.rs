@@ -78,6 +78,15 @@ pub async fn tells_typing_to_members_only<S: Server>() {
         let events = all_until(line, "end").await;
         assert!(!events.iter().any(|event| matches!(event, Event::Typing { .. })), "{events:?}");
     }
+    // A client that comes for both a notice and the message that followed it gets the message alone.
+    let cursor = ann.cursor().await;
+    at_bob.ask(Command::Typing { conversation: group }).await.expect("told");
+    at_bob.send(To::Conversation(group), "typed").await;
+    let mut late = ann.resume(Some(cursor)).await;
+    let mut events = all_until(&mut late, "typed").await;
+    at_bob.send(To::Conversation(group), "end").await;
+    events.extend(all_until(&mut late, "end").await);
+    assert!(!events.iter().any(|event| matches!(event, Event::Typing { .. })), "{events:?}");
 }
 
 pub async fn does_not_repeat_what_is_not_logged<S: Server>() {

@@ -1,4 +1,4 @@
-//! Advice: which transport fits a chat of given rate, distance and size, reckoned from what was measured.
+//! Advice: which transport fits a chat of given rate, distance and size, calculated from what was measured.
 
 mod model;
 mod range;
@@ -8,6 +8,7 @@ mod verdict;
 mod words;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
@@ -16,16 +17,20 @@ use comfy_table::presets::NOTHING;
 use serde::Serialize;
 
 pub(crate) use model::{Estimate, Model, Wish};
-pub(crate) use verdict::Verdict;
+pub(crate) use verdict::{Choice, Verdict};
 
 use crate::catalogue::title;
 use crate::number::joined;
+use crate::quote::Reason;
 use crate::report::{Source, checkout};
 use crate::say::say;
 use range::Range;
 
 /// Without `--send-rate`: everybody is in groups of so many, and each writes its share of what all receive.
 const GROUP: f64 = 100.0;
+
+/// The exit code where the figures do not tell which transport fits.
+const CANNOT_TELL: u8 = 4;
 
 /// A chat, as its owner describes it.
 #[derive(Debug, Args)]
@@ -43,7 +48,7 @@ pub(crate) struct Options {
     /// Messages that each client sends [default: a hundredth of --rate, as in groups of a hundred]
     #[arg(long, value_name = "RATE")]
     send_rate: Option<Rate>,
-    /// The results to reckon from [default: the newest in benches/results]
+    /// The results to calculate from [default: the newest in benches/results]
     #[arg(long, value_name = "PATH")]
     results: Option<PathBuf>,
     /// Prints the advice as JSON on stdout, and nothing else there
@@ -54,7 +59,9 @@ pub(crate) struct Options {
 const EXAMPLES: &str = "Examples:
   bench advise --rate 0.2/s --rtt 80ms --clients 5000      a company's chat
   bench advise --rate 50/s --rtt 120ms --clients 200       a ticker
-  bench advise --rate 1/h --rtt 40ms --clients 100000      a news page";
+  bench advise --rate 1/h --rtt 40ms --clients 100000      a news page
+
+Exit codes: 0 there is advice, 4 cannot tell and the text says why, 1 an error, 2 wrong usage.";
 
 /// So many in a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,10 +93,11 @@ struct Advice<'a> {
     estimates: &'a [Estimate],
     verdict: &'a Verdict,
     sentences: Vec<String>,
+    notes: Vec<String>,
 }
 
-/// Says which transport fits.
-pub(crate) fn advise(options: &Options) -> anyhow::Result<()> {
+/// Says which transport fits. The exit code tells scripts whether there is advice.
+pub(crate) fn advise(options: &Options) -> anyhow::Result<ExitCode> {
     // Results that are named need no checkout around them.
     let root = if options.results.is_some() { PathBuf::new() } else { checkout()? };
     let source = Source::open(&root, options.results.as_deref())?;
@@ -103,18 +111,34 @@ pub(crate) fn advise(options: &Options) -> anyhow::Result<()> {
     };
     let estimates = model.estimates(&wish);
     let verdict = Verdict::of(&model, &estimates);
-    let sentences = words::sentences(&source.run, &model, &wish, &verdict);
+    let sentences = words::sentences(&source.run, &model, &wish, &estimates, &verdict);
+    let mut withdrawn: Vec<Reason> =
+        model.transports.iter().flat_map(|transport| transport.withdrawn.values().copied()).collect();
+    withdrawn.sort_unstable();
+    withdrawn.dedup();
+    let notes: Vec<String> = withdrawn
+        .into_iter()
+        .map(|one| format!("Withdrawn ({}) until it is measured anew: {}", one.name(), one.note()))
+        .collect();
+    let code = ExitCode::from(if verdict.choice == Choice::CannotTell { CANNOT_TELL } else { 0 });
     if options.json {
-        let advice =
-            Advice { results: &source.file, wish, estimates: &estimates, verdict: &verdict, sentences };
-        return say(serde_json::to_string_pretty(&advice)?);
+        let advice = Advice {
+            results: &source.file,
+            wish,
+            estimates: &estimates,
+            verdict: &verdict,
+            sentences,
+            notes,
+        };
+        return say(serde_json::to_string_pretty(&advice)?).map(|()| code);
     }
-    say(format_args!("{}\n\n{}", table(&estimates), sentences.join("\n")))?;
+    say(format_args!("{}\n\n{}", table(&estimates), [sentences, notes].concat().join("\n")))?;
     source.run.warnings.iter().try_for_each(|warning| say(format_args!("Warning: {warning}.")))?;
     say(format_args!(
-        "Reckoned from {}, measured {} at commit {}.",
+        "Calculated from {}, measured {} at commit {}.",
         source.file, source.run.made, source.run.commit
-    ))
+    ))?;
+    Ok(code)
 }
 
 fn table(estimates: &[Estimate]) -> Table {
@@ -123,7 +147,6 @@ fn table(estimates: &[Estimate]) -> Table {
     table.set_header([
         "",
         "latency, median",
-        "latency, p99",
         "each client, each hour",
         "server's processor",
         "server's memory",
@@ -131,16 +154,18 @@ fn table(estimates: &[Estimate]) -> Table {
     for one in estimates {
         table.add_row([
             title(one.subject).to_owned(),
-            cell(one.p50_ms, 1.0, "ms"),
-            cell(one.p99_ms, 1.0, "ms"),
-            cell(one.hourly_bytes, 1e-6, "MB"),
-            cell(one.cores, 1.0, "cores"),
-            cell(one.memory_mib, 1.0, "MiB"),
+            cell(one, "latency", one.p50_ms, 1.0, "ms"),
+            cell(one, "bytes", one.hourly_bytes, 1e-6, "MB"),
+            cell(one, "processor", one.cores, 1.0, "cores"),
+            cell(one, "memory", one.memory_mib, 1.0, "MiB"),
         ]);
     }
     table
 }
 
-fn cell(range: Option<Range>, factor: f64, unit: &str) -> String {
-    range.map_or_else(|| "not measured".to_owned(), |range| joined(&(range * factor).words(), unit))
+fn cell(one: &Estimate, criterion: &str, range: Option<Range>, factor: f64, unit: &str) -> String {
+    match range {
+        Some(range) => joined(&(range * factor).words(), unit),
+        None => one.lacking.get(criterion).cloned().unwrap_or_default(),
+    }
 }

@@ -2,34 +2,44 @@
 //!
 //! The report's page holds the same model as JSON, and reckons with it by the same rules (`report/advice.js`).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::range::Range;
 use crate::catalogue::{FLOOR, SUBJECTS};
 use crate::number::{joined, plain};
+use crate::quote::{Quote, Reason, quote};
 use crate::results::{Figure, Row, Run};
 
 /// Readers of one message in the rows that processor time is taken from: as near to this as there are.
 const READERS: f64 = 100.0;
+
+/// Why latency is unknown where a transport would need more than the measured machine has.
+const TOO_MUCH: &str = "unknown: it needs more than the measured machine has";
+
+/// Why latency and bytes are unknown at a rate or a round trip that was not measured.
+const OUTSIDE: &str = "unknown outside of what was measured";
 
 /// All that advice needs.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Model {
     /// Memory of the machine, in MiB.
     pub(crate) memory_mib: u64,
+    /// Its cores.
+    pub(crate) cores: usize,
     /// The text of the measured messages, in bytes.
     pub(crate) text_bytes: usize,
     pub(crate) transports: Vec<Transport>,
 }
 
-/// What is known of one transport. What was not measured is none.
+/// What is known of one transport. A figure that was not measured is `None`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Transport {
     pub(crate) subject: &'static str,
     /// Whether it asks at its own pace, however many messages there are.
     pub(crate) paced: bool,
     pub(crate) p50_ms: Grid,
-    pub(crate) p99_ms: Grid,
     /// All bytes of a delivered message, by rate and round trip.
     pub(crate) total_bytes: Grid,
     /// All bytes of a lone message.
@@ -42,6 +52,8 @@ pub(crate) struct Transport {
     pub(crate) delivery_us: Option<Range>,
     pub(crate) publishing_us: Option<Range>,
     pub(crate) connection_kib: Option<Range>,
+    /// By criterion, why a figure that it needs is withdrawn.
+    pub(crate) withdrawn: BTreeMap<&'static str, Reason>,
 }
 
 /// A figure by rate and round trip.
@@ -66,19 +78,23 @@ pub(crate) struct Wish {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Estimate {
     pub(crate) subject: &'static str,
+    /// At least half of the round trip and the transport's own time.
     pub(crate) p50_ms: Option<Range>,
-    pub(crate) p99_ms: Option<Range>,
     /// For each client, both ways.
     pub(crate) hourly_bytes: Option<Range>,
     pub(crate) cores: Option<Range>,
     pub(crate) memory_mib: Option<Range>,
+    /// By criterion, why there is no estimate.
+    pub(crate) lacking: BTreeMap<&'static str, String>,
 }
 
 impl Model {
     pub(crate) fn of(run: &Run) -> Self {
-        let transports = SUBJECTS.iter().filter(|name| name.subject != FLOOR);
+        let measured = |subject: &str| run.rows.iter().any(|row| row.subject == subject);
+        let transports = SUBJECTS.iter().filter(|name| name.subject != FLOOR && measured(name.subject));
         Self {
             memory_mib: run.machine.memory_mib,
+            cores: run.machine.cores,
             text_bytes: run.method.text_bytes,
             transports: transports.map(|name| Transport::of(run, name.subject)).collect(),
         }
@@ -86,74 +102,102 @@ impl Model {
 
     /// What each transport would do.
     pub(crate) fn estimates(&self, wish: &Wish) -> Vec<Estimate> {
-        self.transports.iter().map(|transport| transport.estimate(wish)).collect()
+        let is_outside = !self.beyond(wish).is_empty();
+        self.transports.iter().map(|transport| transport.estimate(self, wish, is_outside)).collect()
     }
 
-    /// Where a wish lies outside of what was measured, so that the nearest measured edge stands in for it.
+    /// Where a wish lies outside of what was measured: there is no advice for it.
     pub(crate) fn beyond(&self, wish: &Wish) -> Vec<String> {
-        let points = self.transports.iter().flat_map(|transport| &transport.p50_ms.points);
-        let (rates, trips): (Vec<f64>, Vec<f64>) = points.map(|(rate, trip, _)| (*rate, *trip)).unzip();
+        let Some([rates, trips]) = self.edges() else { return Vec::new() };
+        // Below the lowest rate each message is alone, as it is there already.
+        let rates = (0.0, rates.1);
         let mut beyond = Vec::new();
-        for (what, value, known, unit) in
+        for (what, value, (least, most), unit) in
             [("rate", wish.rate_per_s, rates, "/s"), ("round trip", wish.rtt_ms, trips, "ms")]
         {
-            let least = known.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            if least <= most && !(least..=most).contains(&value) {
+            if !(least..=most).contains(&value) {
                 let [value, least, most] = [value, least, most].map(|number| joined(&plain(number), unit));
                 beyond.push(format!("the {what} of {value} lies outside of the measured {least} to {most}"));
             }
         }
         beyond
     }
+
+    /// The lowest and the highest rate and round trip that were measured.
+    pub(crate) fn edges(&self) -> Option<[(f64, f64); 2]> {
+        let points = || self.transports.iter().flat_map(|transport| &transport.p50_ms.points);
+        let edges = |value: fn(&(f64, f64, Range)) -> f64| {
+            let values = || points().map(value);
+            (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
+        };
+        points().next().map(|_| [edges(|point| point.0), edges(|point| point.1)])
+    }
 }
 
 impl Transport {
     fn of(run: &Run, subject: &'static str) -> Self {
         let rows = |scenario: &'static str| run.rows(scenario).filter(move |row| row.subject == subject);
+        let range = |row: &Row, figure: &str| quote(row, figure).figure().and_then(Range::of);
         let first = |scenario, condition: (&str, f64), figure: &str| {
-            let row = rows(scenario).find(|row| row.condition(condition.0) == Some(condition.1))?;
-            row.figure(figure).and_then(Range::of)
+            rows(scenario)
+                .find(|row| row.condition(condition.0) == Some(condition.1))
+                .and_then(|row| range(row, figure))
         };
         let crowd = rows("cpu")
             .filter(|row| row.invalid.is_empty())
             .min_by(|one, other| distance(one).total_cmp(&distance(other)));
-        let crowd = |figure: &str| {
-            crowd.and_then(|row| row.figure(figure)).and_then(Range::of).map(Range::not_negative)
-        };
-        let quiet = |figure: &str| rows("idle_bytes").find_map(|row| row.figure(figure)).and_then(Range::of);
+        let of_crowd = |figure: &str| crowd.and_then(|row| range(row, figure)).map(Range::not_negative);
+        let quiet = |figure: &str| rows("idle_bytes").find_map(|row| range(row, figure));
         let idle = |figure: &str| {
             let most = rows("idle").max_by(|one, other| clients(one).total_cmp(&clients(other)));
-            most.and_then(|row| row.figure(figure)).and_then(Range::of).map(Range::not_negative)
+            most.and_then(|row| range(row, figure)).map(Range::not_negative)
         };
         let lone = |figure| first("bytes", ("burst", 1.0), figure);
         let sum = |one: Option<Range>, other: Option<Range>| Some(one? + other?);
+        let latency = rows("crossover").find_map(|row| quote(row, "p50_ms").reason());
+        let processor = crowd.and_then(|row| quote(row, "delivery_us").reason());
+        let withdrawn = [("latency", latency), ("processor", processor)];
         Self {
             subject,
             paced: subject == "shortpoll",
             p50_ms: Grid::of(rows("crossover"), "p50_ms"),
-            p99_ms: Grid::of(rows("crossover"), "p99_ms"),
             total_bytes: Grid::of(rows("crossover"), "total_bytes"),
             lone_bytes: lone("total_bytes"),
             added_bytes: sum(lone("payload_bytes"), lone("framing_bytes")),
             hourly_bytes: sum(quiet("hourly_up_bytes"), quiet("hourly_down_bytes")),
             hourly_cpu_ms: quiet("hourly_cpu_ms").map(Range::not_negative),
             send_bytes: first("sending", ("committed", 0.0), "total_bytes"),
-            delivery_us: crowd("delivery_us"),
-            publishing_us: crowd("publishing_us"),
+            delivery_us: of_crowd("delivery_us"),
+            publishing_us: of_crowd("publishing_us"),
             connection_kib: sum(idle("process_kib"), idle("kernel_kib")),
+            withdrawn: withdrawn.into_iter().filter_map(|(name, reason)| Some((name, reason?))).collect(),
         }
     }
 
-    fn estimate(&self, wish: &Wish) -> Estimate {
-        Estimate {
-            subject: self.subject,
-            p50_ms: self.p50_ms.at(wish.rate_per_s, wish.rtt_ms),
-            p99_ms: self.p99_ms.at(wish.rate_per_s, wish.rtt_ms),
-            hourly_bytes: self.hourly_bytes(wish),
-            cores: self.cores(wish),
-            memory_mib: self.connection_kib.map(|each| each * (wish.clients / 1024.0)),
-        }
+    fn estimate(&self, model: &Model, wish: &Wish, is_outside: bool) -> Estimate {
+        let cores = self.cores(wish);
+        let memory_mib = self.connection_kib.map(|each| each * (wish.clients / 1024.0));
+        let hourly_bytes = if is_outside { None } else { self.hourly_bytes(wish) };
+        let needs = |need: Option<Range>, has: f64| need.is_some_and(|need| need.median > has);
+        let is_too_much = needs(cores, model.cores as f64) || needs(memory_mib, model.memory_mib as f64);
+        let p50_ms = if is_too_much || is_outside { None } else { self.latency(wish) };
+        let estimates =
+            [("latency", p50_ms), ("bytes", hourly_bytes), ("processor", cores), ("memory", memory_mib)];
+        let why = |name| match self.withdrawn.get(name) {
+            Some(reason) => Quote::Withdrawn(*reason).words(""),
+            None if is_outside && matches!(name, "latency" | "bytes") => OUTSIDE.to_owned(),
+            None if is_too_much && name == "latency" => TOO_MUCH.to_owned(),
+            None => Quote::NotMeasured.words(""),
+        };
+        let lacking = estimates.into_iter().filter(|(_, estimate)| estimate.is_none());
+        let lacking = lacking.map(|(name, _)| (name, why(name))).collect();
+        Estimate { subject: self.subject, p50_ms, hourly_bytes, cores, memory_mib, lacking }
+    }
+
+    /// What was measured near this, but not less than half of the round trip and what the transport takes without one.
+    fn latency(&self, wish: &Wish) -> Option<Range> {
+        let own = self.p50_ms.at(wish.rate_per_s, 0.0)?;
+        Some(self.p50_ms.at(wish.rate_per_s, wish.rtt_ms)?.at_least(own.plus(wish.rtt_ms / 2.0)))
     }
 
     /// Heartbeats, deliveries and sends of an hour. Who asks at a pace of its own asks as often without messages:
@@ -180,7 +224,7 @@ impl Transport {
 impl Grid {
     fn of<'a>(rows: impl Iterator<Item = &'a Row>, figure: &str) -> Self {
         let point = |row: &Row| {
-            let range = row.figure(figure).and_then(Range::of)?;
+            let range = quote(row, figure).figure().and_then(Range::of)?;
             Some((row.condition("rate_per_s")?, row.condition("rtt_ms")?, range))
         };
         Self { points: rows.filter_map(point).collect() }

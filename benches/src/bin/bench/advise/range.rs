@@ -27,6 +27,22 @@ impl Range {
         Self { median, least, most, ..self }
     }
 
+    /// The same, so much further on.
+    pub(crate) fn plus(self, more: f64) -> Self {
+        let [median, least, most] = [self.median, self.least, self.most].map(|value| value + more);
+        Self { median, least, most, ..self }
+    }
+
+    /// The greater of both.
+    pub(crate) fn at_least(self, floor: Self) -> Self {
+        Self {
+            median: self.median.max(floor.median),
+            least: self.least.max(floor.least),
+            most: self.most.max(floor.most),
+            samples: self.samples.min(floor.samples),
+        }
+    }
+
     /// Whether there is a ranking between two of them.
     pub(crate) fn apart_from(&self, other: &Self) -> bool {
         self.ranks() && other.ranks() && (self.most < other.least || other.most < self.least)

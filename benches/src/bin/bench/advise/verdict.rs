@@ -59,8 +59,8 @@ pub(crate) enum Choice {
     Fit(Vec<&'static str>),
     /// Everybody is behind in something; these are ahead in what people care for most.
     Trade(Vec<&'static str>),
-    /// There are too few samples, or figures, to say.
-    Unknown,
+    /// Nothing was measured there, or too little of it stands.
+    CannotTell,
 }
 
 /// All criteria, and the choice that follows from them.
@@ -79,7 +79,7 @@ impl Verdict {
             Criterion::of("processor", "cores", NOTICED_CORES, estimates, |one| one.cores),
             Criterion::of("memory", "MiB", memory, estimates, |one| one.memory_mib),
         ];
-        let choice = choose(&criteria);
+        let choice = choose(&criteria, estimates);
         Self { criteria, choice }
     }
 }
@@ -132,26 +132,29 @@ impl Criterion {
     }
 }
 
-fn choose(criteria: &[Criterion]) -> Choice {
+fn choose(criteria: &[Criterion], estimates: &[Estimate]) -> Choice {
     let known: Vec<&Criterion> = criteria.iter().filter(|criterion| criterion.is_known()).collect();
     // Without latency there is no advice about a thing whose point is to be in time.
     if !known.iter().any(|criterion| criterion.name == "latency") {
-        return Choice::Unknown;
+        return Choice::CannotTell;
     }
-    let mut subjects: Vec<&'static str> = Vec::new();
-    for standing in known.iter().flat_map(|criterion| &criterion.standings) {
-        if !subjects.contains(&standing.subject) {
-            subjects.push(standing.subject);
-        }
-    }
-    let fit = |subject: &&str| !known.iter().any(|criterion| criterion.is_behind(subject));
-    let fitting: Vec<&str> = subjects.iter().copied().filter(fit).collect();
+    let all: Vec<&'static str> = estimates.iter().map(|estimate| estimate.subject).collect();
+    let is_behind = |subject: &str| known.iter().any(|criterion| criterion.is_behind(subject));
+    // What is not known of a transport can neither recommend it nor rule it out.
+    let is_known = |subject: &str| known.iter().all(|criterion| criterion.standing(subject).is_some());
+    let left = all.iter().copied().filter(|subject| !is_behind(subject));
+    let (fitting, unsure): (Vec<&str>, Vec<&str>) = left.partition(|subject| is_known(subject));
     if !fitting.is_empty() {
         return Choice::Fit(fitting);
     }
+    if !unsure.is_empty() {
+        return Choice::CannotTell;
+    }
+    let mut subjects = all;
     for criterion in known {
-        let left: Vec<&str> =
-            subjects.iter().copied().filter(|subject| !criterion.is_behind(subject)).collect();
+        let is_ahead =
+            |subject: &&str| criterion.standing(subject).is_some_and(|one| one.place != Place::Behind);
+        let left: Vec<&str> = subjects.iter().copied().filter(is_ahead).collect();
         if !left.is_empty() {
             subjects = left;
         }

@@ -1,15 +1,24 @@
 //! The verdict in sentences: who fits, why the others do not, what does not matter, and what to doubt.
 
-use super::model::{Model, Wish};
+use std::collections::BTreeMap;
+
+use super::model::{Estimate, Model, Wish};
 use super::verdict::{Choice, Criterion, Place, Standing, Verdict};
 use crate::catalogue::title;
 use crate::number::{between, bytes, capital, joined, plain};
 use crate::results::Run;
 
-/// Three to six sentences.
-pub(crate) fn sentences(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict) -> Vec<String> {
-    let mut sentences = vec![choice(&verdict.choice, model)];
-    if verdict.choice != Choice::Unknown {
+/// Two to six sentences.
+pub(crate) fn sentences(
+    run: &Run,
+    model: &Model,
+    wish: &Wish,
+    estimates: &[Estimate],
+    verdict: &Verdict,
+) -> Vec<String> {
+    let mut sentences = vec![choice(&verdict.choice, model, wish, estimates)];
+    if verdict.choice != Choice::CannotTell {
+        sentences.extend(unsure(estimates, verdict));
         sentences.extend(outside(verdict));
         sentences.extend(costs(verdict));
         sentences.extend(indifferent(verdict));
@@ -19,7 +28,7 @@ pub(crate) fn sentences(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict
     sentences
 }
 
-fn choice(choice: &Choice, model: &Model) -> String {
+fn choice(choice: &Choice, model: &Model, wish: &Wish, estimates: &[Estimate]) -> String {
     match choice {
         Choice::Fit(subjects) if subjects.len() == model.transports.len() => {
             "It does not matter which transport you take: no two of them differ by as much as anybody would notice.".to_owned()
@@ -36,10 +45,44 @@ fn choice(choice: &Choice, model: &Model) -> String {
             let verb = if subjects.len() == 1 { "is" } else { "are" };
             format!("Every transport is behind in something; {} {verb} ahead in what people notice first.", list(subjects))
         }
-        Choice::Unknown => "These results do not suffice for a verdict: they lack latencies by rate and round trip, or have fewer than \
-             three samples of a figure; measure with: bench run --scenario crossover,bytes,idle_bytes,cpu,idle."
-            .to_owned(),
+        Choice::CannotTell => cannot_tell(model, wish, estimates),
     }
+}
+
+/// Why there is no advice.
+fn cannot_tell(model: &Model, wish: &Wish, estimates: &[Estimate]) -> String {
+    let mut why = model.beyond(wish);
+    if why.is_empty() {
+        why = lacking(estimates.iter());
+    }
+    if why.is_empty() {
+        why.push("these results have fewer than three runs of a figure that it takes".to_owned());
+    }
+    format!("Cannot tell which transport fits: {}.", why.join("; "))
+}
+
+/// Transports that are behind in nothing that is known of them, and of which too little is known.
+fn unsure(estimates: &[Estimate], verdict: &Verdict) -> Option<String> {
+    let is_open = |one: &&Estimate| {
+        let is_behind = verdict.criteria.iter().any(|criterion| criterion.is_behind(one.subject));
+        !is_behind && !chosen(&verdict.choice).contains(&one.subject)
+    };
+    let why = lacking(estimates.iter().filter(is_open));
+    (!why.is_empty()).then(|| format!("Cannot tell about the others: {}.", why.join("; ")))
+}
+
+/// What is not known of these transports, and why.
+fn lacking<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Vec<String> {
+    let mut lacking: BTreeMap<(&'static str, &str), Vec<&str>> = BTreeMap::new();
+    for estimate in estimates {
+        for (name, why) in &estimate.lacking {
+            lacking.entry((*name, why.as_str())).or_default().push(estimate.subject);
+        }
+    }
+    let words = |((name, why), subjects): (_, Vec<&str>)| {
+        format!("{} of {} is {why}", subject(name), list(&subjects))
+    };
+    lacking.into_iter().map(words).collect()
 }
 
 /// Why the others do not fit: for each the criterion in which it is furthest behind, by how much matters.
@@ -83,7 +126,7 @@ fn worst<'a>(verdict: &'a Verdict, subject: &str) -> Option<(f64, &'a Criterion,
     told.max_by(|one, other| one.0.total_cmp(&other.0))
 }
 
-/// In what nobody is behind, although not all are level.
+/// Criteria in which none is behind, although not all are level.
 fn indifferent(verdict: &Verdict) -> Option<String> {
     let close = |criterion: &&Criterion| {
         criterion.is_known()
@@ -99,7 +142,7 @@ fn indifferent(verdict: &Verdict) -> Option<String> {
             let apart = medians().fold(f64::NEG_INFINITY, f64::max) - medians().fold(f64::INFINITY, f64::min);
             format!(
                 "{} ({} between the least and the most, below {})",
-                subject(criterion),
+                subject(criterion.name),
                 scaled(criterion, apart),
                 limit(criterion)
             )
@@ -108,51 +151,47 @@ fn indifferent(verdict: &Verdict) -> Option<String> {
     (!told.is_empty()).then(|| format!("What differs too little to matter: {}.", told.join(", ")))
 }
 
-/// Who cannot be told apart at all.
+/// What is not clearly apart.
 fn ties(verdict: &Verdict) -> Option<String> {
     let tied = |criterion: &Criterion| {
         let level = criterion.standings.iter().filter(|one| matches!(one.place, Place::Best | Place::Level));
         let level: Vec<&str> = level.map(|standing| standing.subject).collect();
         (criterion.is_known() && level.len() > 1)
-            .then(|| format!("{} between {}", subject(criterion), list(&level)))
+            .then(|| format!("{} of {}", subject(criterion.name), list(&level)))
     };
     let ties: Vec<String> = verdict.criteria.iter().filter_map(tied).collect();
-    (!ties.is_empty()).then(|| format!("No difference at this n in {}.", ties.join(", nor in ")))
+    (!ties.is_empty()).then(|| format!("Not clearly apart: {}.", ties.join("; ")))
 }
 
 /// What the figures rest on.
 fn doubts(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict) -> String {
-    let mut doubts = model.beyond(wish);
-    if !doubts.is_empty() {
-        doubts.push("the nearest that was measured stands in for it".to_owned());
+    let mut doubts = vec![format!(
+        "all this is calculated from texts of {} bytes on {} cores of {} without TLS or a proxy",
+        model.text_bytes, run.machine.cores, run.machine.processor
+    )];
+    if let Some([(slowest, _), _]) = model.edges().filter(|[(slowest, _), _]| wish.rate_per_s < *slowest) {
+        doubts.push(format!("latency is that of single messages, measured at {}/s", plain(slowest)));
     }
-    for criterion in &verdict.criteria {
-        let lacking = model.transports.iter().filter(|one| criterion.standing(one.subject).is_none());
-        let lacking: Vec<&str> = lacking.map(|transport| transport.subject).collect();
-        if !lacking.is_empty() {
-            doubts.push(format!("{} was not measured for {}", subject(criterion), list(&lacking)));
-        }
+    let unknown = verdict.criteria.iter().filter(|criterion| !criterion.is_known());
+    let unknown: Vec<&str> = unknown.map(|criterion| subject(criterion.name)).collect();
+    if !unknown.is_empty() {
+        doubts.push(format!("not compared: {}", unknown.join(", ")));
     }
     if model.transports.iter().all(|transport| transport.send_bytes.is_none()) {
-        doubts.push("what sends weigh was not measured and is left out".to_owned());
+        doubts.push("bytes of sending were not measured and are left out".to_owned());
     }
-    let ground = format!(
-        "all this is reckoned from texts of {} bytes on {} cores of {} without TLS or a proxy",
-        model.text_bytes, run.machine.cores, run.machine.processor
-    );
-    doubts.insert(0, ground);
     format!("{}.", capital(&doubts.join("; ")))
 }
 
 fn chosen(choice: &Choice) -> &[&'static str] {
     match choice {
         Choice::Fit(subjects) | Choice::Trade(subjects) => subjects,
-        Choice::Unknown => &[],
+        Choice::CannotTell => &[],
     }
 }
 
-fn subject(criterion: &Criterion) -> &'static str {
-    match criterion.name {
+fn subject(criterion: &'static str) -> &'static str {
+    match criterion {
         "bytes" => "bytes on the wire",
         "processor" => "the server's processor time",
         "memory" => "the server's memory",

@@ -1,28 +1,35 @@
 /**
- * The verdict, reckoned in the page: the same rules as `advise/model.rs` and `advise/verdict.rs`, on the same model.
+ * The verdict, calculated in the page: the same rules as `advise/model.rs` and `advise/verdict.rs`, on the same model.
  * A test gives both the same chats and compares what they say.
  *
  * @typedef {{ median: number, least: number, most: number, samples: number }} Range
  * @typedef {{ points: [number, number, Range][] }} Grid
  * @typedef {{
- *   subject: string, paced: boolean, p50_ms: Grid, p99_ms: Grid, total_bytes: Grid,
+ *   subject: string, paced: boolean, p50_ms: Grid, total_bytes: Grid,
  *   lone_bytes: Range | null, added_bytes: Range | null, hourly_bytes: Range | null, hourly_cpu_ms: Range | null,
  *   send_bytes: Range | null, delivery_us: Range | null, publishing_us: Range | null, connection_kib: Range | null,
+ *   withdrawn: Record<string, string>,
  * }} Transport
- * @typedef {{ memory_mib: number, text_bytes: number, transports: Transport[] }} Model
+ * @typedef {{ memory_mib: number, cores: number, text_bytes: number, transports: Transport[] }} Model
  * @typedef {{ rate_per_s: number, rtt_ms: number, clients: number, send_rate_per_s: number }} Wish
  * @typedef {{
- *   subject: string, p50_ms: Range | null, p99_ms: Range | null, hourly_bytes: Range | null, cores: Range | null,
- *   memory_mib: Range | null,
+ *   subject: string, p50_ms: Range | null, hourly_bytes: Range | null, cores: Range | null,
+ *   memory_mib: Range | null, lacking: Record<string, string>,
  * }} Estimate
  * @typedef {'best' | 'level' | 'close' | 'behind'} Place
  * @typedef {{ subject: string, value: Range, place: Place }} Standing
  * @typedef {{ name: string, noticed: number, standings: Standing[] }} Criterion
- * @typedef {{ fit: string[] } | { trade: string[] } | 'unknown'} Choice
+ * @typedef {{ fit: string[] } | { trade: string[] } | 'cannot_tell'} Choice
  */
 
 /** Fewer samples rank nobody: as in `ranking.rs`. */
 export const LEAST_SAMPLES = 3;
+
+/** Why latency is unknown where a transport would need more than the measured machine has. */
+const TOO_MUCH = 'unknown: it needs more than the measured machine has';
+
+/** Why latency and bytes are unknown at a rate or a round trip that was not measured. */
+const OUTSIDE = 'unknown outside of what was measured';
 
 /** @type {Range} */
 const NOTHING = { median: 0, least: 0, most: 0, samples: Infinity };
@@ -77,26 +84,50 @@ export function at({ points }, rate, trip) {
   return sum;
 }
 
-/** @param {Transport} transport @param {Wish} wish @returns {Estimate} */
-function estimate(transport, wish) {
+/**
+ * What was measured near this, but not less than half of the round trip and what the transport takes without one.
+ *
+ * @param {Transport} transport @param {Wish} wish @returns {Range | null}
+ */
+function latency(transport, { rate_per_s: rate, rtt_ms: trip }) {
+  const own = at(transport.p50_ms, rate, 0);
+  const found = at(transport.p50_ms, rate, trip);
+  return own && found && {
+    median: Math.max(found.median, own.median + trip / 2),
+    least: Math.max(found.least, own.least + trip / 2),
+    most: Math.max(found.most, own.most + trip / 2),
+    samples: Math.min(found.samples, own.samples),
+  };
+}
+
+/** @param {Model} model @param {Transport} transport @param {Wish} wish @returns {Estimate} */
+function estimate(model, transport, wish) {
   const { rate_per_s: rate, rtt_ms: trip, clients, send_rate_per_s: sends } = wish;
   const { hourly_bytes: quiet, hourly_cpu_ms: idle, delivery_us: delivery, publishing_us: publishing } = transport;
   const each = transport.paced ? transport.added_bytes : at(transport.total_bytes, rate, trip) ?? transport.lone_bytes;
   const sending = transport.send_bytes ? times(transport.send_bytes, sends * 3600) : NOTHING;
   const busy = idle && delivery && publishing
     && plus(plus(times(idle, 1 / 3600e3), times(delivery, rate / 1e6)), times(publishing, sends / 1e6));
-  return {
-    subject: transport.subject,
-    p50_ms: at(transport.p50_ms, rate, trip),
-    p99_ms: at(transport.p99_ms, rate, trip),
-    hourly_bytes: quiet && each && plus(plus(quiet, times(each, rate * 3600)), sending),
-    cores: busy && times(busy, clients),
-    memory_mib: transport.connection_kib && times(transport.connection_kib, clients / 1024),
-  };
+  const outside = beyond(model, wish).length > 0;
+  const hourly_bytes = outside ? null : quiet && each && plus(plus(quiet, times(each, rate * 3600)), sending);
+  const cores = busy && times(busy, clients);
+  const memory_mib = transport.connection_kib && times(transport.connection_kib, clients / 1024);
+  const tooMuch = (cores?.median ?? 0) > model.cores || (memory_mib?.median ?? 0) > model.memory_mib;
+  const p50_ms = tooMuch || outside ? null : latency(transport, wish);
+  /** @type {Record<string, string>} */
+  const lacking = {};
+  for (const [name, value] of Object.entries({ bytes: hourly_bytes, latency: p50_ms, memory: memory_mib, processor: cores })) {
+    if (value) continue;
+    const why = transport.withdrawn[name];
+    if (why) lacking[name] = `withdrawn (${why})`;
+    else if (outside && (name === 'latency' || name === 'bytes')) lacking[name] = OUTSIDE;
+    else lacking[name] = tooMuch && name === 'latency' ? TOO_MUCH : 'not measured';
+  }
+  return { subject: transport.subject, p50_ms, hourly_bytes, cores, memory_mib, lacking };
 }
 
 /** @param {Range} one @param {Range} other */
-export function apart(one, other) {
+function apart(one, other) {
   const enough = Math.min(one.samples, other.samples) >= LEAST_SAMPLES;
   return enough && (one.most < other.least || other.most < one.least);
 }
@@ -120,19 +151,22 @@ function criterion(name, noticed, values) {
   return { name, noticed, standings };
 }
 
-/** @param {Criterion[]} criteria @returns {Choice} */
-function choose(criteria) {
+/** @param {Criterion[]} criteria @param {Estimate[]} estimates @returns {Choice} */
+function choose(criteria, estimates) {
   const known = criteria.filter(({ standings }) =>
     standings.length >= 2 && standings.every(({ value }) => value.samples >= LEAST_SAMPLES));
-  if (!known.some(({ name }) => name === 'latency')) return 'unknown';
-  let subjects = [...new Set(known.flatMap(({ standings }) => standings.map(({ subject }) => subject)))];
-  const behind = (/** @type {Criterion} */ { standings }, /** @type {string} */ subject) =>
-    standings.some((standing) => standing.subject === subject && standing.place === 'behind');
-  const fit = subjects.filter((subject) => !known.some((one) => behind(one, subject)));
+  if (!known.some(({ name }) => name === 'latency')) return 'cannot_tell';
+  let subjects = estimates.map(({ subject }) => subject);
+  const place = (/** @type {Criterion} */ { standings }, /** @type {string} */ subject) =>
+    standings.find((standing) => standing.subject === subject)?.place;
+  const left = subjects.filter((subject) => !known.some((one) => place(one, subject) === 'behind'));
+  // What is not known of a transport can neither recommend it nor rule it out.
+  const fit = left.filter((subject) => known.every((one) => place(one, subject)));
   if (fit.length > 0) return { fit };
+  if (left.length > 0) return 'cannot_tell';
   for (const one of known) {
-    const left = subjects.filter((subject) => !behind(one, subject));
-    if (left.length > 0) subjects = left;
+    const ahead = subjects.filter((subject) => (place(one, subject) ?? 'behind') !== 'behind');
+    if (ahead.length > 0) subjects = ahead;
   }
   return { trade: subjects };
 }
@@ -143,7 +177,7 @@ function choose(criteria) {
  * @param {Model} model @param {Wish} wish @returns {{ estimates: Estimate[], criteria: Criterion[], choice: Choice }}
  */
 export function advise(model, wish) {
-  const estimates = model.transports.map((transport) => estimate(transport, wish));
+  const estimates = model.transports.map((transport) => estimate(model, transport, wish));
   /** @param {(one: Estimate) => Range | null} value @returns {[string, Range | null][]} */
   const values = (value) => estimates.map((one) => [one.subject, value(one)]);
   const criteria = [
@@ -152,11 +186,11 @@ export function advise(model, wish) {
     criterion('processor', 0.01, values((one) => one.cores)),
     criterion('memory', model.memory_mib * 0.01, values((one) => one.memory_mib)),
   ];
-  return { estimates, criteria, choice: choose(criteria) };
+  return { estimates, criteria, choice: choose(criteria, estimates) };
 }
 
 /**
- * In which directions a wish lies outside of what was measured.
+ * In which directions a wish lies outside of what was measured: there is no advice for it.
  *
  * @param {Model} model @param {Wish} wish @returns {string[]}
  */
@@ -168,7 +202,8 @@ export function beyond(model, wish) {
     return value < least || value > most ? [`the ${what} lies outside of the measured ${least} to ${most}`] : [];
   };
   return [
-    ...outside('rate in messages a second', wish.rate_per_s, points.map((point) => point[0])),
+    // Below the lowest rate each message is alone, as it is there already.
+    ...outside('rate in messages a second', wish.rate_per_s, [0, ...points.map((point) => point[0])]),
     ...outside('round trip in ms', wish.rtt_ms, points.map((point) => point[1])),
   ];
 }

@@ -4,7 +4,7 @@ use super::CHARTS;
 use super::bars::{Bar, Bars, Group};
 use super::crossover;
 use super::curves;
-use super::sheet::{Cell, Sheet, sheets};
+use super::sheet::{Sheet, sheets};
 use super::svg::known;
 use crate::catalogue::{FLOOR, condition_title, condition_value, title};
 use crate::number::{joined, number, spread, with_unit};
@@ -197,8 +197,5 @@ fn told(groups: &[Group]) -> String {
 /// A subject's figure in a line of a table.
 pub(super) fn figure<'a>(sheet: &Sheet<'a>, line: usize, subject: &str) -> Option<&'a Figure> {
     let column = sheet.subjects.iter().position(|one| *one == subject)?;
-    match sheet.lines.get(line)?.cells[column] {
-        Cell::Figure(figure) => Some(figure),
-        Cell::Invalid | Cell::NotMeasured => None,
-    }
+    sheet.lines.get(line)?.cells[column].figure()
 }

@@ -1,6 +1,6 @@
-//! The crossover: for each rate and each round trip, which transport is ahead. Ties are drawn as ties.
+//! The crossover: for each rate and each round trip, which transport is ahead. What is not clearly apart shares a cell.
 
-use super::sheet::{Cell, Line, Sheet};
+use super::sheet::{Line, Sheet};
 use super::svg::{Anchor, Svg, known};
 use crate::catalogue::{condition_value, letter};
 use crate::number::{joined, plain, with_unit};
@@ -26,14 +26,16 @@ pub(super) fn draw(sheets: &[Sheet<'_>]) -> Option<String> {
     let grids: Vec<(&Sheet<'_>, &str)> = DECIDING
         .into_iter()
         .filter_map(deciding)
-        .filter(|(sheet, _)| sheet.varied == ["rate_per_s", "rtt_ms"])
+        .filter(|(sheet, _)| sheet.varied == ["rate_per_s", "rtt_ms"] && sheet.withdrawn().is_none())
         .collect();
     let rates = grids.iter().map(|(sheet, _)| values(sheet, 0).len()).max()?;
     let trips = grids.iter().map(|(sheet, _)| values(sheet, 1).len()).max()?;
     let size = (LEFT + rates as f64 * CELL.0 + 20.0, ABOVE + trips as f64 * CELL.1 + 46.0);
     let rows = grids.len().div_ceil(2);
     let columns = grids.len().min(2);
-    let subjects = known(grids.iter().flat_map(|(sheet, _)| sheet.subjects.iter().copied()));
+    let lines =
+        grids.iter().flat_map(|(sheet, _)| sheet.lines.iter().map(|line| line.figures(&sheet.subjects)));
+    let subjects = known(lines.flatten().map(|(subject, _)| subject));
     let height = 112.0 + rows as f64 * size.1;
     let description =
         grids.iter().map(|(sheet, title)| format!("{title}: {}", told(sheet))).collect::<Vec<_>>().join(". ");
@@ -49,14 +51,14 @@ pub(super) fn draw(sheets: &[Sheet<'_>]) -> Option<String> {
         76.0,
         Anchor::Start,
         "soft",
-        "A cell names all that cannot be told from the best, and the best median among them.",
+        "A cell names all that are not clearly apart from the best, and the best median among them.",
     );
     svg.text(
         16.0,
         93.0,
         Anchor::Start,
         "soft",
-        "= all of them: no difference at this n · – : too few samples to rank",
+        "all: none is clearly apart from the others · –: too few runs to compare",
     );
     for (index, (sheet, title)) in grids.iter().enumerate() {
         let at = (8.0 + (index % 2) as f64 * size.0, 104.0 + (index / 2) as f64 * size.1);
@@ -96,7 +98,7 @@ fn cell(svg: &mut Svg, sheet: &Sheet<'_>, line: &Line<'_>, (x, y): (f64, f64)) {
     let size = (CELL.0 - 3.0, CELL.1 - 3.0);
     svg.rectangle("cell", (x, y), size);
     let ranking = sheet.rank(line);
-    let ahead = ahead(&ranking);
+    let ahead = ranking.first();
     // A band for each that is ahead: one alone, or side by side.
     for (index, subject) in ahead.iter().enumerate() {
         let band = size.0 / ahead.len() as f64;
@@ -106,27 +108,16 @@ fn cell(svg: &mut Svg, sheet: &Sheet<'_>, line: &Line<'_>, (x, y): (f64, f64)) {
     }
     let middle = x + size.0 / 2.0;
     svg.text(middle, y + 18.0, Anchor::Middle, "strong", &letters(&ranking));
-    if let Some(best) = best(sheet, line, &ahead) {
+    if let Some(best) = best(sheet, line, ahead) {
         svg.text(middle, y + 31.0, Anchor::Middle, "soft small", &with_unit(best, sheet.unit));
     }
 }
 
-fn ahead<'a>(ranking: &Ranking<'a>) -> Vec<&'a str> {
-    match ranking {
-        Ranking::Best(subject) => vec![subject],
-        Ranking::Tie(subjects) => subjects.clone(),
-        Ranking::NoDifference | Ranking::Unranked => Vec::new(),
-    }
-}
-
 fn letters(ranking: &Ranking<'_>) -> String {
-    match ranking {
-        Ranking::Best(subject) => letter(subject).to_owned(),
-        Ranking::Tie(subjects) => {
-            subjects.iter().map(|subject| letter(subject)).collect::<Vec<_>>().join(" = ")
-        }
-        Ranking::NoDifference => "=".to_owned(),
-        Ranking::Unranked => "–".to_owned(),
+    match ranking.first() {
+        [] if ranking.is_known() => "all".to_owned(),
+        [] => "–".to_owned(),
+        first => first.iter().map(|subject| letter(subject)).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -145,10 +136,9 @@ fn values(sheet: &Sheet<'_>, condition: usize) -> Vec<f64> {
     values
 }
 
-/// The grid in words, for whoever cannot see it.
+/// The grid in words, for readers who cannot see it.
 fn told(sheet: &Sheet<'_>) -> String {
-    let lines =
-        sheet.lines.iter().filter(|line| line.cells.iter().any(|cell| matches!(cell, Cell::Figure(_))));
+    let lines = sheet.lines.iter().filter(|line| line.cells.iter().any(|cell| cell.figure().is_some()));
     let told = lines.map(|line| {
         let at: Vec<String> =
             [joined(&plain(line.values[0]), "/s"), condition_value("rtt_ms", line.values[1])].into();

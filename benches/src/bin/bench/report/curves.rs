@@ -6,6 +6,7 @@ use super::sheet::{Sheet, sheets};
 use super::svg::{Svg, known};
 use crate::catalogue::{condition_value, place, title};
 use crate::number::{joined, plain, spread, with_unit};
+use crate::quote::{nines, quote};
 use crate::results::{Row, Run};
 
 /// A panel's size in pixels; two stand side by side.
@@ -18,9 +19,7 @@ pub(super) fn latencies(run: &Run) -> anyhow::Result<Option<String>> {
     rates.dedup();
     let mut panels = Vec::new();
     for rate in rates {
-        let rows = run
-            .rows("latency")
-            .filter(|row| row.condition("rate_per_s") == Some(rate) && row.invalid.is_empty());
+        let rows = run.rows("latency").filter(|row| row.condition("rate_per_s") == Some(rate));
         let mut series = Vec::new();
         for row in rows {
             series.extend(distribution(row)?);
@@ -41,17 +40,20 @@ pub(super) fn latencies(run: &Run) -> anyhow::Result<Option<String>> {
     }
     Ok(side_by_side(
         "Delivery latency, cumulative",
-        "For each rate, the share of messages delivered within a time.",
+        "For each rate, the share of messages delivered within a time, as far as there are messages enough to tell.",
         &panels,
     ))
 }
 
 /// One row's histogram as a line, with marks where people look.
 fn distribution(row: &Row) -> anyhow::Result<Option<Series>> {
+    // A percentile that may not be quoted is not drawn either.
+    if quote(row, "p50_ms").figure().is_none() {
+        return Ok(None);
+    }
     let Some(histogram) = row.latencies()? else { return Ok(None) };
     let Some(&subject) = known([row.subject.as_str()]).first() else { return Ok(None) };
-    // Not beyond what so many messages can tell.
-    let nines = (histogram.len().max(1) as f64).log10().min(4.0);
+    let nines = nines(row).min(4.0);
     let at = |share: f64| (histogram.value_at_quantile(share).max(1) as f64 / 1e3, share);
     let steps = (nines * 10.0).floor() as i32;
     let line: Vec<(f64, f64)> =
@@ -62,7 +64,8 @@ fn distribution(row: &Row) -> anyhow::Result<Option<Series>> {
         let words = format!("{}, {name}: {}", title(subject), with_unit(at.0, "ms"));
         Point { at, interval: (at.1, at.1), words }
     };
-    let points = marks.into_iter().filter(|(share, _)| -(1.0 - share).log10() <= nines).map(mark).collect();
+    let points =
+        marks.into_iter().filter(|(share, _)| -(1.0 - share).log10() <= nines + 1e-9).map(mark).collect();
     Ok(Some(Series { subject, line, points }))
 }
 
@@ -88,6 +91,7 @@ pub(super) fn knee(run: &Run) -> Option<String> {
             series: known(sheet.subjects.iter().copied())
                 .into_iter()
                 .map(|subject| against_rate(sheet, trip, subject))
+                .filter(|series| !series.points.is_empty())
                 .collect(),
             knee: Some((1e3 / trip, "one per round trip".to_owned())),
         })

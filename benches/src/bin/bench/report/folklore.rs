@@ -14,9 +14,10 @@
 use anyhow::{Context, bail};
 
 use super::Source;
-use super::key::{Found, Key};
+use super::key::Key;
 use crate::catalogue::topic;
 use crate::number::{between, bytes, joined};
+use crate::quote::Quote;
 use crate::ranking::LEAST_SAMPLES;
 use crate::results::{Figure, Run};
 
@@ -27,11 +28,13 @@ const TEMPLATE: &str = include_str!("folklore.md.in");
 enum Outcome {
     Holds,
     Fails,
-    /// Intervals overlap. A claim of a difference then found none; one of its size is left open.
+    /// Runs overlap, so the test cannot tell. A claim about the size of a difference is left open too.
     Open {
         size: bool,
     },
     TooFew,
+    /// It rests on a withdrawn figure.
+    Withdrawn,
     NotMeasured,
 }
 
@@ -88,9 +91,8 @@ fn beside(text: &str, other: &Key) -> anyhow::Result<Key> {
 
 fn times(count: f64, key: &Key, run: &Run) -> anyhow::Result<String> {
     let figure = match key.find(run)? {
-        Found::Figure(figure) => figure,
-        Found::Invalid => return Ok("invalid".to_owned()),
-        Found::NotMeasured => return Ok("not measured".to_owned()),
+        Quote::Figure(figure) => figure,
+        none @ (Quote::Invalid | Quote::Withdrawn(_) | Quote::NotMeasured) => return Ok(none.words("")),
     };
     let (least, most) = figure.interval();
     let (factor, unit) = unit(key.unit(), figure.median() * count);
@@ -113,8 +115,9 @@ fn unit(unit: &'static str, value: f64) -> (f64, &'static str) {
 }
 
 fn ratio(one: &Key, other: &Key, run: &Run) -> anyhow::Result<String> {
-    let (Found::Figure(one), Found::Figure(other)) = (one.find(run)?, other.find(run)?) else {
-        return Ok("not measured".to_owned());
+    let (one, other) = match (one.find(run)?, other.find(run)?) {
+        (Quote::Figure(one), Quote::Figure(other)) => (one, other),
+        (Quote::Figure(_), none) | (none, _) => return Ok(none.words("")),
     };
     let ((least, most), (from, to)) = (one.interval(), other.interval());
     if from <= 0.0 {
@@ -147,16 +150,18 @@ fn verdict(tests: &str, run: &Run) -> anyhow::Result<String> {
     let all = |one: fn(&Outcome) -> bool| told.iter().all(one);
     let word = if told.is_empty() {
         "Not measured"
+    } else if told.contains(&Outcome::Withdrawn) {
+        "Not judged"
     } else if all(|outcome| *outcome == Outcome::Holds) {
         "Supported"
     } else if all(|outcome| *outcome == Outcome::Fails) {
         "Refuted"
     } else if told.contains(&Outcome::TooFew) {
-        "Too few samples to say"
+        "Cannot tell: too few runs"
     } else if all(|outcome| *outcome == Outcome::Open { size: false }) {
-        "No difference at this n"
+        "Not clearly apart"
     } else if all(|outcome| matches!(outcome, Outcome::Open { .. })) {
-        "Undecided at this n"
+        "Cannot tell"
     } else {
         "It depends"
     };
@@ -166,10 +171,15 @@ fn verdict(tests: &str, run: &Run) -> anyhow::Result<String> {
         (count(|outcome| *outcome == Outcome::Fails), "fails", "fail"),
         (
             count(|outcome| matches!(outcome, Outcome::Open { .. })),
-            "cannot be told apart",
-            "cannot be told apart",
+            "is not clearly apart",
+            "are not clearly apart",
         ),
-        (count(|outcome| *outcome == Outcome::TooFew), "has too few samples", "have too few samples"),
+        (count(|outcome| *outcome == Outcome::TooFew), "has too few runs", "have too few runs"),
+        (
+            count(|outcome| *outcome == Outcome::Withdrawn),
+            "rests on a withdrawn figure",
+            "rest on withdrawn figures",
+        ),
         (count(|outcome| *outcome == Outcome::NotMeasured), "was not measured", "were not measured"),
     ];
     let counts = counts.into_iter().filter(|(count, ..)| *count > 0);
@@ -196,11 +206,16 @@ fn test(text: &str, run: &Run) -> anyhow::Result<Outcome> {
     let other = match limit {
         Some(limit) => Figure { unit: String::new(), samples: vec![limit; LEAST_SAMPLES] },
         None => match beside(right, &key)?.find(run)? {
-            Found::Figure(other) => other.clone(),
-            Found::Invalid | Found::NotMeasured => return Ok(Outcome::NotMeasured),
+            Quote::Figure(other) => other.clone(),
+            Quote::Withdrawn(_) => return Ok(Outcome::Withdrawn),
+            Quote::Invalid | Quote::NotMeasured => return Ok(Outcome::NotMeasured),
         },
     };
-    let Found::Figure(figure) = key.find(run)? else { return Ok(Outcome::NotMeasured) };
+    let figure = match key.find(run)? {
+        Quote::Figure(figure) => figure,
+        Quote::Withdrawn(_) => return Ok(Outcome::Withdrawn),
+        Quote::Invalid | Quote::NotMeasured => return Ok(Outcome::NotMeasured),
+    };
     let scaled = Figure { samples: other.samples.iter().map(|sample| sample * factor).collect(), ..other };
     Ok(if figure.samples.len().min(scaled.samples.len()) < LEAST_SAMPLES {
         Outcome::TooFew

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use super::Source;
 use crate::advise::Model;
-use crate::catalogue::{Better, CONDITIONS, FLOOR, INCIDENTAL, SUBJECTS, TOPICS, Values};
-use crate::results::{Row, Run};
+use crate::catalogue::{Better, CONDITIONS, FLOOR, INCIDENTAL, SUBJECTS, TOPICS, Values, find};
+use crate::quote::{Reason, nines, quote, withdrawn};
+use crate::ranking::{Mark, rank};
+use crate::results::{Figure, Row, Run};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -21,6 +23,8 @@ pub(crate) const ADVICE: &str = include_str!("advice.js");
 struct Results<'a> {
     facts: Vec<String>,
     warnings: &'a [String],
+    /// The reasons for which figures are withdrawn.
+    notes: Vec<(&'static str, &'static str)>,
     floor: &'static str,
     incidental: &'static str,
     subjects: Vec<(&'static str, &'static str)>,
@@ -60,6 +64,10 @@ struct Shown<'a> {
     subject: &'a str,
     conditions: &'a BTreeMap<String, f64>,
     figures: BTreeMap<&'a str, &'a [f64]>,
+    /// Which of its figures are ahead of all others, or behind them.
+    marks: BTreeMap<&'a str, &'static str>,
+    /// Why which of its figures is withdrawn. What was measured stays in the raw data.
+    withdrawn: BTreeMap<&'a str, Reason>,
     /// Which share was delivered within how many milliseconds.
     shares: Option<Vec<(f64, f64)>>,
     invalid: &'a [String],
@@ -71,12 +79,13 @@ pub(super) fn page(source: &Source) -> anyhow::Result<String> {
     let results = Results {
         facts: facts(source),
         warnings: &run.warnings,
+        notes: withdrawn(&run.rows).into_iter().map(|one| (one.name(), one.note())).collect(),
         floor: FLOOR,
         incidental: INCIDENTAL,
         subjects: SUBJECTS.iter().map(|name| (name.subject, name.title)).collect(),
         conditions: CONDITIONS.iter().map(condition).collect(),
         topics: TOPICS.iter().map(topic).collect(),
-        rows: run.rows.iter().map(shown).collect::<anyhow::Result<_>>()?,
+        rows: run.rows.iter().map(|row| shown(run, row)).collect::<anyhow::Result<_>>()?,
         model: Model::of(run),
     };
     // In a script element, only the beginning of an end tag or of a comment could be misread.
@@ -137,23 +146,37 @@ fn topic(topic: &crate::catalogue::Topic) -> Topic {
     }
 }
 
-fn shown(row: &Row) -> anyhow::Result<Shown<'_>> {
-    let histogram = if row.scenario == "latency" { row.latencies()? } else { None };
-    let shares = histogram.map(|histogram| {
-        let nines = (histogram.len().max(1) as f64).log10().min(4.0);
+/// How a figure of a row stands to the same of the other transports.
+fn mark(run: &Run, row: &Row, name: &str) -> Option<&'static str> {
+    let compared = |row: &Row| {
+        let conditions = row.conditions.iter().filter(|(name, _)| *name != INCIDENTAL);
+        conditions.map(|(name, value)| (name.clone(), *value)).collect::<Vec<_>>()
+    };
+    let peers = run.rows(&row.scenario).filter(|other| compared(other) == compared(row));
+    let figures: Vec<(&str, &Figure)> =
+        peers.filter_map(|other| Some((other.subject.as_str(), quote(other, name).figure()?))).collect();
+    let better = find(&row.scenario, name).map_or(Better::Neither, |measure| measure.better);
+    rank(better, &figures).mark(&row.subject).map(Mark::word)
+}
+
+fn shown<'a>(run: &Run, row: &'a Row) -> anyhow::Result<Shown<'a>> {
+    let drawn = row.scenario == "latency" && quote(row, "p50_ms").figure().is_some();
+    let shares = if drawn { row.latencies()? } else { None }.map(|histogram| {
+        let nines = nines(row).min(4.0);
         let share = |step: i32| 1.0 - 10f64.powf(-f64::from(step) / 10.0);
         let at = |share: f64| (round(share), round(histogram.value_at_quantile(share).max(1) as f64 / 1e3));
         (0..=(nines * 10.0).floor() as i32).map(|step| at(share(step))).collect()
     });
+    let names = || row.figures.keys().map(String::as_str);
     Ok(Shown {
         scenario: &row.scenario,
         subject: &row.subject,
         conditions: &row.conditions,
-        figures: row
-            .figures
-            .iter()
-            .map(|(name, figure)| (name.as_str(), figure.samples.as_slice()))
+        figures: names()
+            .filter_map(|name| quote(row, name).figure().map(|figure| (name, figure.samples.as_slice())))
             .collect(),
+        marks: names().filter_map(|name| Some((name, mark(run, row, name)?))).collect(),
+        withdrawn: names().filter_map(|name| Some((name, quote(row, name).reason()?))).collect(),
         shares,
         invalid: &row.invalid,
     })

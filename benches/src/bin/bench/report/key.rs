@@ -5,7 +5,8 @@ use std::fmt;
 use anyhow::{Context, bail};
 
 use crate::catalogue::{CONDITIONS, SUBJECTS, find, topic};
-use crate::results::{Figure, Row, Run};
+use crate::quote::{Quote, quote};
+use crate::results::{Row, Run};
 
 /// The names that lead to a figure. Conditions that are not named may have any value, but one row alone must fit.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,16 +15,6 @@ pub(crate) struct Key {
     pub(crate) subject: String,
     pub(crate) conditions: Vec<(String, f64)>,
     pub(crate) figure: String,
-}
-
-/// What a key leads to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Found<'a> {
-    Figure(&'a Figure),
-    /// The row is there, and nobody should quote it.
-    Invalid,
-    /// The run left it out: the scenario, the subject or the figure, or, being a quick one, these conditions.
-    NotMeasured,
 }
 
 impl Key {
@@ -62,32 +53,30 @@ impl Key {
         Self { subject: subject.to_owned(), ..self.clone() }
     }
 
-    /// Looks the figure up.
+    /// Looks the figure up. It was not measured if the run left out the scenario, the subject or the figure, or, being
+    /// a quick one, these conditions.
     ///
     /// # Errors
     ///
     /// If several rows fit, or none although a full run measured this figure of this subject: then the key is wrong.
-    pub(crate) fn find<'a>(&self, run: &'a Run) -> anyhow::Result<Found<'a>> {
+    pub(crate) fn find<'a>(&self, run: &'a Run) -> anyhow::Result<Quote<'a>> {
         let measured = || run.rows.iter().filter(|row| self.is_of(row));
         if !measured().any(|row| row.figures.contains_key(&self.figure) || !row.invalid.is_empty()) {
-            return Ok(Found::NotMeasured);
+            return Ok(Quote::NotMeasured);
         }
         let mut fitting = measured().filter(|row| self.fits(row));
         let Some(row) = fitting.next() else {
             // A run that stopped at an error leaves a row without conditions, to say so.
             let stopped = measured().any(|row| row.figures.is_empty());
             if run.method.quick || stopped {
-                return Ok(Found::NotMeasured);
+                return Ok(Quote::NotMeasured);
             }
             bail!("nothing was measured that fits the key {self}");
         };
         if let Some(other) = fitting.next() {
             bail!("the key {self} fits several rows: {:?} and {:?}", row.conditions, other.conditions);
         }
-        Ok(match row.figure(&self.figure) {
-            Some(figure) => Found::Figure(figure),
-            None => Found::Invalid,
-        })
+        Ok(quote(row, &self.figure))
     }
 
     fn is_of(&self, row: &Row) -> bool {
@@ -144,14 +133,7 @@ mod tests {
             row("bytes", "sse", &[("burst", 1.0)], "total_bytes", &[90.0; 5]),
             row("bytes", "sse", &[("burst", 20.0)], "total_bytes", &[80.0; 5]),
         ]);
-        let find = |run: &Run, text: &str| {
-            let found = Key::parse(text).unwrap().find(run)?;
-            anyhow::Ok(match found {
-                Found::Figure(figure) => figure.median().to_string(),
-                Found::Invalid => "invalid".to_owned(),
-                Found::NotMeasured => "not measured".to_owned(),
-            })
-        };
+        let find = |run: &Run, text: &str| anyhow::Ok(Key::parse(text).unwrap().find(run)?.words(""));
         assert_eq!(find(&run, "bytes/sse burst=20 total_bytes").unwrap(), "80");
         assert_eq!(find(&run, "cpu/sse clients=10 cpu_us").unwrap(), "not measured");
         assert!(find(&run, "bytes/sse total_bytes").unwrap_err().to_string().contains("several rows"));

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::results::{Figure, Machine, Method, Row, Run, VERSION};
+use hdrhistogram::Histogram;
+
+use crate::results::{Figure, Machine, Method, Row, Run, VERSION, encode};
 
 /// A run of these rows, on no machine.
 pub(crate) fn run(rows: Vec<Row>) -> Run {
@@ -30,7 +32,7 @@ pub(crate) fn run(rows: Vec<Row>) -> Run {
     }
 }
 
-/// A row with one figure.
+/// A row with one figure, and messages enough for any percentile.
 pub(crate) fn row(
     scenario: &str,
     subject: &str,
@@ -39,7 +41,7 @@ pub(crate) fn row(
     samples: &[f64],
 ) -> Row {
     let unit = figure.rsplit('_').next().unwrap_or_default().to_owned();
-    Row {
+    let row = Row {
         scenario: scenario.to_owned(),
         subject: subject.to_owned(),
         conditions: conditions.iter().map(|&(name, value)| (name.to_owned(), value)).collect(),
@@ -47,5 +49,13 @@ pub(crate) fn row(
         latencies_us: None,
         deliveries: None,
         invalid: Vec::new(),
-    }
+    };
+    if figure.ends_with("_ms") { with_messages(row, 1_000_000) } else { row }
+}
+
+/// A row with a histogram of so many latencies.
+pub(crate) fn with_messages(row: Row, count: u64) -> Row {
+    let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
+    latencies.record_n(1_000, count).expect("it is in range");
+    Row { latencies_us: Some(encode(&latencies).expect("it can be written")), ..row }
 }

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::charts::Chart;
-use super::sheet::{Cell, Line, Sheet, scenarios, sheets};
+use super::sheet::{Line, Sheet, scenarios, sheets};
 use super::{COMMAND, Source};
 use crate::catalogue::{Better, TOPICS, condition_title, condition_value, title};
-use crate::number::{capital, joined, spread};
-use crate::ranking::LEAST_SAMPLES;
+use crate::number::{capital, joined, plain};
+use crate::quote::{Reason, withdrawn};
+use crate::ranking::{LEAST_SAMPLES, NOTICED_MS};
 use crate::results::{Row, Run};
 
 /// Of each scenario's figures so many are shown at once; the others can be opened.
@@ -25,7 +26,8 @@ pub(super) fn page(source: &Source, charts: &[Chart]) -> String {
         for chart in charts.iter().filter(|chart| chart.scenario == scenario) {
             page += &format!("\n![{}](charts/{}.svg)\n", chart.alternative, chart.name);
         }
-        let sheets = sheets(run, scenario);
+        let (empty, sheets): (Vec<_>, Vec<_>) =
+            sheets(run, scenario).into_iter().partition(|sheet| sheet.withdrawn().is_some());
         let (shown, others) = sheets.split_at(SHOWN.min(sheets.len()));
         page.extend(shown.iter().map(table));
         if !others.is_empty() {
@@ -34,6 +36,7 @@ pub(super) fn page(source: &Source, charts: &[Chart]) -> String {
             page.extend(others.iter().map(table));
             page += "\n</details>\n";
         }
+        page += &emptied(&empty);
         page += &faults(run, scenario);
     }
     page += &missing(run);
@@ -55,10 +58,7 @@ fn opening(source: &Source) -> String {
                 machine.cores, machine.processor, machine.memory_mib, machine.kernel
             ),
         ),
-        (
-            "run",
-            format!("{length}; {} repetitions of each figure, the subjects in turns", method.repetitions),
-        ),
+        ("run", format!("{length}; {} runs of each figure, the transports in turns", method.repetitions)),
         ("between client and server", method.network.clone()),
         ("text of a message", format!("{} bytes", method.text_bytes)),
         ("short polling", format!("asks again {} ms after each answer", method.short_poll_pause_ms)),
@@ -88,29 +88,35 @@ fn reading(run: &Run) -> String {
     let chance = 2.0 / (1..=n).map(|k| (n + k) as f64 / k as f64).product::<f64>();
     let luck = match n {
         n if n < LEAST_SAMPLES => {
-            format!("Below {LEAST_SAMPLES} samples nothing is ranked, so this run ranks nothing.")
+            format!(
+                "With fewer than {LEAST_SAMPLES} runs no transports are compared, so this page compares none."
+            )
         }
         n => format!(
-            "Two equal subjects would be put apart by chance in one of {:.0} comparisons of {n} samples each; \
-             below {LEAST_SAMPLES} samples nothing is ranked.",
+            "Chance alone puts two equal transports apart in one of {:.0} comparisons of {n} runs each; \
+             with fewer than {LEAST_SAMPLES} runs no transports are compared.",
             1.0 / chance
         ),
     };
     let cores = run.machine.cores;
+    let legend = legend(n);
+    let notes = notes(withdrawn(&run.rows));
+    let notes = if notes.is_empty() { "\nNo figure is withdrawn.\n".to_owned() } else { notes };
     format!(
         "\n## How to read this\n\n\
-         - A cell is the median of all repetitions and, in brackets, the least and the most; without brackets all were the same.\n\
-         - The last column names the best subject only where all of its samples are on one side of all samples of every other. \
-         Otherwise it says that there is no difference at this n, and between whom. {luck}\n\
-         - The bare TCP broadcast is the floor: what the machine asks for the writes alone. It is no competitor, and never ranked.\n\
-         - A row in which a message was lost, came twice or out of order, or whose client was late itself, is invalid and shows no figure.\n\
+         - A cell is the median of all runs and, in brackets, the lowest and the highest run. Without brackets all runs gave the same. \
+         The column n counts the runs.\n\
+         - The last column compares the transports. {luck}\n{legend}\
+         - Bare TCP is the floor: a broadcast that costs the writes and nothing else. It is not compared with the transports.\n\
+         - A row is invalid and shows no figure if a message was lost, duplicated or reordered, or if the client itself was late.\n\
+         \n## What is withdrawn, and why\n{notes}\
          \n## What this machine distorts\n\n\
-         - Client and server share {cores} cores. At high rates a latency holds the client's work, too.\n\
-         - On loopback whoever sends pays for the receiver's TCP: the server's processor time holds work that elsewhere another machine does, \
-         for the floor as for all.\n\
-         - Loopback loses nothing and reorders nothing, unless a scenario makes it. Delay is made by a relay between client and server, which delays bytes and not segments: \
-         it knows neither slow start nor retransmission.\n\
-         - There is no TLS and no HTTP/2, and a proxy only where a scenario says so. They add to all transports, and not the same to each.\n"
+         - Client and server share {cores} cores. At high rates a latency includes the client's work.\n\
+         - On loopback the sender's system call also does the receiver's TCP work. The server's processor time includes work that \
+         another machine would do over a network; this holds for the floor too.\n\
+         - Loopback loses nothing and reorders nothing unless a scenario makes it. A relay between client and server makes the delay. \
+         It delays bytes, not segments, so TCP's slow start and retransmission do not see the delay.\n\
+         - There is no TLS and no HTTP/2, and a proxy only where a scenario says so. Each of them adds costs, and not the same to each transport.\n"
     )
 }
 
@@ -134,13 +140,13 @@ fn table(sheet: &Sheet<'_>) -> String {
     let mut columns: Vec<&str> =
         conditions.chain(sheet.subjects.iter().map(|subject| title(subject))).collect();
     columns.push("n");
-    columns.extend(ranked.then_some("best"));
+    columns.extend(ranked.then_some("comparison"));
     columns.iter().for_each(|column| text += &format!(" {column} |"));
     text += &format!("\n|{}\n", "---|".repeat(columns.len()));
     for line in &sheet.lines {
         let values = sheet.varied.iter().zip(&line.values);
         let mut cells: Vec<String> = values.map(|(name, value)| condition_value(name, *value)).collect();
-        cells.extend(line.cells.iter().map(|cell| cell.words()));
+        cells.extend(line.cells.iter().map(|cell| cell.words("")));
         cells.push(samples(line));
         cells.extend(ranked.then(|| sheet.rank(line).words()));
         text += &format!("| {} |\n", cells.join(" | "));
@@ -148,25 +154,44 @@ fn table(sheet: &Sheet<'_>) -> String {
     text
 }
 
-impl Cell<'_> {
-    fn words(self) -> String {
-        match self {
-            Self::Figure(figure) => spread(figure),
-            Self::Invalid => "invalid".to_owned(),
-            Self::NotMeasured => "not measured".to_owned(),
-        }
+/// The figures that are withdrawn for every transport.
+fn emptied(sheets: &[Sheet<'_>]) -> String {
+    let titles = sheets.iter().map(|sheet| {
+        let reasons: Vec<&str> = sheet.withdrawn().into_iter().flatten().map(Reason::name).collect();
+        format!("{} ({})", sheet.title, reasons.join(", "))
+    });
+    let titles: Vec<String> = titles.collect();
+    if titles.is_empty() { String::new() } else { format!("\nWithdrawn for all: {}.\n", titles.join("; ")) }
+}
+
+/// What the marks beside figures mean.
+pub(super) fn legend(runs: usize) -> String {
+    let frame = plain(NOTICED_MS);
+    format!(
+        "- *Ahead*: all {runs} runs beat all runs of every other transport in the row.\n\
+         - *Behind*: all {runs} runs lose to all runs of every transport in the row that is not behind.\n\
+         - A figure without a mark is neither. It may still differ from the others: where runs overlap, \
+         the transports are not clearly apart.\n\
+         - A difference below a tenth, or below {frame} ms (one frame of a screen), gets no mark.\n"
+    )
+}
+
+/// What the reasons in withdrawn cells mean.
+pub(super) fn notes(reasons: impl IntoIterator<Item = Reason>) -> String {
+    let lines: String =
+        reasons.into_iter().map(|one| format!("- *withdrawn ({})*: {}\n", one.name(), one.note())).collect();
+    if lines.is_empty() {
+        return lines;
     }
+    format!(
+        "\nWithdrawn figures were measured in a way that makes them wrong.\n\
+         They will be measured anew. Until then no table, chart, verdict or advice uses them; the raw data keeps them.\n\n{lines}"
+    )
 }
 
 fn samples(line: &Line<'_>) -> String {
-    let mut counts: Vec<usize> = line
-        .cells
-        .iter()
-        .filter_map(|cell| match cell {
-            Cell::Figure(figure) => Some(figure.samples.len()),
-            Cell::Invalid | Cell::NotMeasured => None,
-        })
-        .collect();
+    let mut counts: Vec<usize> =
+        line.cells.iter().filter_map(|cell| Some(cell.figure()?.samples.len())).collect();
     counts.sort_unstable();
     match (counts.first(), counts.last()) {
         (Some(least), Some(most)) if least != most => format!("{least}–{most}"),
@@ -175,7 +200,7 @@ fn samples(line: &Line<'_>) -> String {
     }
 }
 
-/// The rows of a scenario that nobody should quote, and why.
+/// The invalid rows of a scenario, and why they are invalid.
 fn faults(run: &Run, scenario: &str) -> String {
     let invalid: Vec<&Row> = run.rows(scenario).filter(|row| !row.invalid.is_empty()).collect();
     if invalid.is_empty() {

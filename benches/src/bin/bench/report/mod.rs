@@ -81,6 +81,7 @@ pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
     let stale = stale(&root, &rendered);
     if options.check {
         if stale.is_empty() {
+            eprintln!("{} files say what {} says", rendered.len(), source.file);
             return Ok(());
         }
         bail!("{} does not say what {} says; run: {COMMAND}", stale.join(", "), source.file);

@@ -9,16 +9,17 @@
  * @typedef {{ name: string, title: string, unit: string | null }} Condition
  * @typedef {{
  *   scenario: string, subject: string, conditions: Record<string, number>, figures: Record<string, number[]>,
- *   shares: [number, number][] | null, invalid: string[],
+ *   marks: Record<string, string>, withdrawn: Record<string, string>, shares: [number, number][] | null,
+ *   invalid: string[],
  * }} Row
  * @typedef {{
- *   facts: string[], warnings: string[], floor: string, incidental: string, subjects: [string, string][],
+ *   facts: string[], warnings: string[], notes: [string, string][], floor: string, incidental: string, subjects: [string, string][],
  *   conditions: Condition[], topics: Topic[], rows: Row[], model: Model,
  * }} Results
  * @typedef {{ at: number[], words: string, cells: Map<string, Row> }} Line
  */
 
-import { LEAST_SAMPLES, advise, apart, beyond } from './advice.js';
+import { LEAST_SAMPLES, advise, beyond } from './advice.js';
 import { MARKS, html, joined, number, plain, range, spread, svg, table } from './parts.js';
 
 /** @template {HTMLElement} T @param {string} id @returns {T} */
@@ -39,13 +40,12 @@ const list = (subjects, joint = 'and') => {
 /** @type {[string, string, number, string, (one: Estimate) => Range | null][]} */
 const COLUMNS = [
   ['latency', 'latency, median', 1, 'ms', (one) => one.p50_ms],
-  ['p99', 'latency, p99', 1, 'ms', (one) => one.p99_ms],
   ['bytes', 'each client, each hour', 1e-6, 'MB', (one) => one.hourly_bytes],
   ['processor', 'server’s processor', 1, 'cores', (one) => one.cores],
   ['memory', 'server’s memory', 1, 'MiB', (one) => one.memory_mib],
 ];
 
-const PLACES = { best: 'least', level: 'level with the least', close: 'more, too little to matter', behind: 'behind' };
+const PLACES = { best: 'least', level: 'not clearly apart from the least', close: 'more, too little to matter', behind: 'behind' };
 
 function showAdvice() {
   const value = (/** @type {string} */ id) => Number(/** @type {HTMLInputElement} */ (element(id)).value);
@@ -61,23 +61,25 @@ function showAdvice() {
   const { estimates, criteria, choice } = advise(results.model, wish);
   const all = results.model.transports.length;
   let words;
-  if (choice === 'unknown') words = 'These results do not suffice for a verdict.';
+  if (choice === 'cannot_tell') words = 'Cannot tell from these figures.';
   else if ('trade' in choice) words = `Each is behind in something; ahead in what people notice first: ${list(choice.trade)}.`;
   else if (choice.fit.length === all) words = 'It does not matter which you take.';
-  else if (choice.fit.length === 1) words = `Take ${list(choice.fit)}: behind in nothing that matters.`;
+  else if (choice.fit.length === 1) words = `Take ${list(choice.fit)}: it is behind in nothing that matters.`;
   else words = `Take ${list(choice.fit, 'or')}, whichever you like: between them nothing differs that matters.`;
+  const unsure = estimates.filter(({ lacking }) => Object.keys(lacking).length > 0).map(({ subject, lacking }) =>
+    `Cannot tell for ${titles.get(subject) ?? subject}: ${Object.entries(lacking).map(([what, why]) => `${what} ${why}`).join(', ')}.`);
   element('choice').textContent = words;
   const limits = `What matters begins at 100 ms of latency, 1 MB an hour for each client, one hundredth of a core and `
     + `${number(results.model.memory_mib * 0.01)} MiB (one hundredth of the memory here).`;
-  const outside = beyond(results.model, wish).map((one) => `Careful: ${one}, so the nearest that was measured stands in for it.`);
-  element('why').textContent = [limits, ...outside].join(' ');
+  const outside = beyond(results.model, wish).map((one) => `Cannot tell: ${one}.`);
+  element('why').textContent = [...(outside.length ? outside : unsure), limits].join(' ');
   const rows = estimates.map((one) => [
     html('th', titles.get(one.subject) ?? one.subject),
     ...COLUMNS.map(([name, , factor, unit, get]) => {
       const found = get(one);
       const place = criteria.find((criterion) => criterion.name === name)?.standings
         .find(({ subject }) => subject === one.subject)?.place;
-      const cell = html('td', found ? spread(found, unit, factor) : 'not measured', place ?? '');
+      const cell = html('td', found ? spread(found, unit, factor) : one.lacking[name] ?? 'not measured', place ?? '');
       if (place && found && found.samples >= LEAST_SAMPLES) cell.append(html('small', PLACES[place]));
       return cell;
     }),
@@ -119,7 +121,7 @@ function showFigures() {
   if (!scenarios.includes(chosen.scenario)) chosen.scenario = scenarios[0] ?? '';
   const topic = results.topics.find(({ scenario }) => scenario === chosen.scenario);
   const rows = results.rows.filter(({ scenario }) => scenario === chosen.scenario);
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row.figures)))];
+  const names = [...new Set(rows.flatMap((row) => [...Object.keys(row.figures), ...Object.keys(row.withdrawn)]))];
   const place = (/** @type {string} */ name) => {
     const index = topic?.measures.findIndex((measure) => measure.name === name) ?? -1;
     return index < 0 ? names.length : index;
@@ -129,7 +131,7 @@ function showFigures() {
   /** @type {Measure} */
   const measure = topic?.measures.find(({ name }) => name === chosen.figure)
     ?? { name: chosen.figure, title: chosen.figure, unit: '', better: 'neither' };
-  const having = rows.filter((row) => row.figures[measure.name]);
+  const having = rows.filter((row) => row.figures[measure.name] || row.withdrawn[measure.name] || row.invalid.length);
   const conditions = [...new Set(having.flatMap((row) => Object.keys(row.conditions)))].filter((name) => name !== results.incidental);
   const values = (/** @type {string} */ name) =>
     [...new Set(having.map((row) => row.conditions[name]))].sort((one, other) => one - other);
@@ -182,18 +184,10 @@ function showLegend(subjects) {
   }));
 }
 
-/** Whoever is ahead in a line, if anybody is apart from all others. @param {Line} line @param {Measure} measure @param {string[]} subjects */
-function best(line, measure, subjects) {
-  const ranked = subjects.filter((subject) => subject !== results.floor).flatMap((subject) => {
-    const row = line.cells.get(subject);
-    return row && row.invalid.length === 0 ? [{ subject, value: range(row.figures[measure.name]) }] : [];
-  });
-  if (measure.better === 'neither' || ranked.length < 2 || ranked.some(({ value }) => value.samples < LEAST_SAMPLES)) return '–';
-  const sign = measure.better === 'higher' ? -1 : 1;
-  const first = ranked.reduce((one, other) => (sign * (other.value.median - one.value.median) < 0 ? other : one));
-  const level = ranked.filter((one) => one === first || !apart(one.value, first.value));
-  if (level.length === 1) return titles.get(first.subject) ?? first.subject;
-  return `no difference at this n${level.length < ranked.length ? `: ${list(level.map(({ subject }) => subject))}` : ''}`;
+/** What stands in the place of a figure. @param {Row} row @param {string} name */
+function withdrawn(row, name) {
+  const why = row.withdrawn[name];
+  return why ? `withdrawn (${why})` : 'not measured';
 }
 
 /** @param {Line[]} lines @param {Measure} measure @param {string[]} subjects */
@@ -208,17 +202,18 @@ function showValues(lines, measure, subjects) {
         cell.append(html('small', row.invalid.join('; ')));
         return cell;
       }
+      if (!row.figures[measure.name]) return html('td', withdrawn(row, measure.name));
       const value = range(row.figures[measure.name]);
-      const cell = html('td', spread(value, ''));
-      cell.append(html('small', `n = ${value.samples}`));
+      const mark = row.marks[measure.name];
+      const cell = html('td', spread(value, ''), mark ?? '');
+      cell.append(html('small', mark ? `${mark}, n = ${value.samples}` : `n = ${value.samples}`));
       return cell;
     }),
-    html('td', best(line, measure, subjects)),
   ]);
   const way = { lower: ', less is better', higher: ', more is better', neither: '' }[measure.better];
   const unit = measure.unit ? ` in ${measure.unit.trim()}` : '';
-  const caption = `${measure.title}${unit}${way}: the median, and in brackets the least and the most`;
-  const head = ['conditions', ...subjects.map((subject) => titles.get(subject) ?? subject), 'best'];
+  const caption = `${measure.title}${unit}${way}: the median, and in brackets the lowest and the highest run`;
+  const head = ['conditions', ...subjects.map((subject) => titles.get(subject) ?? subject)];
   element('values').replaceChildren(table(caption, head, rows));
 }
 
@@ -226,10 +221,11 @@ function showValues(lines, measure, subjects) {
 function showPlot(lines, measure, subjects) {
   const points = lines.flatMap((line, index) => subjects.flatMap((subject, place) => {
     const row = line.cells.get(subject);
-    return row && row.invalid.length === 0 ? [{ line, index, subject, place, value: range(row.figures[measure.name]) }] : [];
+    const samples = row?.figures[measure.name];
+    return samples ? [{ line, index, subject, place, value: range(samples) }] : [];
   }));
   const told = element('told');
-  told.textContent = points.length ? 'Point at a value, or go through them with the arrow keys.' : 'Nothing that is valid was measured here.';
+  told.textContent = points.length ? 'Point at a value, or go through them with the arrow keys.' : 'There is nothing to show here: the table below says why.';
   const width = Math.max(element('plot').clientWidth, 320);
   const step = 14;
   const group = subjects.length * step + 30;
@@ -296,7 +292,7 @@ function showDistribution(lines, subjects) {
   const [left, right, top, bottom] = [60, width - 32, 10, 310];
   const curves = subjects.flatMap((subject) => {
     const row = there[0].cells.get(subject);
-    return row?.shares && row.invalid.length === 0 ? [{ subject, shares: row.shares }] : [];
+    return row?.shares ? [{ subject, shares: row.shares }] : [];
   });
   const times = curves.flatMap(({ shares }) => shares.map(([, time]) => time));
   const [from, to] = [Math.floor(Math.log10(Math.min(...times))), Math.ceil(Math.log10(Math.max(...times)))];
@@ -319,11 +315,12 @@ function showDistribution(lines, subjects) {
       if (point) chart.append(svg('path', { class: `${subject} mark`, d: MARKS.get(subject) ?? '', transform: `translate(${across(point[1])} ${up(point[0])})` }));
     }
   }
-  place.replaceChildren(html('p', 'All repetitions together:', 'soft'), chart);
+  place.replaceChildren(html('p', 'All runs together:', 'soft'), chart);
 }
 
 element('facts').replaceChildren(...results.facts.map((fact) => html('li', fact)));
 element('warnings').replaceChildren(...results.warnings.map((warning) => html('li', warning)));
+element('notes').replaceChildren(...results.notes.map(([name, note]) => html('li', `Withdrawn (${name}) until it is measured anew: ${note}`)));
 for (const event of ['input', 'change']) element('wish').addEventListener(event, showAdvice);
 for (const id of ['wish', 'chooser']) element(id).addEventListener('submit', (event) => event.preventDefault());
 let timer = 0;

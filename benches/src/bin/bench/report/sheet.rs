@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::catalogue::{Better, FLOOR, INCIDENTAL, Measure, Topic, condition_place, find, place, topic};
+use crate::quote::{Quote, Reason, quote};
 use crate::ranking::{Ranking, rank};
 use crate::results::{Figure, Row, Run};
 
@@ -27,15 +28,7 @@ pub(super) struct Line<'a> {
     /// The values of what is varied.
     pub(super) values: Vec<f64>,
     /// A cell for each subject.
-    pub(super) cells: Vec<Cell<'a>>,
-}
-
-/// What one subject has to say.
-#[derive(Clone, Copy)]
-pub(super) enum Cell<'a> {
-    Figure(&'a Figure),
-    Invalid,
-    NotMeasured,
+    pub(super) cells: Vec<Quote<'a>>,
 }
 
 /// The scenarios that were measured, in the catalogue's order; those it does not know come last.
@@ -81,10 +74,7 @@ impl<'a> Sheet<'a> {
         sets.dedup();
         let cell = |set: &[f64], subject: &str| {
             let row = rows.iter().find(|row| row.subject == subject && values(row) == set);
-            match row {
-                None => Cell::NotMeasured,
-                Some(row) => row.figure(name).map_or(Cell::Invalid, Cell::Figure),
-            }
+            row.map_or(Quote::NotMeasured, |row| quote(row, name))
         };
         let line = |set: Vec<f64>| Line {
             cells: subjects.iter().map(|subject| cell(&set, subject)).collect(),
@@ -103,6 +93,13 @@ impl<'a> Sheet<'a> {
         }
     }
 
+    /// The reasons for which it is withdrawn, if no cell has anything else to say.
+    pub(super) fn withdrawn(&self) -> Option<BTreeSet<Reason>> {
+        let cells = || self.lines.iter().flat_map(|line| &line.cells);
+        let is_silent = |cell: &Quote<'_>| matches!(cell, Quote::Withdrawn(_) | Quote::NotMeasured);
+        cells().all(is_silent).then(|| cells().filter_map(|cell| cell.reason()).collect())
+    }
+
     /// Whether there is anything to rank: a merit, and two that compete for it.
     pub(super) fn is_ranked(&self) -> bool {
         self.better != Better::Neither
@@ -119,10 +116,7 @@ impl<'a> Sheet<'a> {
 impl<'a> Line<'a> {
     /// The figures that can be quoted, with their subjects.
     pub(super) fn figures(&self, subjects: &[&'a str]) -> impl Iterator<Item = (&'a str, &'a Figure)> {
-        subjects.iter().zip(&self.cells).filter_map(|(subject, cell)| match cell {
-            Cell::Figure(figure) => Some((*subject, *figure)),
-            Cell::Invalid | Cell::NotMeasured => None,
-        })
+        subjects.iter().zip(&self.cells).filter_map(|(subject, cell)| Some((*subject, cell.figure()?)))
     }
 }
 

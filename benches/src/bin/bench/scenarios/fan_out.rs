@@ -9,6 +9,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::book::Book;
+use crate::catalogue::FIRST_TO_LAST;
 use crate::crowd::Crowd;
 use crate::load::{Arrivals, Delivery, Latencies, Plan, deliver};
 use crate::process::Process;
@@ -33,7 +34,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         row.add("context_switches", delivery.server.context_switches / delivered);
         row.add("client_cpu_us", delivery.client.cpu.as_secs_f64() * 1e6 / delivered);
         delivery.judge(row);
-        let row = book.row("skew", subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
+        let row = book.row(FIRST_TO_LAST, subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
         row.add_latencies(&skew(&delivery.arrivals)?)?;
         delivery.judge(row);
     }

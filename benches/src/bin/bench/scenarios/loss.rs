@@ -17,7 +17,7 @@ use crate::run::Settings;
 use crate::subject::Subject;
 
 /// Who gets each message.
-const READERS: usize = 5;
+pub(super) const READERS: usize = 5;
 
 /// Messages a second.
 const RATE: f64 = 50.0;

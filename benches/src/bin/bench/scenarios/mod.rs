@@ -210,6 +210,16 @@ impl Scenario {
     }
 }
 
+/// How many readers of each message add a latency to a row.
+pub(crate) fn readers(scenario: &str) -> u64 {
+    match scenario {
+        "latency" => latency::READERS as u64,
+        "loss" => loss::READERS as u64,
+        "slow_reader" => slow_reader::OTHERS as u64,
+        _ => 1,
+    }
+}
+
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -11,7 +11,7 @@ use crate::run::Settings;
 use crate::subject::Subject;
 
 /// Members who read as fast as they can.
-const OTHERS: usize = 9;
+pub(super) const OTHERS: usize = 9;
 
 /// What the slow one reads, in bytes a second; none: as fast as the others.
 const PACES: [Option<NonZeroU64>; 2] = [None, NonZeroU64::new(8_192)];

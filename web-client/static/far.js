@@ -1,0 +1,89 @@
+/**
+ * What is far from the reader: it is not laid out, and in the end it is let go of.
+ *
+ * A block of messages that is not laid out keeps the height that it had.
+ * `content-visibility` says the same in one line of CSS. But whenever a block begins or ceases to be skipped, or goes,
+ * Chromium walks through all the others, as for `contain: style`: up to 20 ms where there are 10,000 messages.
+ * Loaded late.
+ */
+
+import { change } from "./model.js";
+import { whenIdle } from "./rest.js";
+
+/** @import { Page } from "./page.js" */
+/** @import { State } from "./types.js" */
+
+/** How many messages of a conversation are kept at hand while its reader is at the bottom. */
+const MOST = 600;
+/** As many are let go of at once: to take thousands of rows from the page would be felt. */
+const STEP = 50;
+/** What is this close to the part in sight is laid out before it comes into sight, and can be found by the browser. */
+const NEARBY = "1500px 0px";
+
+export class Far {
+  /** Tells which blocks are far from the reader.
+   * @type {IntersectionObserver | null} */
+  #near = null;
+  /** @type {WeakSet<Element>} */
+  #known = new WeakSet();
+  /** @type {Element | null} */
+  #watched = null;
+  #willTrim = false;
+
+  /** @param {Page} page */
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** Takes care of the blocks of a list. @param {Element} list @param {Element[]} blocks */
+  watch(list, blocks) {
+    if (list !== this.#watched) {
+      this.#near?.disconnect();
+      this.#near = new IntersectionObserver((entries) => this.#setAside(entries), { root: list, rootMargin: NEARBY });
+      this.#known = new WeakSet();
+      this.#watched = list;
+    }
+    for (const block of blocks) {
+      if (!this.#known.has(block)) this.#near?.observe(block);
+      this.#known.add(block);
+    }
+  }
+
+  /** Lets go of some of what is far above a reader at the bottom; it can be read again.
+   * Never in the frame in which a message is to be painted. @param {string} id */
+  trimSoon(id) {
+    const count = () => this.page.chat.state.conversations.get(id)?.messages.length ?? 0;
+    if (this.#willTrim || count() <= MOST) return;
+    this.#willTrim = true;
+    whenIdle(() => {
+      this.#willTrim = false;
+      const { chat, scroll, opened } = this.page;
+      if (opened.conversation?.id !== id || !scroll.sticking || count() <= MOST) return;
+      chat.set(trimmed(chat.state, id, Math.max(MOST / 2, count() - STEP)));
+    });
+  }
+
+  /** @param {IntersectionObserverEntry[]} entries */
+  #setAside(entries) {
+    const { scroll } = this.page;
+    scroll.before();
+    for (const { target, isIntersecting, boundingClientRect } of entries) {
+      const block = /** @type {HTMLElement} */ (target);
+      block.style.blockSize = isIntersecting ? "" : `${boundingClientRect.height}px`;
+      block.classList.toggle("far", !isIntersecting);
+    }
+    // In a narrower window it has another height than it had.
+    scroll.hold();
+  }
+}
+
+/** With no more than the newest messages; those before them are history that can be had.
+ * @param {State} state @param {string} conversationId @param {number} count @returns {State} */
+export function trimmed(state, conversationId, count) {
+  return change(state, conversationId, ({ messages, notes, history }) => {
+    if (messages.length <= count || history === "loading") return {};
+    const kept = messages.slice(-count);
+    const stillNear = notes.filter(({ after }) => after >= kept[0].seq);
+    return { messages: kept, notes: stillNear, history: /** @type {const} */ ("more") };
+  });
+}

@@ -1,0 +1,10 @@
+/**
+ * What nothing needs at first, beside the views.
+ *
+ * Loaded late.
+ */
+
+export { Far } from "./far.js";
+export { goOn, keepingFocus } from "./focus.js";
+export { bindKeys } from "./keys.js";
+export { Reading } from "./reading.js";
