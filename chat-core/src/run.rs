@@ -71,7 +71,7 @@ impl ChatOptions {
     /// an address of its own.
     ///
     /// # Errors
-    /// As [`bind`]; two flags with one port are both named.
+    /// Another program listens there, or an address is not this machine's. Two flags with one port are both named.
     pub async fn bind<const N: usize>(
         &self,
         servers: [(&str, SocketAddr); N],
