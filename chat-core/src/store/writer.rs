@@ -208,7 +208,7 @@ impl Writer {
                 tracing::warn!(%error, "the database could not be kept in order; it is tried again");
             }
             if self.is_foreign() {
-                // Not even what an end in order writes.
+                // The orderly end writes too, so it is left out.
                 return;
             }
         }
@@ -270,9 +270,12 @@ impl Writer {
     }
 
     /// Whether an error says that another process writes: then this one must not write any more.
-    fn is_taken_over(&self, error: &CommitError) -> bool {
+    fn is_taken_over(&mut self, error: &CommitError) -> bool {
         match error {
-            CommitError::Storage(_) => false,
+            CommitError::Storage(_) => {
+                self.fence.excuse();
+                false
+            }
             CommitError::Foreign(_) => {
                 tracing::error!(
                     head = self.head.0,
