@@ -301,9 +301,9 @@ async fn a_start_says_how_many_events_are_missing() {
     }
 }
 
-/// Everything beside the database may be damaged without any effect on clients.
+/// Clients are served as ever if the watermark can be neither read nor written.
 #[tokio::test]
-async fn a_watermark_that_cannot_be_read_or_written_is_in_nobodys_way() {
+async fn an_unusable_watermark_changes_nothing_for_clients() {
     let files = Files { directory: tempfile::tempdir().unwrap() };
     let database = files.database();
     let lab = Lab::start(&database, &FLAGS).await;

@@ -46,13 +46,20 @@ pub(super) struct Fence {
     /// SQLite's count of changes by other connections, as this connection saw it last:
     /// <https://sqlite.org/pragma.html#pragma_data_version>.
     data_version: i64,
+    /// Whether an own transaction failed since then: SQLite may count that too.
+    is_excused: bool,
     has_warned: bool,
 }
 
 impl Fence {
     /// Call before the head is read.
     pub(super) fn new(conn: &Connection) -> Result<Self, rusqlite::Error> {
-        Ok(Self { data_version: data_version(conn)?, has_warned: false })
+        Ok(Self { data_version: data_version(conn)?, is_excused: false, has_warned: false })
+    }
+
+    /// An own transaction has failed: a change without a foreign event is nothing to warn of.
+    pub(super) fn excuse(&mut self) {
+        self.is_excused = true;
     }
 
     /// Fails if another process has written to the log. Call within the transaction that is to write.
@@ -73,7 +80,8 @@ impl Fence {
             return Err(ForeignWriter.into());
         }
         self.data_version = now;
-        if !std::mem::replace(&mut self.has_warned, true) {
+        let is_excused = std::mem::replace(&mut self.is_excused, false);
+        if !is_excused && !std::mem::replace(&mut self.has_warned, true) {
             tracing::warn!(
                 "another process has written to the database, but not to the log; only backup tools should touch it"
             );
@@ -144,6 +152,10 @@ mod tests {
     #[test]
     fn another_change_is_a_warning() {
         let mut twice = Twice::open();
+        twice.other.execute("INSERT INTO meta (name, value) VALUES ('x', 1)", []).unwrap();
+        twice.fence.excuse();
+        twice.check(1, false).unwrap();
+        assert!(!twice.fence.has_warned, "after a transaction of our own that failed");
         for number in 0..2 {
             twice
                 .other

@@ -214,7 +214,7 @@ impl Writer {
                 self.keep_house();
             }
             if self.is_foreign() {
-                // Not even what an end in order writes.
+                // The orderly end writes too, so it is left out.
                 return;
             }
         }
@@ -296,9 +296,12 @@ impl Writer {
     }
 
     /// The refusal for an error. If it says that another process writes, this one must not write any more.
-    fn refused(&self, error: &CommitError) -> Refusal {
+    fn refused(&mut self, error: &CommitError) -> Refusal {
         match error {
-            CommitError::Storage(error) => self.health.refused(Part::Writing, error),
+            CommitError::Storage(error) => {
+                self.fence.excuse();
+                self.health.refused(Part::Writing, error)
+            }
             CommitError::Foreign(_) => {
                 tracing::error!(
                     head = self.head.0,
