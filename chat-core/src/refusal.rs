@@ -57,7 +57,7 @@ codes! {
     UnknownConversation = "unknown_conversation", 404;
     /// The path exists, but not for this method.
     MethodNotAllowed = "method_not_allowed", 405;
-    /// The body did not arrive in time; nothing of the request was done.
+    /// The body did not arrive in time; the request had no effect.
     RequestTimeout = "request_timeout", 408;
     /// Somebody has this name already, or one that counts as the same.
     NameTaken = "name_taken", 409;

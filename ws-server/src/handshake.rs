@@ -68,10 +68,9 @@ fn key(request: &Parts) -> Result<&str, Refusal> {
     }
 }
 
-/// How many bytes some base64 stands for ([RFC 4648 §4]); `None`: it is none.
+/// How many bytes some base64 stands for ([RFC 4648 §4]); `None`: the text is not base64.
 ///
-/// The bits that the last character has too many may be anything: clients that pick characters instead of bytes
-/// are common, and nothing rests on those bits.
+/// The unused bits of the last character may have any value: some clients pick random characters, not bytes.
 ///
 /// [RFC 4648 §4]: https://www.rfc-editor.org/rfc/rfc4648#section-4
 fn bytes_in(base64: &str) -> Option<usize> {

@@ -37,16 +37,16 @@ pub struct Admission {
 #[derive(Deserialize)]
 struct Cursors {
     after: Option<String>,
-    /// What clients send that cannot set the header, such as stand-ins for `EventSource`.
+    /// Sent by polyfills of `EventSource`, which cannot set the header.
     #[serde(rename = "lastEventId")]
     last_event_id: Option<String>,
 }
 
 /// Where a request wants to read on: the `Last-Event-ID` header, else `lastEventId` in the query, else `after`.
 ///
-/// The first that is there counts; `true`: that is `after`, or there is none. What a browser remembers of a broken
-/// stream is newer than the address that the stream was opened with. The first two are absent when they are empty:
-/// an empty id means that there was no event.
+/// The first that is there counts, and the flag says whether it can only be `after`. What a browser remembers of a
+/// broken stream is newer than the URL that the stream was opened with. An empty header or `lastEventId` counts as
+/// absent: it means that no event had come yet.
 pub(super) fn cursor(parts: &Parts) -> Result<(Option<Cursor>, bool), Problem> {
     let Query(Cursors { after, last_event_id }) = query(parts)?;
     let header = fields::one(&parts.headers, &HeaderName::from_static(LAST_EVENT_ID))?;

@@ -57,7 +57,7 @@ impl FromRequest<Chat> for JsonBytes {
                 Err(hang_up(Refusal::new(Code::BadRequest, format!("the body broke off: {error}"))))
             }
             Err(_) => {
-                let what = "the body did not arrive in time; nothing of the request was done, send it again";
+                let what = "the body did not arrive in time; the request had no effect, send it again";
                 Err(hang_up(Refusal::retry_after(Code::RequestTimeout, Duration::from_secs(1), what)))
             }
         }

@@ -1,7 +1,7 @@
 //! Header fields as they are on the wire: bytes, lists, or a single value ([RFC 9110 §5]).
 //!
-//! A field that is there but cannot be read is an error. To take it for absent would let a client lose its sign-in,
-//! its origin or its cursor without a word.
+//! A field that is there but cannot be read is an error. If it counted as absent, a client would lose its sign-in,
+//! its origin or its cursor without notice.
 //!
 //! [RFC 9110 §5]: https://www.rfc-editor.org/rfc/rfc9110#section-5
 
@@ -73,7 +73,7 @@ pub fn asks_for(headers: &HeaderMap, protocol: &str) -> bool {
 /// The value of a cookie, over all lines of `Cookie` ([RFC 6265 §5.4]).
 ///
 /// A browser sends the cookies of every program on the same host, and their values may have any octets. So the
-/// lines are split as bytes, and no other cookie can hide the one that is looked for.
+/// lines are split as bytes, and no other cookie can hide ours.
 ///
 /// [RFC 6265 §5.4]: https://www.rfc-editor.org/rfc/rfc6265#section-5.4
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {

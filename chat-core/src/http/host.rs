@@ -74,7 +74,7 @@ impl fmt::Display for Host {
     }
 }
 
-/// Reads `uri-host [ ":" port ]` ([RFC 9110 §7.2]); `None`: it is none.
+/// Reads `uri-host [ ":" port ]` ([RFC 9110 §7.2]); `None`: the text is not of this form.
 ///
 /// [RFC 9110 §7.2]: https://www.rfc-editor.org/rfc/rfc9110#section-7.2
 fn parse(authority: &str) -> Option<Host> {
@@ -142,7 +142,7 @@ impl Hosts {
             Some(host) => Some(parse(host).ok_or_else(|| unreadable(host))?),
             None if request.version() == Version::HTTP_11 => {
                 return Err(wrong(
-                    "an HTTP/1.1 request says whom it is for; send one Host header".to_owned(),
+                    "an HTTP/1.1 request names the server that it is for; send one Host header".to_owned(),
                 ));
             }
             None => None,

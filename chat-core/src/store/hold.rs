@@ -3,9 +3,10 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{READERS, Store};
+use super::{Append, READERS, Store};
 
 /// Longer than any test holds something.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -48,7 +49,11 @@ impl Store {
     pub(crate) async fn hold_writer(&self) -> Held {
         let mut held = Held::new();
         let hold = held.hold();
-        drop(self.submit_within(LONG, |_| Ok(hold())).await);
+        let held_up = |_: &mut Append<'_>| {
+            hold();
+            Ok(())
+        };
+        drop(self.submit_within(LONG, held_up).await);
         held
     }
 
@@ -57,7 +62,11 @@ impl Store {
         let mut held = Held::new();
         for _ in 0..READERS {
             let (store, hold) = (self.clone(), held.hold());
-            tokio::spawn(async move { store.read(move |_| Ok(hold())).await });
+            let held_up = |_: &Connection| {
+                hold();
+                Ok(())
+            };
+            tokio::spawn(async move { store.read(held_up).await });
         }
         held
     }
