@@ -201,6 +201,11 @@ pub async fn reads_stored_names_as_they_are<S: Server>() {
         _ => None,
     });
     assert!(names.eq([filler, filler]), "{events:?}");
+    // Joining such a group is no new name either.
+    let mut at_cid = house.user("Cid").await.connect().await;
+    at_cid.ask(Command::JoinGroup { conversation }).await.expect("joined");
+    let told = at_cid.next_logged().await;
+    assert!(matches!(&told, Event::GroupJoined { name, .. } if name.as_str() == filler), "{told:?}");
     // What was asked before is answered as before; what is new has to keep the rules.
     let again = ann.connect().await.ask(request(filler)).await.expect("the same group");
     assert!(matches!(again, Done::GroupCreated { duplicate: true, .. }), "{again:?}");
