@@ -290,7 +290,7 @@ impl Health {
             text = "the disk did not give a page".to_owned();
         }
         // A full disk has other names too: no room for the index of the log, a quota. Look once, when it begins.
-        if fault == Fault::Failing && !self.fails_already(part) && is_full(directory(&self.database)) {
+        if fault == Fault::Failing && !self.is_failing(part) && is_full(directory(&self.database)) {
             fault = Fault::Full;
         }
         self.fails(part, fault, &text);
@@ -313,7 +313,8 @@ impl Health {
         matches!(found, Err(OpenError::Damaged(_)))
     }
 
-    fn fails_already(&self, part: Part) -> bool {
+    /// Whether a part of the storage fails.
+    pub(super) fn is_failing(&self, part: Part) -> bool {
         self.state().parts[part as usize].now.is_some()
     }
 

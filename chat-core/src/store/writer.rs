@@ -198,9 +198,9 @@ impl Writer {
     /// Works until it is told to stop, or nobody is left to tell.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>, mut publish: impl FnMut(&[Logged])) {
         let mut batch = Vec::with_capacity(BATCH);
-        let mut stop = false;
+        let (mut stop, mut keep_house) = (false, false);
         while !stop && let Some(job) = queue.blocking_recv() {
-            let (mut next, mut keep_house) = (Some(job), false);
+            let mut next = Some(job);
             while let Some(job) = next {
                 match job {
                     Job::Write(work) => {
@@ -215,7 +215,9 @@ impl Writer {
             if !batch.is_empty() {
                 self.write(&mut batch, &mut publish);
             }
-            if keep_house {
+            // On a disk that fails or is slow, commands come first: their commits try it too.
+            if keep_house && (queue.is_empty() || !self.health.is_failing(Part::Writing)) {
+                keep_house = false;
                 self.keep_house();
             }
         }
@@ -293,6 +295,10 @@ impl Writer {
                 Ok(()) => self.committed(&busy, true),
                 Err(error) => return drop(health.refused(Part::Writing, &error)),
             }
+        }
+        if health.is_failing(Part::Writing) {
+            // The disk is slow, and commands may be waiting by now.
+            return;
         }
         match self.ownership.note(self.epoch, self.head) {
             Ok(()) => health.works(Part::Watermark),
