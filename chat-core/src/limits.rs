@@ -67,7 +67,7 @@ pub struct Limits {
     #[arg(long, env = "CHAT_WRITE_TIMEOUT", default_value = "10s", value_parser = some_time, value_name = "TIME")]
     pub write_timeout: Duration,
     /// Bytes that the kernel takes for a client before they can be sent
-    #[arg(long, env = "CHAT_UNSENT_BYTES", default_value_t = 131_072, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "CHAT_UNSENT_BYTES", default_value_t = 131_072, value_name = "N", value_parser = bytes)]
     pub unsent_bytes: u32,
     /// Silence after which a WebSocket client is pinged
     #[arg(long, env = "CHAT_PING_AFTER", default_value = "20s", value_parser = some_time, value_name = "TIME")]
@@ -82,13 +82,13 @@ pub struct Limits {
     #[arg(long, env = "CHAT_POLL_WAIT", default_value = "25s", value_parser = duration, value_name = "TIME")]
     pub poll_wait: Duration,
     /// How long a poll is held at most, whatever it asks for: proxies often cut after 50 or 60 s
-    #[arg(long, env = "CHAT_LONGEST_POLL", default_value = "45s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "CHAT_LONGEST_POLL", default_value = "45s", value_parser = some_time, value_name = "TIME")]
     pub longest_poll: Duration,
     /// How long the disk may take for a command or a read before the client gets an answer
-    #[arg(long, env = "CHAT_STORAGE_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "CHAT_STORAGE_TIMEOUT", default_value = "5s", value_parser = some_time, value_name = "TIME")]
     pub storage_timeout: Duration,
     /// Bytes of a database that is looked through for damage before it is served; a longer one is while it is served
-    #[arg(long, env = "CHAT_CHECK_FIRST_BYTES", default_value_t = 268_435_456, value_name = "N")]
+    #[arg(long, env = "CHAT_CHECK_FIRST_BYTES", default_value_t = 268_435_456, value_name = "N", value_parser = any)]
     pub check_first_bytes: u64,
     /// How long connections may take to end at shutdown
     #[arg(long, env = "CHAT_SHUTDOWN_TIMEOUT", default_value = "5s", value_parser = duration, value_name = "TIME")]
@@ -168,6 +168,16 @@ fn or_none(text: &str) -> Result<usize, String> {
     whole(text, 0..=MOST, "100")
 }
 
+/// How many bytes a system call can be told of.
+fn bytes(text: &str) -> Result<u32, String> {
+    whole(text, 1..=i32::MAX as u64, "131072")
+}
+
+/// Any number of bytes of a file.
+fn any(text: &str) -> Result<u64, String> {
+    whole(text, 0..=u64::MAX, "268435456")
+}
+
 /// What Argon2 can work with, up to 4 GiB.
 fn hash_memory(text: &str) -> Result<u32, String> {
     whole(text, 8..=4_194_304, "47104")
@@ -198,7 +208,7 @@ mod tests {
         assert_eq!(limits.ping_after + limits.pong_timeout, Duration::from_secs(30));
     }
     /// Of every limit the least that is taken, and what is refused.
-    const BOUNDS: [(&str, &str, &[&str]); 23] = [
+    const BOUNDS: [(&str, &str, &[&str]); 28] = [
         ("retention", "1s", &["0s", "999ms", "", "7", "seven days", "-7d", "1000000000y"]),
         ("sign-in-lifetime", "1s", &["0s", "30"]),
         ("inbox-events", "1", &["0", "-1", "1.5", "many"]),
@@ -211,16 +221,21 @@ mod tests {
         ("messages-per-second", "1", &["0", "4000000000", "0.5"]),
         ("message-burst", "1", &["0"]),
         ("sign-ins-per-minute", "1", &["0"]),
+        ("failed-sign-ins-per-minute", "1", &["0"]),
         ("registrations-per-minute", "1", &["0"]),
         ("hash-memory", "8", &["0", "7", "4294967295"]),
         ("hash-queue", "0", &["-1", "18446744073709551615"]),
         ("header-timeout", "1ms", &["0s", "1ns"]),
         ("body-timeout", "1ms", &["0s"]),
         ("write-timeout", "1ms", &["0s"]),
+        ("unsent-bytes", "1", &["0", "4294967295"]),
         ("ping-after", "1ms", &["0s"]),
         ("pong-timeout", "1ms", &["0s"]),
         ("keep-alive", "1ms", &["0s"]),
         ("poll-wait", "0s", &["25"]),
+        ("longest-poll", "1ms", &["0s", "45"]),
+        ("storage-timeout", "1ms", &["0s", "5"]),
+        ("check-first-bytes", "0", &["-1", "all"]),
         ("shutdown-timeout", "0s", &["5", "10000y"]),
     ];
 

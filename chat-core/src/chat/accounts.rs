@@ -17,7 +17,7 @@ impl Chat {
     /// Makes a new user and signs them in. `address` is where the request came from.
     ///
     /// # Errors
-    /// `invalid_name`, `invalid_password`, `name_taken`, `rate_limited`, `busy`, `storage_unavailable`.
+    /// `invalid_name`, `invalid_password`, `name_taken`, `rate_limited`, `busy`, `storage_unavailable`, `storage_damaged`.
     pub async fn register(
         &self,
         name: String,
@@ -47,7 +47,7 @@ impl Chat {
     /// Signs a user in. `address` is where the request came from.
     ///
     /// # Errors
-    /// `wrong_credentials`, `rate_limited`, `busy`, `storage_unavailable`.
+    /// `wrong_credentials`, `rate_limited`, `busy`, `storage_unavailable`, `storage_damaged`.
     pub async fn sign_in(
         &self,
         name: String,

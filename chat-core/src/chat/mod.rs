@@ -107,7 +107,7 @@ impl Chat {
     /// Everything that a user sees, and the cursor from which events carry on.
     ///
     /// # Errors
-    /// `storage_unavailable`.
+    /// `storage_unavailable`, `storage_damaged`.
     pub async fn snapshot(&self, user: UserId) -> Result<Snapshot, Refusal> {
         // Presence first: what changes afterwards is told after this mark.
         let (online, mark) = self.0.publisher.online();
@@ -120,7 +120,7 @@ impl Chat {
     /// Who a user is.
     ///
     /// # Errors
-    /// `storage_unavailable`.
+    /// `storage_unavailable`, `storage_damaged`.
     pub async fn user(&self, user: UserId) -> Result<User, Refusal> {
         self.read(self.0.store.user(user).await)
     }
@@ -128,7 +128,7 @@ impl Chat {
     /// Everybody.
     ///
     /// # Errors
-    /// `storage_unavailable`.
+    /// `storage_unavailable`, `storage_damaged`.
     pub async fn users(&self) -> Result<Vec<Person>, Refusal> {
         let (online, _) = self.0.publisher.online();
         let mut users = self.read(self.0.store.users().await)?;
@@ -139,7 +139,7 @@ impl Chat {
     /// All groups, as a user finds them.
     ///
     /// # Errors
-    /// `storage_unavailable`.
+    /// `storage_unavailable`, `storage_damaged`.
     pub async fn groups(&self, user: UserId) -> Result<Vec<Group>, Refusal> {
         self.read(self.0.store.groups(user).await)
     }
@@ -147,7 +147,7 @@ impl Chat {
     /// A page of the messages that a user may see in a conversation: the last `limit` before `before`.
     ///
     /// # Errors
-    /// `not_a_member`, `unknown_conversation`, `storage_unavailable`.
+    /// `not_a_member`, `unknown_conversation`, `storage_unavailable`, `storage_damaged`.
     pub async fn history(
         &self,
         user: UserId,

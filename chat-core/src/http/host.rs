@@ -185,7 +185,7 @@ mod tests {
         let site = Site {
             origins: Origins::new([(listens, 4001).into()], origins),
             hosts: named.iter().map(|name| name.parse().unwrap()).collect(),
-            transports: Vec::new(),
+            ..Site::default()
         };
         Hosts::new(&site, listens)
     }

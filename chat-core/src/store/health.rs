@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use super::{OpenError, check, shutting_down};
 use crate::metrics::{Metrics, StorageMetrics};
@@ -61,6 +61,10 @@ impl Fault {
         // Every text is UTF-8 and every column has one type, so another value was not written by this program.
         if let rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) = error {
             return Self::Damaged;
+        }
+        // The index of the write-ahead log could not grow.
+        if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) {
+            return Self::Full;
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
@@ -290,7 +294,7 @@ impl Health {
             text = "the disk did not give a page".to_owned();
         }
         // A full disk has other names too: no room for the index of the log, a quota. Look once, when it begins.
-        if fault == Fault::Failing && !self.fails_already(part) && is_full(directory(&self.database)) {
+        if fault == Fault::Failing && !self.is_failing(part) && is_full(directory(&self.database)) {
             fault = Fault::Full;
         }
         self.fails(part, fault, &text);
@@ -313,7 +317,8 @@ impl Health {
         matches!(found, Err(OpenError::Damaged(_)))
     }
 
-    fn fails_already(&self, part: Part) -> bool {
+    /// Whether a part of the storage fails.
+    pub(super) fn is_failing(&self, part: Part) -> bool {
         self.state().parts[part as usize].now.is_some()
     }
 
@@ -479,14 +484,15 @@ mod tests {
     #[test]
     fn an_error_of_sqlite_has_its_fault() {
         for (code, fault) in [
-            (rusqlite::ffi::SQLITE_FULL, Fault::Full),
-            (rusqlite::ffi::SQLITE_CORRUPT, Fault::Damaged),
-            (rusqlite::ffi::SQLITE_CORRUPT_INDEX, Fault::Damaged),
-            (rusqlite::ffi::SQLITE_NOTADB, Fault::Damaged),
-            (rusqlite::ffi::SQLITE_IOERR_WRITE, Fault::Failing),
-            (rusqlite::ffi::SQLITE_BUSY, Fault::Failing),
+            (ffi::SQLITE_FULL, Fault::Full),
+            (ffi::SQLITE_IOERR_SHMSIZE, Fault::Full),
+            (ffi::SQLITE_CORRUPT, Fault::Damaged),
+            (ffi::SQLITE_CORRUPT_INDEX, Fault::Damaged),
+            (ffi::SQLITE_NOTADB, Fault::Damaged),
+            (ffi::SQLITE_IOERR_WRITE, Fault::Failing),
+            (ffi::SQLITE_BUSY, Fault::Failing),
         ] {
-            let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             assert_eq!(Fault::of(&error), fault, "{error}");
         }
     }

@@ -24,7 +24,7 @@ impl Held {
     }
 
     /// What one thread does to stand still.
-    fn hold(&mut self) -> impl FnOnce() + Send + use<> {
+    fn hold(&mut self) -> impl FnOnce() -> bool + Send + use<> {
         let (release, released): (SyncSender<()>, Receiver<()>) = sync_channel(0);
         let (begin, begun) = oneshot::channel();
         self.releases.push(release);
@@ -32,7 +32,7 @@ impl Held {
         move || {
             let _ = begin.send(());
             // Nothing is ever sent: this waits until the other end is dropped.
-            let _ = released.recv();
+            released.recv().is_err()
         }
     }
 

@@ -126,7 +126,7 @@ pub enum OpenError {
         "SQLite cannot open the database: {0}.\n\
          The disk must be readable and writable; choose another file with --database PATH."
     )]
-    Sqlite(#[source] rusqlite::Error),
+    Sqlite(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for OpenError {

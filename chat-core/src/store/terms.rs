@@ -104,13 +104,14 @@ pub(super) fn newest(conn: &Connection) -> Result<Option<Term>, rusqlite::Error>
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::super::{Append, Audience, Location, Store, WriteError};
     use super::*;
     use crate::ids::ConversationId;
+    use crate::limits::Limits;
+    use crate::metrics::Metrics;
     use crate::protocol::Event;
     use crate::refusal::Refusal;
 
@@ -277,7 +278,8 @@ mod tests {
     #[tokio::test]
     async fn a_term_is_stored_with_its_first_event() {
         let publish = |_: &[_]| {};
-        let opened = Store::open(&Location::Temporary, Duration::from_secs(1), publish).unwrap();
+        let (limits, metrics) = (Limits::default(), Metrics::new());
+        let opened = Store::open(&Location::Temporary, &limits, false, &metrics, publish).unwrap();
         let store = opened.store;
         let stored = async || store.read(newest).await.unwrap();
         let own = store.terms().newest(true);

@@ -193,9 +193,9 @@ impl Writer {
     /// Works until it is told to stop, nobody is left to tell, or another process writes too.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>, mut publish: impl FnMut(&[Logged])) {
         let mut batch = Vec::with_capacity(BATCH);
-        let mut stop = false;
+        let (mut stop, mut keep_house) = (false, false);
         while !stop && let Some(job) = queue.blocking_recv() {
-            let (mut next, mut keep_house) = (Some(job), false);
+            let mut next = Some(job);
             while let Some(job) = next {
                 match job {
                     Job::Write(work) => {
@@ -210,7 +210,12 @@ impl Writer {
             if !batch.is_empty() {
                 self.write(&mut batch, &mut publish);
             }
-            if keep_house && !self.is_foreign() {
+            // On a disk that fails or is slow, commands come first: their commits try it too.
+            if keep_house
+                && !self.is_foreign()
+                && (queue.is_empty() || !self.health.is_failing(Part::Writing))
+            {
+                keep_house = false;
                 self.keep_house();
             }
             if self.is_foreign() {
@@ -325,6 +330,10 @@ impl Writer {
                 Ok(()) => self.committed(&busy, true),
                 Err(error) => return drop(self.refused(&error)),
             }
+        }
+        if health.is_failing(Part::Writing) {
+            // The disk is slow, and commands may be waiting by now.
+            return;
         }
         match self.watermark.note(&self.terms, self.head) {
             Ok(()) => health.works(Part::Watermark),

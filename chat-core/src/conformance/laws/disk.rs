@@ -80,6 +80,7 @@ pub async fn stores_once_what_was_late_in_its_commit<S: Server>() {
     };
     let (refused, disk) = tokio::join!(at_ann.ask(command.clone()), hang);
     assert_unavailable(&refused.expect_err("the disk hangs"), asked);
+    house.eventually("the commit is late", |house| house.chat.health().trouble().is_some()).await;
 
     drop(disk);
     let done = at_ann.ask(command).await.expect("the disk works");
