@@ -1,5 +1,5 @@
-//! Databases that go back while clients are connected: each client is told to start again, on every wire, however
-//! far the log has grown since.
+//! Databases that go back while clients are connected: every client gets a reset, on every wire, however far
+//! the log has grown since.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 

@@ -1,4 +1,4 @@
-//! Who owns a database: one server in one process, whatever name the file was given by.
+//! The ownership of a database: one server in one process has it, by whatever name the file was given.
 //!
 //! A lock file beside the database keeps other processes out; SQLite's own exclusive mode would keep out our readers
 //! too. A name that is a link leads to the same lock file, because the path is made canonical first. The lock file may
@@ -40,7 +40,10 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    /// Takes a database, creating an empty file if there is none; or says who has it.
+    /// Takes a database, creating an empty file if there is none.
+    ///
+    /// # Errors
+    /// Another server has it, or it cannot be used.
     pub(super) fn take(database: &Path) -> Result<Self, OpenError> {
         let database = canonical(database)
             .map_err(|source| OpenError::Unwritable { path: beside(database, "lock"), source })?;
@@ -100,7 +103,7 @@ impl Ownership {
     /// Leaves no trace beside a file that turned out not to be our database.
     pub(super) fn give_up(&self) {
         if let Some(lock) = &self.fresh {
-            // A lock file that stays hurts nobody.
+            // A lock file that stays does no harm.
             let _ = std::fs::remove_file(lock);
         }
     }

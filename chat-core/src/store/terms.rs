@@ -1,8 +1,8 @@
 //! Terms: which run of a server wrote which part of the log.
 //!
-//! A cursor names the term in which its position was written. A database that goes back (a copy put in its place, a
-//! lost write-ahead log) goes on in a new term, and so does a copy that is served elsewhere. So a cursor from another
-//! history is found however far the log has grown since, and without anything outside the database.
+//! A cursor names the term in which its position was written. A database goes back when a copy is put in its place or
+//! its write-ahead log is lost; it goes on in a new term. So does a copy that is served elsewhere. Cursors from another
+//! history are found by that, however far the log has grown since, and without anything outside the database.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -85,8 +85,7 @@ impl Terms {
         if cursor.position < trimmed {
             return Some(ResetReason::Expired);
         }
-        // One look tells three things apart from a cursor that is good: its term is not one of this log, its position
-        // is not in its term, and the log has not come so far.
+        // One look finds a term that is not in this log and a position that is not in its term.
         let is_ours = cursor.position <= head && self.of(cursor.position) == Some(cursor.term);
         (!is_ours).then_some(ResetReason::Unknown)
     }

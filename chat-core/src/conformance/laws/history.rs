@@ -152,7 +152,7 @@ pub async fn ends_every_session_when_another_process_writes<S: Server>() {
         .query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
         .expect("the database can be read");
     assert_eq!(stored, 1);
-    // Nobody is told anything else afterwards.
+    // A client that connects afterwards gets the same code.
     if let Ok(mut line) = bob.try_resume(None).await {
         assert_eq!(soon(line.end()).await, Close::ServerError.code());
     }
