@@ -91,6 +91,9 @@ pub(crate) struct Auth {
     pub(crate) sign_ins: Rate<([u8; 32], Network)>,
     pub(crate) failures: Failures,
     pub(crate) registrations: Rate<Network>,
+    /// How many hashes were compared, for the test that counts them.
+    #[cfg(test)]
+    compared: Arc<std::sync::atomic::AtomicU32>,
     /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay true.
     cache: Mutex<Cache>,
 }
@@ -120,6 +123,8 @@ impl Auth {
                 limits.registrations_per_minute,
                 "registrations from this address",
             ),
+            #[cfg(test)]
+            compared: Arc::default(),
             cache: Mutex::default(),
         }
     }
@@ -151,12 +156,18 @@ impl Auth {
     ) -> Result<Verdict, Refusal> {
         let (hasher, today) = (self.hasher.clone(), self.today.clone());
         let stored = account.map_or_else(|| self.nobody.clone(), |account| account.password.clone());
+        #[cfg(test)]
+        let compared = Arc::clone(&self.compared);
         self.in_turn(from, move || {
-            let opens = |text: &str| match PasswordHash::new(&stored) {
-                Ok(hash) => hasher.verify_password(text.as_bytes(), &hash).is_ok(),
-                Err(error) => {
-                    tracing::error!(%error, "a stored password hash cannot be read");
-                    false
+            let opens = |text: &str| {
+                #[cfg(test)]
+                compared.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                match PasswordHash::new(&stored) {
+                    Ok(hash) => hasher.verify_password(text.as_bytes(), &hash).is_ok(),
+                    Err(error) => {
+                        tracing::error!(%error, "a stored password hash cannot be read");
+                        false
+                    }
                 }
             };
             let is_normal = opens(&password.normalized());
@@ -299,6 +310,26 @@ mod tests {
         let Verdict::Right { renewed: Some(renewed) } = verdict else { panic!("{verdict:?}") };
         let verdict = auth.verify(Some(&account(renewed)), Password::from(composed), here()).await.unwrap();
         assert_eq!(verdict, Verdict::Right { renewed: None });
+    }
+
+    /// Or the time would tell whether there is such a name, or whether a guess was half right.
+    #[tokio::test]
+    async fn how_many_hashes_a_sign_in_takes_depends_on_the_typed_text_alone() {
+        let auth = auth(64);
+        let today = account(auth.hash(Password::from("caf\u{E9} au lait"), here()).await.unwrap());
+        for (typed, hashes) in [
+            ("caf\u{E9} au lait", 1),
+            ("a wrong guess", 1),
+            ("cafe\u{301} au lait", 2),
+            ("a wrong gue\u{301}ss", 2),
+        ] {
+            for account in [Some(&today), None] {
+                auth.compared.store(0, std::sync::atomic::Ordering::Relaxed);
+                auth.verify(account, Password::from(typed), here()).await.unwrap();
+                let compared = auth.compared.load(std::sync::atomic::Ordering::Relaxed);
+                assert_eq!(compared, hashes, "{typed:?}, known: {}", account.is_some());
+            }
+        }
     }
 
     #[tokio::test]
