@@ -61,7 +61,7 @@ async fn the_tour_works_at_a_persons_pace_on_a_database_that_was_used() {
             "--grace",
             "500ms",
             "--ping-after",
-            "4s",
+            "7s",
             "--pong-timeout",
             "1s",
         ],
