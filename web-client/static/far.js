@@ -1,5 +1,5 @@
 /**
- * What is far from the reader: it is not laid out, and in the end it is let go of.
+ * Messages that are far from the reader: they are not laid out, and many of them are dropped.
  *
  * A block of messages that is not laid out keeps the height that it had.
  * `content-visibility` says the same in one line of CSS. But whenever a block begins or ceases to be skipped, or goes,
@@ -15,7 +15,7 @@ import { whenIdle } from "./rest.js";
 
 /** How many messages of a conversation are kept at hand while its reader is at the bottom. */
 const MOST = 600;
-/** As many are let go of at once: to take thousands of rows from the page would be felt. */
+/** How many are dropped at once: to take thousands of rows from the page would be felt. */
 const STEP = 50;
 /** What is this close to the part in sight is laid out before it comes into sight, and can be found by the browser. */
 const NEARBY = "1500px 0px";
@@ -49,7 +49,7 @@ export class Far {
     }
   }
 
-  /** Lets go of some of what is far above a reader at the bottom; it can be read again.
+  /** Drops some of the messages far above a reader at the bottom; the server still has them.
    * Never in the frame in which a message is to be painted. @param {string} id */
   trimSoon(id) {
     const count = () => this.page.chat.state.conversations.get(id)?.messages.length ?? 0;

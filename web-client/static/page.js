@@ -27,6 +27,8 @@ export class Page {
   #willDraw = false;
   /** Whether the focus is to go to where its user goes on, once it is known where that is. */
   #willFocus = false;
+  /** Whether something is unread that came while its reader could not see it come: then the first of it stays in sight. */
+  #missed = false;
   /** @type {import("./reading.js").Reading | undefined} */
   #reading;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -111,6 +113,7 @@ export class Page {
 
   /** Holds nothing until it wakes. */
   sleep() {
+    this.#reading?.stop();
     this.chat.stop();
   }
 
@@ -158,12 +161,9 @@ export class Page {
     const { conversation: open } = this.opened;
     const settled = open === undefined || this.isSettled(open);
     const wasSticking = this.scroll.sticking;
-    this.scroll.after(settled, open?.readSeq ?? Infinity);
-    if (open && wasSticking && !this.scroll.sticking) {
-      // More has come than there is room for: the reader goes on at the first of it.
-      this.ui.newAfter = Math.min(this.ui.newAfter, open.readSeq);
-      this.draw();
-    }
+    this.scroll.after(settled, open && this.#missed ? open.readSeq : Infinity);
+    // How much is unread below stands on a button.
+    if (wasSticking && !this.scroll.sticking) this.draw();
     this.#follow();
     document.title = this.#title();
     if (settled && this.chat.loaded) this.rest.loadSoon();
@@ -179,16 +179,25 @@ export class Page {
     if (open && open.id !== id) history.replaceState(null, "", `#/${open.id}`);
     const newAfter = open && unread(open) > 0 ? open.readSeq : Infinity;
     // Whoever comes back to this tab finds what is new as if they opened the conversation.
-    if (document.visibilityState === "hidden") this.ui.newAfter = Math.min(this.ui.newAfter, newAfter);
+    if (document.visibilityState === "hidden") this.#miss(newAfter);
+    if (newAfter === Infinity) this.#missed = false;
     if (!open?.joined) this.ui.leaving = false;
     const awaited = key !== null && this.ui.goingTo === id;
     if (awaited) Object.assign(this.ui, { goingTo: null, newGroup: { open: false, busy: false, error: "" } });
     if (awaited) setTimeout(() => this.goOn());
     if (key === this.ui.open) return;
     Object.assign(this.ui, { open: key, newAfter, leaving: false, filter: "" });
+    this.#miss(newAfter);
     this.scroll.open();
     // Nobody is torn from another field, unless it is this conversation that they were waiting for.
     if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(() => this.goOn());
+  }
+
+  /** @param {number} readSeq up to where the reader had read; Infinity: they missed nothing */
+  #miss(readSeq) {
+    if (readSeq === Infinity) return;
+    this.ui.newAfter = Math.min(this.ui.newAfter, readSeq);
+    this.#missed = true;
   }
 
   /** Moves the focus to where its user goes on. */
@@ -252,7 +261,9 @@ export class Page {
     this.#reading?.hear(event);
     if (event.type !== "message" || event.from === chat.state.me.id) return;
     if (ui.caughtUp) ui.caughtUp.messages += 1;
-    if (this.opened.conversation?.id !== event.conversation) return;
+    const { conversation: open } = this.opened;
+    if (open?.id !== event.conversation) return;
+    if (ui.caughtUp) this.#miss(open.readSeq);
     void this.rest.announce(nameOf(chat.state, event.from), event.text);
   }
 

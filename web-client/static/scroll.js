@@ -1,7 +1,7 @@
 /**
  * Where the reader stands in the list of messages, and how they stay there.
  *
- * At the bottom, new messages keep them at the bottom, but never push the first unread one out of sight.
+ * At the bottom, new messages keep them at the bottom, but never push out of sight the first one that they missed.
  * Further up, nothing that is added above or below moves them.
  */
 
@@ -18,7 +18,7 @@ export class Scroll {
   /** What takes care of the blocks that are far from the reader, once it is loaded.
    * @type {import("./far.js").Far | undefined} */
   far;
-  /** Up to where the open conversation is read. */
+  /** After which message the reader missed something. */
   #readSeq = Infinity;
   /** Whether a conversation was opened and has not been put in place yet. */
   #opening = true;
@@ -63,7 +63,7 @@ export class Scroll {
 
   /** Puts the reader where they were.
    * @param {boolean} settled whether the conversation's messages have been read
-   * @param {number} readSeq up to where it has been read */
+   * @param {number} readSeq after which message they missed something; Infinity: they missed nothing */
   after(settled, readSeq) {
     const list = this.list;
     this.#readSeq = readSeq;
@@ -100,7 +100,7 @@ export class Scroll {
     return document.getElementById("messages");
   }
 
-  /** Goes to the bottom, or as far as the first unread message lets it. @param {Element} list */
+  /** Goes to the bottom, or as far as the first missed message lets it. @param {Element} list */
   #follow(list) {
     list.scrollTop = list.scrollHeight;
     const first = firstAfter(list, this.#readSeq);
