@@ -247,10 +247,9 @@ async fn linger(mut stream: TcpStream, _open: Open) {
     let _ = timeout(LINGER, reading).await;
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use std::sync::Arc;
 
     use socket2::{SockFilter, SockRef};
