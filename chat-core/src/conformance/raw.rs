@@ -10,6 +10,8 @@ use tokio::time::{interval, timeout};
 use super::house::{Line, Member, PATIENCE};
 use crate::client::{Server, Target};
 use crate::ids::Cursor;
+use crate::limits::Limits;
+use crate::text::Text;
 
 /// What the system keeps for a reader: little, so that one who does not read is noticed soon.
 const RECEIVE_BYTES: u32 = 4_096;
@@ -91,9 +93,11 @@ impl<S: Server> Raw<S> {
                         assert!(some > 0, "the server ended the connection after {read} bytes");
                         read += some;
                     }
-                    // An event is the least that can be read there.
+                    // A batch is the least that is taken there.
                     Self::Memory(line) => {
-                        line.try_next().await.expect("a connection that goes on");
+                        for _ in 0..Limits::BATCH_BYTES / Text::MAX_BYTES {
+                            line.try_next().await.expect("a connection that goes on");
+                        }
                         read += at_once;
                     }
                 }

@@ -36,8 +36,7 @@ use crate::refusal::{Close, Code};
 /// [RFC 5482]: https://www.rfc-editor.org/rfc/rfc5482
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// How much longer the kernel waits than the limit for writing, so that the limit is what ends a slow client.
-#[cfg(target_os = "linux")]
+/// How much longer the kernel waits than the limit for writing.
 const WRITE_TIMEOUT_FIRST: Duration = Duration::from_secs(2);
 
 /// The label under which the connections of [`start_metrics`] are counted.
@@ -167,6 +166,12 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|stop| *stop).await);
 }
 
+/// How long the kernel waits for a client that acknowledges nothing. It also ends a client that does not read, so it
+/// must not come before the limit for that.
+fn kernel_patience(write_timeout: Duration) -> Duration {
+    TCP_USER_TIMEOUT.max(write_timeout.saturating_add(WRITE_TIMEOUT_FIRST))
+}
+
 /// No delay for small frames; a bound for what waits in the kernel; a peer that is gone is found.
 fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
@@ -177,9 +182,7 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
         // The kernel would otherwise take megabytes for a client that does not read. Sent bytes are not bounded by
         // this, so a distant client loses no speed.
         socket.set_tcp_notsent_lowat(limits.unsent_bytes)?;
-        // It also ends a client that does not read, so it must not come before the limit for that.
-        socket
-            .set_tcp_user_timeout(Some(TCP_USER_TIMEOUT.max(limits.write_timeout + WRITE_TIMEOUT_FIRST)))?;
+        socket.set_tcp_user_timeout(Some(kernel_patience(limits.write_timeout)))?;
     }
     #[cfg(not(target_os = "linux"))]
     let _ = limits;

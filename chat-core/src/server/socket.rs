@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::TCP_USER_TIMEOUT;
 use super::connections::Open;
+use super::kernel_patience;
 use super::tcp_info::TcpInfo;
 use crate::ending::{Cut, End};
 use crate::http::{Broken, Stream};
@@ -84,8 +84,9 @@ impl Socket {
 
     /// A client that does not read keeps its window closed, and its system goes on to answer probes of it.
     fn why_silent(&self) -> End {
+        let limit = kernel_patience(self.write_timeout);
         match self.info() {
-            Some(info) if info.window == 0 && info.heard < TCP_USER_TIMEOUT => End::Closed(Close::Slow),
+            Some(info) if info.window == 0 && info.heard < limit => End::Closed(Close::Slow),
             _ => End::Gone,
         }
     }
@@ -246,7 +247,8 @@ async fn linger(mut stream: TcpStream, _open: Open) {
     let _ = timeout(LINGER, reading).await;
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
