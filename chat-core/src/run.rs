@@ -279,7 +279,7 @@ mod tests {
             (
                 crate::OpenError::Sqlite(sqlite()).into(),
                 "SQLite cannot open the database: file is not a database.\n\
-                 If the file is damaged, restore a copy or move it away; choose another file with --database PATH.",
+                 The disk must be readable and writable; choose another file with --database PATH.",
             ),
             (anyhow::anyhow!("alone"), "alone"),
         ];

@@ -101,11 +101,6 @@ macro_rules! conformance_tests {
             history: resets_a_cursor_of_another_history;
             history: keeps_cursors_and_ids_over_restarts;
             history: ends_every_session_when_another_process_writes;
-            sign_in: takes_the_spellings_of_one_name_as_one;
-            sign_in: reads_stored_names_as_they_are;
-            sign_in: takes_a_password_in_any_normal_form;
-            membership: counts_own_messages_as_read;
-            membership: tells_who_rejoins_of_the_gap;
             disk: answers_in_time_though_the_disk_hangs;
             disk: stores_once_what_was_late_in_its_commit;
             disk: serves_from_memory_what_needs_no_disk;
@@ -118,6 +113,11 @@ macro_rules! conformance_tests {
             life: answers_a_client_that_sends_no_more;
             life: counts_each_end_once_with_its_reason;
             pace: serves_a_client_that_reads_slowly;
+            sign_in: takes_the_spellings_of_one_name_as_one;
+            sign_in: reads_stored_names_as_they_are;
+            sign_in: takes_a_password_in_any_normal_form;
+            membership: counts_own_messages_as_read;
+            membership: tells_who_rejoins_of_the_gap;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {
