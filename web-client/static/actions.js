@@ -29,7 +29,7 @@ export function actionsOf(page) {
   const choose = (/** @type {TransportName} */ name) => page.switchTo(name);
   /** The button opens the menu by itself; a menu that is not there yet opens when it is. */
   async function openMenu() {
-    if (rest.views) return;
+    if (document.getElementById("transports")) return;
     await rest.loadViews();
     page.drawNow();
     document.getElementById("transports")?.showPopover();
