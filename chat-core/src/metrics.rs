@@ -1,6 +1,6 @@
 //! Counts for operators, in the [Prometheus text format].
 //!
-//! The recorder belongs to the chat, not to the process: two chats in one process, as tests have them,
+//! The registry belongs to the chat, not to the process: two chats in one process, as tests have them,
 //! do not count into each other.
 //!
 //! [Prometheus text format]: https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -8,8 +8,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use prometheus::core::Collector;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 use crate::ending::{End, Ending};
 use crate::refusal::Code;
@@ -19,116 +21,148 @@ const COMMIT_SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.0
 
 /// The counts of one chat.
 pub(crate) struct Metrics {
-    recorder: PrometheusRecorder,
-    handle: PrometheusHandle,
+    registry: Registry,
+    families: Families,
     /// Guards the transports met so far: a handful.
     wires: Mutex<HashMap<&'static str, Arc<WireMetrics>>>,
+}
+
+/// The counts that each transport has.
+struct Families {
+    connections: IntGaugeVec,
+    sessions: IntGaugeVec,
+    frames: IntCounterVec,
+    bytes: IntCounterVec,
+    requests: IntCounterVec,
+    failed_sign_ins: IntCounterVec,
+    ends: IntCounterVec,
+    refusals: IntCounterVec,
 }
 
 /// The counts of one transport.
 pub(crate) struct WireMetrics {
     transport: &'static str,
     /// Connections open now.
-    pub(crate) connections: Gauge,
+    pub(crate) connections: IntGauge,
     /// Sessions open now.
-    pub(crate) sessions: Gauge,
+    pub(crate) sessions: IntGauge,
     /// Frames handed to the transport.
-    pub(crate) frames: Counter,
+    pub(crate) frames: IntCounter,
     /// Their JSON, without any framing.
-    pub(crate) bytes: Counter,
+    pub(crate) bytes: IntCounter,
     /// Requests taken from the transport.
-    pub(crate) requests: Counter,
+    pub(crate) requests: IntCounter,
     /// Requests for a sign-in with a wrong name or password.
-    failed_sign_ins: Counter,
-    ends: Vec<(End, Counter)>,
-    refusals: Vec<(Code, Counter)>,
+    failed_sign_ins: IntCounter,
+    ends: Vec<(End, IntCounter)>,
+    refusals: Vec<(Code, IntCounter)>,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let buckets = PrometheusBuilder::new().set_buckets(&COMMIT_SECONDS);
-        let recorder = buckets.expect("there are buckets").build_recorder();
-        let handle = recorder.handle();
-        Self { recorder, handle, wires: Mutex::default() }
+        let registry = Registry::new();
+        let families = Families::new(&registry);
+        Self { registry, families, wires: Mutex::default() }
     }
 
     /// The counts of the transport with this name.
     pub(crate) fn wire(&self, transport: &'static str) -> Arc<WireMetrics> {
         let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
         let wire =
-            wires.entry(transport).or_insert_with(|| Arc::new(WireMetrics::new(&self.recorder, transport)));
+            wires.entry(transport).or_insert_with(|| Arc::new(WireMetrics::new(&self.families, transport)));
         Arc::clone(wire)
     }
 
-    /// The counts of the storage, with one for each kind of fault.
+    /// The counts of the storage, with one for each kind of fault. Call it once.
     pub(crate) fn storage(&self, faults: impl Iterator<Item = &'static str>) -> StorageMetrics {
-        StorageMetrics::new(&self.recorder, faults)
+        StorageMetrics::new(&self.registry, faults)
     }
 
     /// All counts as text.
     pub(crate) fn render(&self) -> String {
-        self.upkeep();
-        self.handle.render()
+        TextEncoder::new().encode_to_string(&self.registry.gather()).expect("counts can always be written")
     }
+}
 
-    /// Sums up what was measured. Until then each measured value takes memory, so this is done every second.
-    pub(crate) fn upkeep(&self) {
-        self.handle.run_upkeep();
+/// Enters a metric into the registry.
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
+    let metric = metric.expect("its name and labels are valid");
+    registry.register(Box::new(metric.clone())).expect("no other metric has its name");
+    metric
+}
+
+impl Families {
+    fn new(registry: &Registry) -> Self {
+        let gauge = |name, help| register(registry, IntGaugeVec::new(Opts::new(name, help), &["transport"]));
+        let counter = |name, help, more: &[&str]| {
+            let labels = [&["transport"], more].concat();
+            register(registry, IntCounterVec::new(Opts::new(name, help), &labels))
+        };
+        Self {
+            connections: gauge("chat_connections", "Connections that are open"),
+            sessions: gauge("chat_sessions", "Sessions that are open"),
+            frames: counter("chat_frames_total", "Frames handed to the transport", &[]),
+            bytes: counter("chat_frame_bytes_total", "Bytes of JSON in these frames", &[]),
+            requests: counter("chat_requests_total", "Requests taken from the transport", &[]),
+            failed_sign_ins: counter(
+                "chat_failed_sign_ins_total",
+                "Sign-ins with a wrong name or password",
+                &[],
+            ),
+            ends: counter("chat_closed_total", "Ends of connections and streams", &["reason"]),
+            refusals: counter("chat_refusals_total", "Requests that were refused", &["code"]),
+        }
     }
 }
 
 /// The counts of the storage.
 pub(crate) struct StorageMetrics {
     /// Commands that wait for the writer.
-    pub(crate) queued: Gauge,
+    pub(crate) queued: IntGauge,
     /// How long a commit took, in seconds.
     pub(crate) commit: Histogram,
-    errors: Vec<(&'static str, Counter)>,
+    errors: Vec<(&'static str, IntCounter)>,
 }
 
 impl StorageMetrics {
-    fn new(recorder: &PrometheusRecorder, faults: impl Iterator<Item = &'static str>) -> Self {
-        let metadata = Metadata::new(module_path!(), Level::INFO, None);
-        let failed = |fault| {
-            let key = Key::from_parts("chat_storage_errors_total", vec![Label::new("kind", fault)]);
-            (fault, recorder.register_counter(&key, &metadata))
-        };
+    fn new(registry: &Registry, faults: impl Iterator<Item = &'static str>) -> Self {
+        let help = "Failed commits, reads and looks at the database files";
+        let errors = Opts::new("chat_storage_errors_total", help);
+        let errors = register(registry, IntCounterVec::new(errors, &["kind"]));
+        let commit = HistogramOpts::new("chat_commit_seconds", "How long a commit took");
         Self {
-            queued: recorder.register_gauge(&Key::from_name("chat_queue_depth"), &metadata),
-            commit: recorder.register_histogram(&Key::from_name("chat_commit_seconds"), &metadata),
-            errors: faults.map(failed).collect(),
+            queued: register(
+                registry,
+                IntGauge::new("chat_queue_depth", "Commands that wait for the writer"),
+            ),
+            commit: register(registry, Histogram::with_opts(commit.buckets(COMMIT_SECONDS.to_vec()))),
+            errors: faults.map(|fault| (fault, errors.with_label_values(&[fault]))).collect(),
         }
     }
 
     /// Counts an error with this kind of fault behind it.
     pub(crate) fn error(&self, kind: &str) {
         if let Some((_, counter)) = self.errors.iter().find(|(fault, _)| *fault == kind) {
-            counter.increment(1);
+            counter.inc();
         }
     }
 }
 
 impl WireMetrics {
-    fn new(recorder: &PrometheusRecorder, transport: &'static str) -> Self {
-        let metadata = Metadata::new(module_path!(), Level::INFO, None);
-        let key = |name: &'static str| Key::from_parts(name, vec![Label::new("transport", transport)]);
-        let counter = |name| recorder.register_counter(&key(name), &metadata);
-        let gauge = |name| recorder.register_gauge(&key(name), &metadata);
-        let labelled = |name: &'static str, label: &'static str, value: &'static str| {
-            let labels = vec![Label::new("transport", transport), Label::new(label, value)];
-            recorder.register_counter(&Key::from_parts(name, labels), &metadata)
-        };
+    fn new(families: &Families, transport: &'static str) -> Self {
+        let own = |family: &IntCounterVec| family.with_label_values(&[transport]);
+        let labelled = |family: &IntCounterVec, value| family.with_label_values(&[transport, value]);
         Self {
             transport,
-            connections: gauge("chat_connections"),
-            sessions: gauge("chat_sessions"),
-            frames: counter("chat_frames_total"),
-            bytes: counter("chat_frame_bytes_total"),
-            requests: counter("chat_requests_total"),
-            failed_sign_ins: counter("chat_failed_sign_ins_total"),
-            ends: End::all().map(|end| (end, labelled("chat_closed_total", "reason", end.name()))).collect(),
+            connections: families.connections.with_label_values(&[transport]),
+            sessions: families.sessions.with_label_values(&[transport]),
+            frames: own(&families.frames),
+            bytes: own(&families.bytes),
+            requests: own(&families.requests),
+            failed_sign_ins: own(&families.failed_sign_ins),
+            ends: End::all().map(|end| (end, labelled(&families.ends, end.name()))).collect(),
             refusals: (Code::ALL.iter())
-                .map(|&code| (code, labelled("chat_refusals_total", "code", code.as_str())))
+                .map(|&code| (code, labelled(&families.refusals, code.as_str())))
                 .collect(),
         }
     }
@@ -141,17 +175,17 @@ impl WireMetrics {
         }
         tracing::debug!(transport = self.transport, reason = why.name(), "a connection ended");
         if let Some((_, counter)) = self.ends.iter().find(|(end, _)| *end == why) {
-            counter.increment(1);
+            counter.inc();
         }
     }
 
     /// Counts a refusal, as an answer, a reply or a close code says it.
     pub(crate) fn refused(&self, code: Code) {
         if code == Code::WrongCredentials {
-            self.failed_sign_ins.increment(1);
+            self.failed_sign_ins.inc();
         }
         if let Some((_, counter)) = self.refusals.iter().find(|(known, _)| *known == code) {
-            counter.increment(1);
+            counter.inc();
         }
     }
 }

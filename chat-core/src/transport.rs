@@ -115,7 +115,7 @@ impl Session {
         cut: Option<Cut>,
     ) -> Result<Box<Self>, Refusal> {
         let place = chat.enter(&sign_in, after, cut.clone()).await?;
-        wire.sessions.increment(1);
+        wire.sessions.inc();
         // In a box: futures that pass it on would each keep room for it, for as long as it lasts.
         Ok(Box::new(Self {
             chat: chat.clone(),
@@ -270,7 +270,7 @@ impl Session {
 
     /// Takes one request in. Its reply is delivered after those of the requests before it.
     async fn submit(&mut self, json: &[u8]) -> Result<(), Close> {
-        self.wire.requests.increment(1);
+        self.wire.requests.inc();
         let answer = self.chat.submit(&self.sign_in, json).await.map_err(|_| Close::ProtocolError)?;
         match answer.refusal() {
             Some(Code::RateLimited) => self.hasty += 1,
@@ -285,8 +285,8 @@ impl Session {
     }
 
     fn count(&self, batch: &Batch) {
-        self.wire.frames.increment(batch.frames.len() as u64);
-        self.wire.bytes.increment(batch.frames.iter().map(|frame| frame.json().len() as u64).sum());
+        self.wire.frames.inc_by(batch.frames.len() as u64);
+        self.wire.bytes.inc_by(batch.frames.iter().map(|frame| frame.json().len() as u64).sum());
     }
 
     async fn close<T: Transport>(&mut self, why: Close, transport: &mut T) -> Result<(), T::Error> {
@@ -319,7 +319,7 @@ async fn rest() {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.wire.sessions.decrement(1);
+        self.wire.sessions.dec();
         self.chat.leave(self.sign_in.user, self.place.number);
     }
 }

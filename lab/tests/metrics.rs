@@ -69,13 +69,13 @@ async fn every_refusal_is_counted_once_by_its_code() {
         [
             r#"chat_failed_sign_ins_total{transport="longpoll"} 1"#,
             r#"chat_failed_sign_ins_total{transport="page"} 1"#,
-            r#"chat_refusals_total{transport="longpoll",code="unauthenticated"} 1"#,
-            r#"chat_refusals_total{transport="longpoll",code="wrong_credentials"} 1"#,
-            r#"chat_refusals_total{transport="page",code="bad_request"} 1"#,
-            r#"chat_refusals_total{transport="page",code="unknown_conversation"} 3"#,
-            r#"chat_refusals_total{transport="page",code="wrong_credentials"} 1"#,
-            r#"chat_refusals_total{transport="sse",code="unauthenticated"} 2"#,
-            r#"chat_refusals_total{transport="websocket",code="not_found"} 1"#,
+            r#"chat_refusals_total{code="bad_request",transport="page"} 1"#,
+            r#"chat_refusals_total{code="not_found",transport="websocket"} 1"#,
+            r#"chat_refusals_total{code="unauthenticated",transport="longpoll"} 1"#,
+            r#"chat_refusals_total{code="unauthenticated",transport="sse"} 2"#,
+            r#"chat_refusals_total{code="unknown_conversation",transport="page"} 3"#,
+            r#"chat_refusals_total{code="wrong_credentials",transport="longpoll"} 1"#,
+            r#"chat_refusals_total{code="wrong_credentials",transport="page"} 1"#,
         ]
     );
 }

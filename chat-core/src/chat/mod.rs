@@ -258,16 +258,13 @@ impl Chat {
     fn keep_house(&self) -> impl Future<Output = ()> + Send + use<> {
         let (store, auth) = (self.0.store.clone(), Arc::clone(&self.0.auth));
         let (messages, notices) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.notices));
-        let (crowd, chat) = (Arc::clone(&self.0.crowd), Arc::downgrade(&self.0));
+        let crowd = Arc::clone(&self.0.crowd);
         async move {
             let mut ticks = interval(HOUSEKEEPING);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             for second in 0_u64.. {
                 ticks.tick().await;
                 store.keep_house();
-                if let Some(chat) = chat.upgrade() {
-                    chat.metrics.upkeep();
-                }
                 if crowd.has_left() {
                     // Nobody waits for it, and it may take its time.
                     let _ = tokio::task::spawn_blocking(heap::give_back).await;

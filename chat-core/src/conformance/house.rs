@@ -123,20 +123,21 @@ impl<S: Server> House<S> {
     /// The value of a metric of this transport, such as `chat_sessions`.
     pub fn metric(&self, name: &str, labels: &str) -> u64 {
         let text = self.chat.metrics().render();
-        let series = format!("{name}{{transport=\"{}\"{labels}}} ", S::NAME);
+        let series = format!("{name}{{{labels}transport=\"{}\"}} ", S::NAME);
         text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap_or(0)
     }
 
     /// How many connections were ended for a reason.
     pub fn closed(&self, reason: &str) -> u64 {
-        self.metric("chat_closed_total", &format!(",reason=\"{reason}\""))
+        self.metric("chat_closed_total", &format!("reason=\"{reason}\","))
     }
 
     /// How many connections have ended for each reason, as far as any have.
     pub fn ends(&self) -> BTreeMap<String, u64> {
         let text = self.chat.metrics().render();
-        let series = format!("chat_closed_total{{transport=\"{}\",reason=\"", S::NAME);
-        let ends = text.lines().filter_map(|line| line.strip_prefix(&series)?.split_once("\"} "));
+        let own = format!("\",transport=\"{}\"}} ", S::NAME);
+        let series = text.lines().filter_map(|line| line.strip_prefix("chat_closed_total{reason=\""));
+        let ends = series.filter_map(|line| line.split_once(&own));
         let ends = ends.map(|(reason, times)| (reason.to_owned(), times.parse().expect("a number")));
         ends.filter(|(_, times)| *times > 0).collect()
     }

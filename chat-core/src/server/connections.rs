@@ -37,7 +37,7 @@ impl Connections {
         open.0 += 1;
         let (number, cut) = (open.0, Cut::default());
         open.1.insert(number, Arc::clone(&cut));
-        self.wire.connections.increment(1);
+        self.wire.connections.inc();
         let joined = self.crowd.join();
         Some((Arc::clone(&cut), Open { connections: Arc::clone(self), number, cut, _joined: joined }))
     }
@@ -77,7 +77,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         // Only a task that panicked ends without a reason.
         self.ended(End::Closed(Close::ServerError));
-        self.connections.wire.connections.decrement(1);
+        self.connections.wire.connections.dec();
         let mut open = self.connections.open();
         open.1.remove(&self.number);
         if open.1.is_empty() {

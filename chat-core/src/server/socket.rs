@@ -299,7 +299,7 @@ mod tests {
     }
 
     fn counted(reason: &str) -> Vec<String> {
-        vec![format!("chat_closed_total{{transport=\"test\",reason=\"{reason}\"}} 1")]
+        vec![format!("chat_closed_total{{reason=\"{reason}\",transport=\"test\"}} 1")]
     }
 
     #[tokio::test]

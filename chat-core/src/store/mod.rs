@@ -292,7 +292,7 @@ impl Store {
         };
         match place {
             Some(Ok(place)) => {
-                self.0.health.metrics().queued.increment(1);
+                self.0.health.metrics().queued.inc();
                 place.send(Job::Write(Box::new(task)));
             }
             // The task is dropped, and `answer` says so.

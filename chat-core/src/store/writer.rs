@@ -199,7 +199,7 @@ impl Writer {
             while let Some(job) = next {
                 match job {
                     Job::Write(work) => {
-                        self.health.metrics().queued.decrement(1);
+                        self.health.metrics().queued.dec();
                         batch.push(work);
                     }
                     Job::KeepHouse => keep_house = true,
@@ -261,7 +261,7 @@ impl Writer {
     /// Notes a commit. One that wrote nothing says nothing about the disk.
     fn committed(&self, busy: &Busy<'_>, wrote: bool) {
         let took = busy.since.elapsed();
-        self.health.metrics().commit.record(took.as_secs_f64());
+        self.health.metrics().commit.observe(took.as_secs_f64());
         if wrote || took >= self.health.timeout() {
             self.health.committed(took);
         }

@@ -146,10 +146,10 @@ impl Lab {
 
     /// How many connections ended for a reason, whatever their transport.
     pub(crate) async fn closed(&self, reason: &str) -> u64 {
-        let label = format!(",reason=\"{reason}\"}} ");
+        let label = format!("{{reason=\"{reason}\",");
         let text = self.metrics().await;
         let series = text.lines().filter(|line| line.starts_with("chat_closed_total{"));
-        series.filter_map(|line| line.split_once(&label)?.1.parse::<u64>().ok()).sum()
+        series.filter_map(|line| line.split_once(&label)?.1.split_once("} ")?.1.parse::<u64>().ok()).sum()
     }
 
     /// The value of a metric, summed over the transports.
