@@ -1,13 +1,12 @@
 //! Two runs side by side: what became faster or smaller, and what is not clearly apart.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, Color, Table};
 use serde::Serialize;
 
 use crate::catalogue::{Better, find, title};
@@ -84,16 +83,9 @@ pub(crate) fn compare(options: &Options) -> anyhow::Result<()> {
     if comparison.lines.is_empty() {
         bail!("the two runs have no figure in common");
     }
-    say(comparison.table(std::io::stdout().is_terminal() && !no_color()))?;
+    say(comparison.table())?;
     say("A ratio is after by before; its bounds are those of the extremes. n is the samples of each side.")?;
     comparison.warnings.iter().try_for_each(|warning| say(format_args!("Warning: {warning}.")))
-}
-
-/// Whether colours are unwelcome ([NO_COLOR]).
-///
-/// [NO_COLOR]: https://no-color.org/
-fn no_color() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 impl Comparison {
@@ -129,12 +121,9 @@ impl Comparison {
         Self { warnings, lines }
     }
 
-    fn table(&self, coloured: bool) -> Table {
+    fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(NOTHING);
-        if !coloured {
-            table.force_no_tty();
-        }
         table.set_header([
             "scenario",
             "conditions",
@@ -151,7 +140,7 @@ impl Comparison {
                 line.conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let ratio = line.ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.words());
             let (before, after) = (line.before, line.after);
-            let mut row = [
+            table.add_row([
                 line.scenario.clone(),
                 conditions.join(" "),
                 title(&line.subject).to_owned(),
@@ -160,17 +149,8 @@ impl Comparison {
                 after.words(),
                 ratio,
                 format!("{}, {}", before.samples, after.samples),
-            ]
-            .map(Cell::new)
-            .to_vec();
-            let finding = Cell::new(line.finding.words());
-            row.push(match line.finding {
-                Finding::Better if coloured => finding.fg(Color::Green),
-                Finding::Worse if coloured => finding.fg(Color::Red),
-                Finding::Better | Finding::Worse | Finding::Higher | Finding::Lower => finding,
-                Finding::NotApart | Finding::TooFewSamples => finding,
-            });
-            table.add_row(row);
+                line.finding.words().to_string(),
+            ]);
         }
         table
     }

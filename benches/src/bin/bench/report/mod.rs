@@ -150,7 +150,6 @@ fn names(directory: &Path, ending: &str) -> anyhow::Result<Vec<String>> {
 fn render(root: &Path, source: &Source) -> anyhow::Result<Vec<Rendered>> {
     let charts = charts::all(&source.run)?;
     let mut rendered = vec![
-        Rendered { file: SCHEMA.to_owned(), text: schema()? },
         Rendered { file: "docs/results.md".to_owned(), text: markdown::page(source, &charts) },
         Rendered { file: "docs/results.html".to_owned(), text: html::page(source)? },
         Rendered { file: "docs/folklore.md".to_owned(), text: folklore::page(source)? },
@@ -160,11 +159,6 @@ fn render(root: &Path, source: &Source) -> anyhow::Result<Vec<Rendered>> {
     }
     rendered.extend(charts.into_iter().map(|chart| Rendered { file: chart.file(), text: chart.svg }));
     Ok(rendered)
-}
-
-/// The form of results, as a JSON Schema.
-pub(crate) fn schema() -> anyhow::Result<String> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(&schemars::schema_for!(Run))?))
 }
 
 /// The files that would change.
