@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use super::OpenError;
+use super::connect::connect;
 use super::ownership::beside;
-use super::{OpenError, connect};
 
 /// Looks through the whole database.
 pub(super) fn whole(conn: &Connection) -> Result<(), OpenError> {

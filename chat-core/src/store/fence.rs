@@ -96,7 +96,8 @@ fn data_version(conn: &Connection) -> Result<i64, rusqlite::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{be_durable, schema};
+    use super::super::connect::be_durable;
+    use super::super::schema;
     use super::*;
 
     const EVENT: &str = "INSERT INTO events (audience, body) VALUES (0, '{}')";

@@ -4,14 +4,13 @@
 //! one when it ends, however many commands and reads it fails in between.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{ErrorCode, ffi};
-
+use super::fault::{Fault, Part};
 use super::{OpenError, check, shutting_down};
 use crate::metrics::{Metrics, StorageMetrics};
 use crate::refusal::{Code, Refusal};
@@ -25,104 +24,6 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// What is written to find out whether a disk has room: more than a file system puts into a file's own entry.
 const TRIAL_BYTES: usize = 65_536;
-
-/// A kind of fault; its name is a label in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The disk has no room.
-    Full,
-    /// The disk, or SQLite, reports an error.
-    Failing,
-    /// The disk does not answer within `--storage-timeout`.
-    Late,
-    /// The database file was deleted or replaced.
-    Lost,
-    /// The database is damaged. This fault does not end.
-    Damaged,
-}
-
-impl Fault {
-    /// Every fault, for the metrics.
-    pub(crate) const ALL: &[Self] = &[Self::Full, Self::Failing, Self::Late, Self::Lost, Self::Damaged];
-
-    /// The label in the metrics.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Failing => "failing",
-            Self::Late => "late",
-            Self::Lost => "lost",
-            Self::Damaged => "damaged",
-        }
-    }
-
-    /// The fault behind an error of SQLite.
-    pub(super) fn of(error: &rusqlite::Error) -> Self {
-        // Every text is UTF-8 and every column has one type, so another value was not written by this program.
-        if let rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) = error {
-            return Self::Damaged;
-        }
-        // The index of the write-ahead log could not grow.
-        if error.sqlite_extended_error_code() == Some(ffi::SQLITE_IOERR_SHMSIZE) {
-            return Self::Full;
-        }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
-            Some(ErrorCode::DiskFull) => Self::Full,
-            // A read is interrupted when its time is over.
-            Some(ErrorCode::OperationInterrupted) => Self::Late,
-            _ => Self::Failing,
-        }
-    }
-
-    /// The fault behind an error of the file system.
-    pub(super) fn of_io(error: &io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::Full,
-            _ => Self::Failing,
-        }
-    }
-
-    /// What fails, for people.
-    fn text(self, part: Part) -> &'static str {
-        match (self, part) {
-            (Self::Damaged, _) => "the database is damaged",
-            (Self::Lost, _) | (_, Part::File) => "the database file was deleted or replaced",
-            (Self::Full, _) => "the disk is full",
-            (Self::Failing, Part::Writing) => "the database cannot be written",
-            (Self::Failing, Part::Reading) => "the database cannot be read",
-            (Self::Failing, Part::Watermark) => "the watermark beside the database cannot be written",
-            (Self::Late, _) => "the disk does not answer in time",
-        }
-    }
-}
-
-/// The parts of the storage that fail and recover each for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Commits.
-    Writing,
-    /// The read-only connections.
-    Reading,
-    /// The database file in its place.
-    File,
-    /// The file that remembers how long the log is. Nothing is lost without it.
-    Watermark,
-}
-
-impl Part {
-    const ALL: [Self; 4] = [Self::Writing, Self::Reading, Self::File, Self::Watermark];
-
-    /// What it means for clients.
-    fn consequence(self) -> &'static str {
-        match self {
-            Self::Writing => "commands are refused until it ends",
-            Self::Reading => "reads are refused until it ends",
-            Self::File => "commands are refused; put the file back, or stop the server and restore a copy",
-            Self::Watermark => "the next start could not say how many events are missing",
-        }
-    }
-}
 
 /// What the storage is able to do, for everything that has to know.
 pub(crate) struct Health {
@@ -479,21 +380,5 @@ mod tests {
         health.state().parts[Part::Writing as usize].told = Some(long_ago);
         health.fails(Part::Writing, Fault::Full, &"full");
         assert!(told(&health));
-    }
-
-    #[test]
-    fn an_error_of_sqlite_has_its_fault() {
-        for (code, fault) in [
-            (ffi::SQLITE_FULL, Fault::Full),
-            (ffi::SQLITE_IOERR_SHMSIZE, Fault::Full),
-            (ffi::SQLITE_CORRUPT, Fault::Damaged),
-            (ffi::SQLITE_CORRUPT_INDEX, Fault::Damaged),
-            (ffi::SQLITE_NOTADB, Fault::Damaged),
-            (ffi::SQLITE_IOERR_WRITE, Fault::Failing),
-            (ffi::SQLITE_BUSY, Fault::Failing),
-        ] {
-            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-            assert_eq!(Fault::of(&error), fault, "{error}");
-        }
     }
 }

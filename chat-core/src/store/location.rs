@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::health::{Fault, directory, is_full};
+use super::fault::Fault;
+use super::health::{directory, is_full};
 
 /// What to do about a disk without room.
 const FULL: &str = "Make room on that disk: a start needs some hundred KiB";

@@ -7,41 +7,46 @@
 //! * `watermark.rs`: how many events a database that went back has lost
 //! * `fence.rs`: the writer finds out when another process writes
 //! * `check.rs`: whether the database is whole, and in its place
-//! * `health.rs`: what fails at this moment
+//! * `fault.rs`, `health.rs`: kinds of faults; what fails at this moment
 //! * `search.rs`: the search for damage while a long database is served
+//! * `connect.rs`: the connections, and what acknowledgements rest on
+//! * `submit.rs`, `task.rs`: how a command comes to the writer, and the answer back, in time
 //! * `writer.rs`: the thread that writes, many commands to a commit
+//! * `append.rs`: the transaction of a batch, as a command sees it
 //! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
+//! * `reading.rs`: a read, off the async threads, in time
 //! * `reads.rs`: what clients read
 
 mod accounts;
+mod append;
 mod check;
 mod commands;
+mod connect;
+mod fault;
 mod fence;
 mod health;
 #[cfg(any(test, feature = "conformance"))]
 mod hold;
 mod location;
 mod ownership;
+mod reading;
 mod reads;
 mod rekey;
 mod schema;
 mod search;
+mod submit;
+mod task;
 mod terms;
 mod watermark;
 mod writer;
 
-use std::path::Path;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, InterruptHandle, OpenFlags, OptionalExtension};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::{Sleep, timeout};
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
 
 use crate::ids::{ConversationId, Cursor, Position, UserId};
 use crate::limits::Limits;
@@ -50,48 +55,32 @@ use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
 pub(crate) use accounts::TokenHash;
+pub(crate) use append::Append;
 use check::Files;
+use connect::connect_all;
+use fault::{Fault, Part};
 use fence::Fence;
 pub use fence::ForeignWriter;
 pub(crate) use health::Health;
-use health::{Fault, Part};
 #[cfg(any(test, feature = "conformance"))]
 pub(crate) use hold::Held;
 pub use location::{Location, OpenError};
 use ownership::Ownership;
+pub(crate) use reading::ReadError;
+use reading::Reader;
 pub(crate) use reads::{Account, Page};
 use search::Search;
+pub(crate) use submit::Written;
+pub(crate) use task::WriteError;
 use terms::Terms;
 use watermark::Watermark;
-pub(crate) use writer::{Append, WriteError};
-use writer::{Job, Task, Work, Writer};
+use writer::{Job, Writer};
 
 /// Commands that may wait for the writer: some batches, so that it never idles and nobody waits long.
 const QUEUE: usize = 1_024;
 
 /// Read-only connections: enough that a long resume does not hold up everybody's history.
 const READERS: u32 = 4;
-
-/// How long a busy database is waited for; only a backup tool's short locks are expected.
-const BUSY: Duration = Duration::from_secs(2);
-
-/// Nothing was read; the log says why.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    #[error("{0}")]
-    Refused(Refusal),
-    #[error("the reader was stopped")]
-    Stopped,
-}
-
-impl From<ReadError> for Refusal {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Refused(refusal) => refusal,
-            ReadError::Stopped => shutting_down(),
-        }
-    }
-}
 
 /// Who may see an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,12 +131,6 @@ struct Inner {
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// A temporary database's directory, removed with the last clone.
     _directory: Option<tempfile::TempDir>,
-}
-
-/// A read-only connection. The database is given up after the last connection is closed, so the order matters.
-struct Reader {
-    conn: Connection,
-    _ownership: Arc<Ownership>,
 }
 
 /// How long the database has been served, in all its processes: a clock that nobody can set.
@@ -264,90 +247,6 @@ impl Store {
         Ok(Opened { store, head, members, users })
     }
 
-    /// Hands work to the writer; it runs inside the transaction of a batch.
-    ///
-    /// Returns once the work has its place in the order of commits. What comes back is ready after the commit, or
-    /// when the time for it is over.
-    pub(crate) async fn submit<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send + 'static,
-    ) -> Written<T> {
-        self.submit_within(self.0.health.timeout(), work).await
-    }
-
-    /// The same, with less time.
-    pub(crate) async fn submit_within<T: Send + 'static>(
-        &self,
-        time: Duration,
-        work: impl FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send + 'static,
-    ) -> Written<T> {
-        let deadline = Instant::now() + time;
-        let (task, answer) = Task::new(work, deadline);
-        let place = match self.0.jobs.try_reserve() {
-            // A queue that is full behind a disk that hangs will not move in time.
-            Err(TrySendError::Full(())) if self.0.health.is_stalled() => None,
-            Err(TrySendError::Full(())) => timeout(time, self.0.jobs.reserve()).await.ok(),
-            Ok(place) => Some(Ok(place)),
-            Err(TrySendError::Closed(())) => Some(self.0.jobs.reserve().await),
-        };
-        match place {
-            Some(Ok(place)) => {
-                self.0.health.metrics().queued.inc();
-                place.send(Job::Write(Box::new(task)));
-            }
-            // The task is dropped, and `answer` says so.
-            Some(Err(_closed)) => {}
-            None => Box::new(task).settle(Err(Refusal::unknown_outcome())),
-        }
-        let late = Box::pin(tokio::time::sleep_until(deadline.into()));
-        Written { answer, late, health: Arc::clone(&self.0.health) }
-    }
-
-    /// Reads on one of the read-only connections, off the async threads.
-    pub(crate) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        let health = &self.0.health;
-        if let Some(refusal) = health.refuses_reads() {
-            return Err(ReadError::Refused(refusal));
-        }
-        let deadline = tokio::time::Instant::now() + health.timeout();
-        let late = |_| {
-            health.fails(
-                Part::Reading,
-                Fault::Late,
-                &format!("a read took more than {:?}", health.timeout()),
-            );
-            ReadError::Refused(Refusal::unreadable())
-        };
-        let turn = tokio::time::timeout_at(deadline, Arc::clone(&self.0.turns).acquire_owned()).await;
-        let turn = turn.map_err(late)?.map_err(|_| ReadError::Stopped)?;
-        let reading = Arc::new(Reading::default());
-        let (store, shared) = (self.clone(), Arc::clone(&reading));
-        let read = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let reader = store.readers().pop().ok_or(ReadError::Stopped)?;
-            let result = shared.run(&reader.conn, work);
-            store.readers().push(reader);
-            match result {
-                Some(Ok(value)) => {
-                    store.0.health.works(Part::Reading);
-                    Ok(value)
-                }
-                Some(Err(error)) => Err(ReadError::Refused(store.0.health.refused(Part::Reading, &error))),
-                None => Err(ReadError::Refused(Refusal::unreadable())),
-            }
-        });
-        match tokio::time::timeout_at(deadline, read).await {
-            Ok(read) => read.map_err(|_| ReadError::Stopped)?,
-            Err(elapsed) => {
-                reading.stop();
-                Err(late(elapsed))
-            }
-        }
-    }
-
     /// Looks at the clock, at the files and at a page of the database. Call it every second.
     pub(crate) async fn watch(&self) {
         let health = &self.0.health;
@@ -370,10 +269,6 @@ impl Store {
 
     pub(crate) fn health(&self) -> &Health {
         &self.0.health
-    }
-
-    fn readers(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
-        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the writer to sync the watermark, and to let go of what is older than the retention.
@@ -458,76 +353,6 @@ impl Store {
     }
 }
 
-/// What the writer will answer, or that it did not in time.
-pub(crate) struct Written<T> {
-    answer: oneshot::Receiver<Result<T, Refusal>>,
-    late: Pin<Box<Sleep>>,
-    health: Arc<Health>,
-}
-
-impl<T> Written<T> {
-    /// The outcome, however late. A disk that never answers has none.
-    pub(crate) async fn in_the_end(self) -> Result<T, Refusal> {
-        self.answer.await.unwrap_or_else(|_| Err(shutting_down()))
-    }
-}
-
-impl<T> Future for Written<T> {
-    type Output = Result<T, Refusal>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
-            return Poll::Ready(answer.unwrap_or_else(|_| Err(shutting_down())));
-        }
-        self.late.as_mut().poll(cx).map(|()| {
-            self.health.look_at_the_clock();
-            Err(Refusal::unknown_outcome())
-        })
-    }
-}
-
-/// A read under way, so that it can be stopped.
-#[derive(Default)]
-struct Reading(Mutex<Stop>);
-
-/// How to stop a read.
-#[derive(Default)]
-enum Stop {
-    /// It waits for a thread.
-    #[default]
-    Waiting,
-    /// Its connection is at work.
-    Running(InterruptHandle),
-    /// It is over, or its time is.
-    Over,
-}
-
-impl Reading {
-    fn replace(&self, stop: Stop) -> Stop {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), stop)
-    }
-
-    /// Reads, unless the time for it was over before it began.
-    fn run<T>(&self, conn: &Connection, work: impl FnOnce(&Connection) -> T) -> Option<T> {
-        if let Stop::Over = self.replace(Stop::Running(conn.get_interrupt_handle())) {
-            return None;
-        }
-        let result = work(conn);
-        // From here on the connection may be another read's.
-        self.replace(Stop::Over);
-        Some(result)
-    }
-
-    /// Stops it between two steps of SQLite. A call of the operating system is not interrupted.
-    fn stop(&self) {
-        let mut stop = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Stop::Running(handle) = &*stop {
-            handle.interrupt();
-        }
-        *stop = Stop::Over;
-    }
-}
-
 /// Waits for a thread, off the async threads.
 async fn join(thread: Option<std::thread::JoinHandle<()>>) {
     if let Some(thread) = thread {
@@ -538,50 +363,6 @@ async fn join(thread: Option<std::thread::JoinHandle<()>>) {
 /// The writer has ended.
 pub(crate) fn shutting_down() -> Refusal {
     Refusal::retry_after(Code::ShuttingDown, Duration::from_secs(1), "the server is shutting down")
-}
-
-/// The writer's connection, after the database was found to be ours and brought up to date; and the readers'.
-fn connect_all(
-    path: &Path,
-    check_first_bytes: u64,
-    health: &Health,
-) -> Result<(Connection, Vec<Connection>), OpenError> {
-    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    // Until it is known to be whole, nothing is written to it, not even at the end of the connection.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    if schema::is_ours(&conn)? && check::bytes(path) <= check_first_bytes {
-        match check::whole(&conn) {
-            Err(OpenError::Damaged(found)) if health.accepts_damage() => {
-                health.fails(Part::Reading, Fault::Damaged, &found);
-            }
-            checked => checked?,
-        }
-    }
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    schema::prepare(&mut conn)?;
-    be_durable(&conn)?;
-    let readers = (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
-    Ok((conn, readers.collect::<Result<_, _>>()?))
-}
-
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    conn.busy_timeout(BUSY)?;
-    conn.set_prepared_statement_cache_capacity(64);
-    Ok(conn)
-}
-
-/// Acknowledgements rest on these two settings, so they are set and then looked at.
-fn be_durable(conn: &Connection) -> Result<(), OpenError> {
-    let journal: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
-    conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "foreign_keys", "ON")?;
-    let synchronous: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    // 2 is FULL: https://sqlite.org/pragma.html#pragma_synchronous
-    if journal != "wal" || synchronous != 2 {
-        return Err(OpenError::NotDurable { journal, synchronous });
-    }
-    Ok(())
 }
 
 /// One of the things there is one of, made when it is first asked for.

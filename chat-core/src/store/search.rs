@@ -5,9 +5,11 @@ use std::thread::JoinHandle;
 
 use rusqlite::{InterruptHandle, OpenFlags};
 
-use super::health::{Fault, Health, Part};
+use super::connect::connect;
+use super::fault::{Fault, Part};
+use super::health::Health;
 use super::ownership::Ownership;
-use super::{OpenError, check, connect};
+use super::{OpenError, check};
 
 /// A search on a thread of its own, or none.
 #[derive(Default)]

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
+use super::append::Append;
+use super::fault::{Fault, Part};
 use super::fence::{CommitError, Fence};
-use super::health::{Busy, Fault, Health, Part};
+use super::health::{Busy, Health};
 use super::ownership::Ownership;
+use super::task::Work;
 use super::terms::Terms;
 use super::watermark::Watermark;
-use super::{Age, Audience, Logged, set_meta};
-use crate::ids::{Cursor, Position};
+use super::{Age, Logged, set_meta};
+use crate::ids::Position;
 use crate::model::Timestamp;
-use crate::protocol::{Event, Frame};
 use crate::refusal::Refusal;
 
 /// The most commands in one commit: beyond some hundred, a commit is no cheaper for each, only later for all.
@@ -36,136 +38,6 @@ pub(super) enum Job {
     KeepHouse,
     /// End.
     Stop,
-}
-
-/// Why a command wrote nothing.
-pub(crate) enum WriteError {
-    /// It is not allowed, or makes no sense: the caller's affair.
-    Refused(Refusal),
-    /// The disk failed: the whole batch is undone.
-    Storage(rusqlite::Error),
-}
-
-impl From<Refusal> for WriteError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<rusqlite::Error> for WriteError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Storage(error)
-    }
-}
-
-/// A command as the writer sees it.
-pub(super) trait Work: Send {
-    /// Runs inside the transaction. `false`: undo what it did.
-    fn run(&mut self, append: &mut Append<'_>) -> Result<bool, rusqlite::Error>;
-    /// Answers, once the batch was committed, or with the reason why it was not.
-    fn settle(self: Box<Self>, committed: Result<(), Refusal>);
-}
-
-/// A command, what came of it, and who wants to know.
-pub(super) struct Task<T, F> {
-    work: Option<F>,
-    /// When the answer is given up. A command whose time is over is not run.
-    deadline: Instant,
-    result: Option<Result<T, Refusal>>,
-    asker: oneshot::Sender<Result<T, Refusal>>,
-}
-
-impl<T, F> Task<T, F>
-where
-    F: FnOnce(&mut Append<'_>) -> Result<T, WriteError>,
-{
-    pub(super) fn new(work: F, deadline: Instant) -> (Self, oneshot::Receiver<Result<T, Refusal>>) {
-        let (asker, answer) = oneshot::channel();
-        (Self { work: Some(work), deadline, result: None, asker }, answer)
-    }
-}
-
-impl<T: Send, F> Work for Task<T, F>
-where
-    F: FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send,
-{
-    fn run(&mut self, append: &mut Append<'_>) -> Result<bool, rusqlite::Error> {
-        if Instant::now() >= self.deadline {
-            return Ok(false);
-        }
-        let work = self.work.take().expect("a task runs once");
-        let result = match work(append) {
-            Ok(value) => Ok(value),
-            Err(WriteError::Refused(refusal)) => Err(refusal),
-            Err(WriteError::Storage(error)) => return Err(error),
-        };
-        let keep = result.is_ok();
-        self.result = Some(result);
-        Ok(keep)
-    }
-
-    fn settle(self: Box<Self>, committed: Result<(), Refusal>) {
-        let Self { result, asker, .. } = *self;
-        // Without a result it was not run: its time was over.
-        let result = committed.and_then(|()| result.unwrap_or_else(|| Err(Refusal::unknown_outcome())));
-        // Whoever asked may have left; what was committed stays committed.
-        let _ = asker.send(result);
-    }
-}
-
-/// The transaction of a batch, as a command sees it.
-pub(crate) struct Append<'a> {
-    pub(super) conn: &'a Connection,
-    /// When this batch is written.
-    pub(super) now: Timestamp,
-    terms: &'a Terms,
-    head: Position,
-    events: Vec<Logged>,
-}
-
-impl Append<'_> {
-    /// Gives the next event its place in the log.
-    pub(super) fn log(
-        &mut self,
-        audience: Audience,
-        event: impl FnOnce(Cursor) -> Event,
-    ) -> Result<Position, rusqlite::Error> {
-        let position = self.next_position();
-        let event = event(self.cursor(position));
-        let body = match &event {
-            Event::Message(_) => None,
-            event => Some(serde_json::to_string(event).expect("an event always has JSON")),
-        };
-        self.conn
-            .prepare_cached("INSERT INTO events (position, audience, body) VALUES (?1, ?2, ?3)")?
-            .execute((position.to_sql(), audience.to_sql(), body))?;
-        self.head = position;
-        let frame = Frame::of_event(&event);
-        self.events.push(Logged { position, audience, event, frame });
-        Ok(position)
-    }
-
-    /// The place that the next event will get.
-    pub(super) fn next_position(&self) -> Position {
-        Position(self.head.0 + 1)
-    }
-
-    pub(super) fn cursor(&self, position: Position) -> Cursor {
-        self.terms.cursor(position)
-    }
-
-    /// Runs one command in a savepoint of its own: if it is refused, nothing of it stays.
-    fn run(&mut self, work: &mut dyn Work) -> Result<(), rusqlite::Error> {
-        let (head, events) = (self.head, self.events.len());
-        self.conn.prepare_cached("SAVEPOINT command")?.execute([])?;
-        if !work.run(self)? {
-            self.conn.prepare_cached("ROLLBACK TO command")?.execute([])?;
-            self.events.truncate(events);
-            self.head = head;
-        }
-        self.conn.prepare_cached("RELEASE command")?.execute([])?;
-        Ok(())
-    }
 }
 
 /// The writing end of the database.
@@ -431,16 +303,5 @@ impl Writer {
         if let Err(error) = self.watermark.note(&self.terms, self.head) {
             tracing::warn!(%error, "the watermark could not be written");
         }
-    }
-}
-
-impl Append<'_> {
-    /// Removes all events so far, as retention will some day.
-    #[cfg(any(test, feature = "conformance"))]
-    pub(super) fn forget_all(&mut self) -> Result<Position, WriteError> {
-        let head = self.head.to_sql();
-        self.conn.execute("DELETE FROM events WHERE position <= ?1", [head])?;
-        set_meta(self.conn, "trimmed", &head.to_string())?;
-        Ok(self.head)
     }
 }
