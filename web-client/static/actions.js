@@ -27,9 +27,11 @@ export function actionsOf(page) {
   }
 
   const choose = (/** @type {TransportName} */ name) => page.switchTo(name);
-  /** The button opens the menu by itself; a menu that is not there yet opens when it is. */
-  async function openMenu() {
+  /** The button opens the menu by itself; a menu that is not there yet opens when it is. @param {Event} event */
+  async function openMenu(event) {
     if (document.getElementById("transports")) return;
+    // Otherwise the button would close what is opened here.
+    event.preventDefault();
     await rest.loadViews();
     page.drawNow();
     document.getElementById("transports")?.showPopover();

@@ -7,7 +7,7 @@ import { TRANSPORTS } from "../transports/all.js";
 
 /** @import { Status } from "../types.js" */
 
-/** @param {Status} status @param {unknown} menu the others to choose from @param {{openMenu: () => void}} actions */
+/** @param {Status} status @param {unknown} menu the others to choose from @param {{openMenu: (event: Event) => void}} actions */
 export function badge({ state, unanswering, transport }, menu, { openMenu }) {
   return html`
     <button
