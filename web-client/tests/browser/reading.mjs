@@ -294,6 +294,7 @@ test("whatever goes, the focus stays on the page: signing up, groups, leaving, c
   await page.keyboard.press("Enter");
   await focused(ann, "#composer");
   await button(`Leave ${group}`).press("Enter");
+  await hasFocus("Stay");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await hasFocus("Join again");
