@@ -223,7 +223,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     const { keyboard } = ann.page;
     /** Tab until what has the focus is called so. */
     const tabTo = async (name) => {
-      for (let step = 0; step < 60; step += 1) {
+      for (let step = 0; step < 400; step += 1) {
         await keyboard.press("Tab");
         const label = await ann.page.evaluate(() => {
           const one = document.activeElement;
