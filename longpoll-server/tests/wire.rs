@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chat_core::client::{PostSender, Sender};
-use chat_core::conformance::{House, Member, PATIENCE};
+use chat_core::conformance::{Member, PATIENCE, TestServer};
 use chat_core::limits::Limits;
 use longpoll_server::LongPollServer;
 use serde_json::{Value, json};
@@ -52,8 +52,8 @@ impl Answer {
 }
 
 impl Wire {
-    async fn open(house: &House<LongPollServer>, token: &str) -> Self {
-        let address = house.target.base().trim_start_matches("http://");
+    async fn open(server: &TestServer<LongPollServer>, token: &str) -> Self {
+        let address = server.target.base().trim_start_matches("http://");
         let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
         Self { stream, token: token.to_owned() }
     }
@@ -122,9 +122,9 @@ impl Wire {
     }
 }
 
-/// A house whose polls carry only what a test makes happen.
-async fn quiet_house(change: impl FnOnce(&mut Limits)) -> House<LongPollServer> {
-    House::open_with(|limits| {
+/// A server whose polls carry only what a test makes happen.
+async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<LongPollServer> {
+    TestServer::open_with(|limits| {
         limits.presence_interval = Duration::from_secs(3_600);
         change(limits);
     })
@@ -140,19 +140,19 @@ async fn send(from: &Member<LongPollServer>, to: &Member<LongPollServer>, cid: &
 }
 
 /// Waits until a poll is under way on the server.
-async fn held(house: &House<LongPollServer>) {
-    house.eventually("a poll is held", |house| house.metric("chat_sessions", "") == 1).await;
+async fn held(server: &TestServer<LongPollServer>) {
+    server.eventually("a poll is held", |server| server.metric("chat_sessions", "") == 1).await;
 }
 
 #[tokio::test]
 async fn answers_with_events_a_cursor_and_nothing_to_keep() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let before = bob.cursor().await;
     let sent = send(&ann, &bob, "9f").await;
     let (id, at) = (sent["id"].as_str().unwrap(), sent["at"].as_str().unwrap());
 
-    let answer = Wire::open(&house, bob.token.as_str()).await.poll(&format!("?after={before}&wait=0")).await;
+    let answer = Wire::open(&server, bob.token.as_str()).await.poll(&format!("?after={before}&wait=0")).await;
     assert_eq!(answer.status, "HTTP/1.1 200 OK");
     assert_eq!(
         answer.headers,
@@ -173,9 +173,9 @@ async fn answers_with_events_a_cursor_and_nothing_to_keep() {
 
 #[tokio::test]
 async fn carries_on_where_the_last_answer_ended() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     // Without a cursor a client starts from now.
     let start = wire.poll("?wait=0").await;
     assert_eq!(start.json()["events"], json!([]));
@@ -198,8 +198,8 @@ async fn carries_on_where_the_last_answer_ended() {
 
 #[tokio::test]
 async fn says_when_there_is_more_than_one_answer_holds() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
     let before = ann.cursor().await;
     for number in 0..5 {
         let command = |n: usize| json!({"command": {"type": "create_group", "name": "rust", "cid": format!("{number}.{n}")}});
@@ -208,7 +208,7 @@ async fn says_when_there_is_more_than_one_answer_holds() {
         assert!(post.json(&commands).send().await.unwrap().status().is_success());
     }
     // 256 events fill an answer.
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     let mut cursor = before.to_string();
     for (events, more) in [(256, true), (44, false)] {
         let answer = wire.poll(&format!("?after={cursor}&wait=0")).await;
@@ -220,14 +220,14 @@ async fn says_when_there_is_more_than_one_answer_holds() {
 
 #[tokio::test]
 async fn holds_a_poll_until_there_is_news() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     // 60 is the longest wait; a poll that names none is held too.
     for (number, wait) in ["wait=60", ""].into_iter().enumerate() {
         let cursor = bob.cursor().await;
         wire.ask(&format!("?after={cursor}&{wait}")).await;
-        held(&house).await;
+        held(&server).await;
         assert!(wire.is_held());
         let asked = Instant::now();
         let sent = send(&ann, &bob, &number.to_string()).await;
@@ -240,9 +240,9 @@ async fn holds_a_poll_until_there_is_news() {
 
 #[tokio::test]
 async fn answers_with_nothing_once_it_has_waited_enough() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     for wait in [0, 1] {
         let asked = Instant::now();
         let answer = wire.poll(&format!("?wait={wait}")).await;
@@ -254,9 +254,9 @@ async fn answers_with_nothing_once_it_has_waited_enough() {
 
 #[tokio::test]
 async fn holds_no_poll_for_longer_than_the_limit() {
-    let house = quiet_house(|limits| limits.longest_poll = Duration::from_secs(1)).await;
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let server = quiet_server(|limits| limits.longest_poll = Duration::from_secs(1)).await;
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     // Whatever it asks for, and if it asks for nothing; the second time past the HTTP library.
     for query in ["?wait=60", "", "?wait=2"] {
         let mut cursor = ann.cursor().await.to_string();
@@ -278,9 +278,9 @@ async fn holds_no_poll_for_longer_than_the_limit() {
 
 #[tokio::test]
 async fn refuses_what_is_no_wait_and_no_cursor() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     for query in [
         "wait=61",
         "wait=-1",
@@ -300,18 +300,18 @@ async fn refuses_what_is_no_wait_and_no_cursor() {
 
 #[tokio::test]
 async fn refuses_a_bad_token_with_a_problem_document() {
-    let house = quiet_house(|limits| limits.connections_per_user = 1).await;
-    let mut wire = Wire::open(&house, "stolen").await;
+    let server = quiet_server(|limits| limits.connections_per_user = 1).await;
+    let mut wire = Wire::open(&server, "stolen").await;
     let answer = wire.poll("").await;
     assert_eq!(answer.status, "HTTP/1.1 401 Unauthorized");
     assert_eq!(answer.problem(), "unauthenticated");
     assert!(answer.headers.contains(&"cache-control: no-store".to_owned()));
 
-    let ann = house.user("Ann").await;
-    let mut first = Wire::open(&house, ann.token.as_str()).await;
+    let ann = server.user("Ann").await;
+    let mut first = Wire::open(&server, ann.token.as_str()).await;
     first.ask("?wait=60").await;
-    held(&house).await;
-    let second = Wire::open(&house, ann.token.as_str()).await.poll("?wait=60").await;
+    held(&server).await;
+    let second = Wire::open(&server, ann.token.as_str()).await.poll("?wait=60").await;
     assert_eq!(second.status, "HTTP/1.1 429 Too Many Requests");
     assert_eq!(second.problem(), "too_many_connections");
     assert!(second.headers.iter().any(|line| line.starts_with("retry-after: ")), "{second:?}");
@@ -319,34 +319,34 @@ async fn refuses_a_bad_token_with_a_problem_document() {
 
 #[tokio::test]
 async fn answers_a_held_poll_with_the_reason_of_its_end() {
-    let mut house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let close = |answer: &Answer, close: &str| {
         let expected = format!(r#"{{"events":[{close}],"cursor":"{}","more":false}}"#, answer.cursor());
         assert_eq!(answer.body, expected);
     };
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     wire.ask("?wait=60").await;
-    held(&house).await;
+    held(&server).await;
     ann.target.sign_out(&ann.token).await.unwrap();
     close(&wire.answer().await, r#"{"type":"close","code":4503,"name":"revoked","reconnect":false}"#);
-    house.eventually("Ann is gone", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("Ann is gone", |server| server.metric("chat_sessions", "") == 0).await;
 
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     wire.ask("?wait=60").await;
-    held(&house).await;
-    let (answer, ()) = tokio::join!(wire.answer(), house.stop());
+    held(&server).await;
+    let (answer, ()) = tokio::join!(wire.answer(), server.stop());
     close(&answer, r#"{"type":"close","code":4001,"name":"shutdown","reconnect":true}"#);
     wire.end().await;
 }
 
 #[tokio::test]
 async fn answers_an_unusable_cursor_with_a_reset() {
-    let house = quiet_house(|limits| limits.retention = Duration::from_secs(1)).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|limits| limits.retention = Duration::from_secs(1)).await;
+    let ann = server.user("Ann").await;
     let old = ann.cursor().await;
-    house.user("Bob").await;
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    server.user("Bob").await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     // Even a long poll is answered at once.
     let unknown = wire.poll("?after=00000000.1&wait=60").await;
     assert_eq!(unknown.json()["events"], json!([{"type": "reset", "reason": "unknown"}]));
@@ -367,13 +367,13 @@ async fn answers_an_unusable_cursor_with_a_reset() {
 
 #[tokio::test]
 async fn lets_go_of_a_poll_whose_client_hangs_up() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     wire.ask("?wait=60").await;
-    held(&house).await;
+    held(&server).await;
     drop(wire);
-    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chat_core::conformance::{House, Member, PATIENCE};
+use chat_core::conformance::{Member, PATIENCE, TestServer};
 use chat_core::limits::Limits;
 use serde_json::{Value, json};
 use sse_server::SseServer;
@@ -29,8 +29,8 @@ struct Wire {
 
 impl Wire {
     /// A connection over which a GET with these whole lines of headers went out, and the head of its answer.
-    async fn ask(house: &House<SseServer>, path: &str, headers: &str) -> (Self, Vec<String>) {
-        let address = house.target.base().trim_start_matches("http://");
+    async fn ask(server: &TestServer<SseServer>, path: &str, headers: &str) -> (Self, Vec<String>) {
+        let address = server.target.base().trim_start_matches("http://");
         let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n{headers}\r\n");
@@ -46,9 +46,9 @@ impl Wire {
     }
 
     /// A stream that has begun.
-    async fn open(house: &House<SseServer>, token: &str, query: &str, headers: &str) -> Self {
+    async fn open(server: &TestServer<SseServer>, token: &str, query: &str, headers: &str) -> Self {
         let headers = format!("Authorization: Bearer {token}\r\n{headers}");
-        let (mut wire, head) = Self::ask(house, &format!("/events{query}"), &headers).await;
+        let (mut wire, head) = Self::ask(server, &format!("/events{query}"), &headers).await;
         assert_eq!(head[0], "HTTP/1.1 200 OK");
         assert_eq!(wire.chunk().await.as_deref(), Some(RETRY));
         wire
@@ -103,9 +103,9 @@ impl Wire {
     }
 }
 
-/// A house whose streams carry only what a test makes happen.
-async fn quiet_house(change: impl FnOnce(&mut Limits)) -> House<SseServer> {
-    House::open_with(|limits| {
+/// A server whose streams carry only what a test makes happen.
+async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<SseServer> {
+    TestServer::open_with(|limits| {
         limits.presence_interval = Duration::from_secs(3_600);
         change(limits);
     })
@@ -128,10 +128,10 @@ async fn send(from: &Member<SseServer>, to: &Member<SseServer>, cid: &str, text:
 
 #[tokio::test]
 async fn answers_with_the_head_of_an_event_stream_and_a_delay_for_coming_back() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
     let bearer = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
-    let (mut wire, head) = Wire::ask(&house, "/events", &bearer).await;
+    let (mut wire, head) = Wire::ask(&server, "/events", &bearer).await;
     let (status, headers) = head.split_first().unwrap();
     assert_eq!(status, "HTTP/1.1 200 OK");
     let mut headers: Vec<_> = headers.iter().filter(|line| !line.starts_with("date: ")).collect();
@@ -152,9 +152,9 @@ async fn answers_with_the_head_of_an_event_stream_and_a_delay_for_coming_back() 
 
 #[tokio::test]
 async fn writes_an_event_as_an_id_and_one_line_of_data() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut wire = Wire::open(&server, bob.token.as_str(), "", "").await;
     let sent = send(&ann, &bob, "9f", "hi").await;
     let (id, at) = (sent["id"].as_str().unwrap(), sent["at"].as_str().unwrap());
     let started = wire.event().await;
@@ -171,14 +171,14 @@ async fn writes_an_event_as_an_id_and_one_line_of_data() {
 
 #[tokio::test]
 async fn writes_several_events_in_order_each_with_its_own_id() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let cursor = bob.cursor().await;
     let mut ids = Vec::new();
     for number in 0..9 {
         ids.push(send(&ann, &bob, &number.to_string(), "hi").await["id"].as_str().unwrap().to_owned());
     }
-    let mut wire = Wire::open(&house, bob.token.as_str(), &format!("?after={cursor}"), "").await;
+    let mut wire = Wire::open(&server, bob.token.as_str(), &format!("?after={cursor}"), "").await;
     assert_eq!(wire.json().await["type"], "direct_started");
     for (number, id) in ids.iter().enumerate() {
         let event = wire.event().await;
@@ -189,9 +189,9 @@ async fn writes_several_events_in_order_each_with_its_own_id() {
 
 #[tokio::test]
 async fn keeps_any_text_in_one_line_of_data() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut wire = Wire::open(&server, bob.token.as_str(), "", "").await;
     let texts = [
         "\n\ndata: {\"type\":\"close\"}\n\n",
         "a\rb\r\nc\nid: 1\nretry: 1\n",
@@ -218,10 +218,10 @@ async fn keeps_any_text_in_one_line_of_data() {
 #[tokio::test]
 async fn breaks_the_silence_with_a_comment_and_a_tick() {
     let keep_alive = Duration::from_millis(150);
-    let house = quiet_house(|limits| limits.keep_alive = keep_alive).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|limits| limits.keep_alive = keep_alive).await;
+    let ann = server.user("Ann").await;
     let opened = Instant::now();
-    let mut wire = Wire::open(&house, ann.token.as_str(), "", "").await;
+    let mut wire = Wire::open(&server, ann.token.as_str(), "", "").await;
     for _ in 0..2 {
         let chunk = wire.chunk().await.unwrap();
         // The tick's own cursor is its id: a browser that comes back resumes from there.
@@ -234,9 +234,9 @@ async fn breaks_the_silence_with_a_comment_and_a_tick() {
 
 #[tokio::test]
 async fn ticks_though_there_is_no_silence() {
-    let house = quiet_house(|limits| limits.keep_alive = Duration::from_millis(300)).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let server = quiet_server(|limits| limits.keep_alive = Duration::from_millis(300)).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut wire = Wire::open(&server, bob.token.as_str(), "", "").await;
     let talking = async {
         for number in 0.. {
             send(&ann, &bob, &number.to_string(), "hi").await;
@@ -259,57 +259,57 @@ async fn ticks_though_there_is_no_silence() {
 
 #[tokio::test]
 async fn resumes_after_the_last_event_id_rather_than_after_the_query() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let older = bob.cursor().await;
     let newer = send(&ann, &bob, "1", "first").await["id"].as_str().unwrap().to_owned();
     send(&ann, &bob, "2", "second").await;
     let token = bob.token.as_str();
 
     let after_older = format!("?after={older}");
-    let mut wire = Wire::open(&house, token, &after_older, "").await;
+    let mut wire = Wire::open(&server, token, &after_older, "").await;
     assert_eq!(wire.json().await["type"], "direct_started");
 
-    let mut wire = Wire::open(&house, token, &after_older, &format!("Last-Event-ID: {newer}\r\n")).await;
+    let mut wire = Wire::open(&server, token, &after_older, &format!("Last-Event-ID: {newer}\r\n")).await;
     assert_eq!(wire.json().await["text"], "second");
     // Before its first event a browser has no id.
-    let mut wire = Wire::open(&house, token, &format!("?after={newer}"), "Last-Event-ID: \r\n").await;
+    let mut wire = Wire::open(&server, token, &format!("?after={newer}"), "Last-Event-ID: \r\n").await;
     assert_eq!(wire.json().await["text"], "second");
 }
 
 #[tokio::test]
 async fn starts_with_the_next_event_unless_it_is_told_from_where() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     send(&ann, &bob, "1", "first").await;
-    let mut wire = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let mut wire = Wire::open(&server, bob.token.as_str(), "", "").await;
     send(&ann, &bob, "2", "second").await;
     assert_eq!(wire.json().await["text"], "second");
 }
 
 #[tokio::test]
 async fn refuses_on_the_stream_because_a_browser_would_come_back_otherwise() {
-    let house = quiet_house(|limits| limits.connections_per_user = 1).await;
-    let mut wire = Wire::open(&house, "stolen", "", "").await;
+    let server = quiet_server(|limits| limits.connections_per_user = 1).await;
+    let mut wire = Wire::open(&server, "stolen", "", "").await;
     assert_eq!(wire.closed().await, close(4502, "unauthenticated", false));
-    let (mut wire, head) = Wire::ask(&house, "/events", "").await;
+    let (mut wire, head) = Wire::ask(&server, "/events", "").await;
     assert_eq!(head[0], "HTTP/1.1 200 OK");
     assert_eq!(wire.event().await, RETRY);
     assert_eq!(wire.closed().await, close(4502, "unauthenticated", false));
 
-    let ann = house.user("Ann").await;
-    let _first = Wire::open(&house, ann.token.as_str(), "", "").await;
-    let mut second = Wire::open(&house, ann.token.as_str(), "", "").await;
+    let ann = server.user("Ann").await;
+    let _first = Wire::open(&server, ann.token.as_str(), "", "").await;
+    let mut second = Wire::open(&server, ann.token.as_str(), "", "").await;
     assert_eq!(second.closed().await, close(4504, "too_many_connections", false));
 }
 
 #[tokio::test]
 async fn refuses_a_malformed_cursor_with_a_problem_document() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
     let bearer = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
     for (path, last) in [("/events?after=yesterday", ""), ("/events", "Last-Event-ID: yesterday\r\n")] {
-        let (_, head) = Wire::ask(&house, path, &format!("{bearer}{last}")).await;
+        let (_, head) = Wire::ask(&server, path, &format!("{bearer}{last}")).await;
         assert_eq!(head[0], "HTTP/1.1 400 Bad Request");
         assert!(head.contains(&"content-type: application/problem+json".to_owned()), "{head:?}");
     }
@@ -317,33 +317,33 @@ async fn refuses_a_malformed_cursor_with_a_problem_document() {
 
 #[tokio::test]
 async fn says_why_it_ends_a_stream_and_ends_it_whole() {
-    let mut house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut anns = Wire::open(&house, ann.token.as_str(), "", "").await;
-    let mut bobs = Wire::open(&house, bob.token.as_str(), "", "").await;
+    let mut server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut anns = Wire::open(&server, ann.token.as_str(), "", "").await;
+    let mut bobs = Wire::open(&server, bob.token.as_str(), "", "").await;
     ann.target.sign_out(&ann.token).await.unwrap();
     assert_eq!(anns.closed().await, close(4503, "revoked", false));
-    let (closed, ()) = tokio::join!(bobs.closed(), house.stop());
+    let (closed, ()) = tokio::join!(bobs.closed(), server.stop());
     assert_eq!(closed, close(4001, "shutdown", true));
     bobs.end().await;
 }
 
 #[tokio::test]
 async fn resets_an_unusable_cursor_and_then_closes() {
-    let house = quiet_house(|limits| limits.retention = Duration::from_secs(1)).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|limits| limits.retention = Duration::from_secs(1)).await;
+    let ann = server.user("Ann").await;
     let old = ann.cursor().await;
-    house.user("Bob").await;
+    server.user("Bob").await;
     let token = ann.token.as_str();
 
-    let mut wire = Wire::open(&house, token, "?after=00000000.1", "").await;
+    let mut wire = Wire::open(&server, token, "?after=00000000.1", "").await;
     assert_eq!(wire.event().await, "data: {\"type\":\"reset\",\"reason\":\"unknown\"}\n\n");
     assert_eq!(wire.closed().await, close(4409, "cursor_unknown", true));
 
     // Retention takes its time; until then the event after the cursor is still there.
     let expired = async {
         loop {
-            let mut wire = Wire::open(&house, token, &format!("?after={old}"), "").await;
+            let mut wire = Wire::open(&server, token, &format!("?after={old}"), "").await;
             let first = wire.event().await;
             if first.contains("reset") {
                 return (first, wire.closed().await);
@@ -358,21 +358,21 @@ async fn resets_an_unusable_cursor_and_then_closes() {
 
 #[tokio::test]
 async fn ends_the_session_of_a_client_that_hangs_up() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let wire = Wire::open(&house, ann.token.as_str(), "", "").await;
-    assert_eq!(house.metric("chat_sessions", ""), 1);
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let wire = Wire::open(&server, ann.token.as_str(), "", "").await;
+    assert_eq!(server.metric("chat_sessions", ""), 1);
     drop(wire);
-    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
 }
 
 #[tokio::test]
 async fn streams_to_a_client_of_http_1_0_without_chunks() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let cursor = bob.cursor().await;
     send(&ann, &bob, "1", "first").await;
-    let address = house.target.base().trim_start_matches("http://");
+    let address = server.target.base().trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let token = bob.token.as_str();
     let request = format!("GET /events?after={cursor} HTTP/1.0\r\nAuthorization: Bearer {token}\r\n\r\n");
@@ -398,9 +398,9 @@ async fn streams_to_a_client_of_http_1_0_without_chunks() {
 
 #[tokio::test]
 async fn gives_the_head_alone_to_who_asks_for_it_alone() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let address = house.target.base().trim_start_matches("http://");
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let address = server.target.base().trim_start_matches("http://");
     let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let token = ann.token.as_str();
     for _ in 0..2 {
@@ -416,20 +416,20 @@ async fn gives_the_head_alone_to_who_asks_for_it_alone() {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
     }
-    house.eventually("nobody is served", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("nobody is served", |server| server.metric("chat_sessions", "") == 0).await;
 }
 
 #[tokio::test]
 async fn carries_other_requests_before_and_after_a_stream() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let token = ann.token.as_str();
     let users = format!(
         "GET /api/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n",
         bob.token.as_str()
     );
     let events = format!("GET /events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
-    let address = house.target.base().trim_start_matches("http://");
+    let address = server.target.base().trim_start_matches("http://");
     let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let mut wire = Wire { stream, text: String::new() };
     // What is asked behind a stream has to wait for its end.
@@ -460,24 +460,24 @@ async fn carries_other_requests_before_and_after_a_stream() {
 
 #[tokio::test]
 async fn shows_the_stream_to_a_listed_page_and_to_no_other() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
     let bearer = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
-    let origin = house.target.base();
-    let (_wire, head) = Wire::ask(&house, "/events", &format!("{bearer}Origin: {origin}\r\n")).await;
+    let origin = server.target.base();
+    let (_wire, head) = Wire::ask(&server, "/events", &format!("{bearer}Origin: {origin}\r\n")).await;
     assert!(head.contains(&format!("access-control-allow-origin: {origin}")), "{head:?}");
     let (_, head) =
-        Wire::ask(&house, "/events", &format!("{bearer}Origin: http://elsewhere.example\r\n")).await;
+        Wire::ask(&server, "/events", &format!("{bearer}Origin: http://elsewhere.example\r\n")).await;
     assert_eq!(head[0], "HTTP/1.1 403 Forbidden");
 }
 
 #[tokio::test]
 async fn ends_the_session_of_a_client_that_says_no_more() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(&house, ann.token.as_str(), "", "").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(&server, ann.token.as_str(), "", "").await;
     wire.stream.get_mut().shutdown().await.unwrap();
-    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
 }
 
 #[tokio::test]

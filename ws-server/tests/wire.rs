@@ -15,8 +15,8 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
 
-use chat_core::conformance::{House, PATIENCE};
-use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_house};
+use chat_core::conformance::{PATIENCE, TestServer};
+use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_server};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,9 +40,9 @@ fn found_group() -> Value {
 }
 
 /// Ann's connection, in a group of her own, so that she can ask for something that nobody hears of.
-async fn with_group(house: &House<WsServer>) -> Wire {
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(house, &ann).await;
+async fn with_group(server: &TestServer<WsServer>) -> Wire {
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(server, &ann).await;
     wire.send(TEXT, found_group().to_string().as_bytes()).await;
     let mut types = [wire.json().await["type"].clone(), wire.json().await["type"].clone()];
     types.sort_by_key(Value::to_string);
@@ -52,9 +52,9 @@ async fn with_group(house: &House<WsServer>) -> Wire {
 
 #[tokio::test]
 async fn answers_the_handshake_of_the_rfc() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let (_wire, head) = Wire::ask(&house, &handshake("", ann.token.as_str())).await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let (_wire, head) = Wire::ask(&server, &handshake("", ann.token.as_str())).await;
     let (status, headers) = head.trim_end().split_once("\r\n").unwrap();
     assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
     let mut headers: Vec<&str> = headers.lines().filter(|line| !line.starts_with("date: ")).collect();
@@ -73,8 +73,8 @@ async fn answers_the_handshake_of_the_rfc() {
 
 #[tokio::test]
 async fn writes_short_lengths_in_one_byte_and_longer_ones_in_three() {
-    let house = quiet_house(|_| {}).await;
-    let mut wire = with_group(&house).await;
+    let server = quiet_server(|_| {}).await;
+    let mut wire = with_group(&server).await;
     let bare = r#"{"type":"reply","request_id":"","ok":{"type":"typing"}}"#.len();
     for (length, head) in
         [(bare, vec![TEXT, bare as u8]), (125, vec![TEXT, 125]), (126, vec![TEXT, 126, 0, 126])]
@@ -90,9 +90,9 @@ async fn writes_short_lengths_in_one_byte_and_longer_ones_in_three() {
 
 #[tokio::test]
 async fn writes_the_longest_message_as_one_frame() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let (mut from, mut to) = (Wire::open(&house, &ann).await, Wire::open(&house, &bob).await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let (mut from, mut to) = (Wire::open(&server, &ann).await, Wire::open(&server, &bob).await);
     // 8,192 bytes, each of which JSON writes as six.
     from.send(TEXT, send(&bob.id().to_string(), "c", &"\u{1}".repeat(8_192)).to_string().as_bytes()).await;
     assert_eq!(to.json().await["type"], "direct_started");
@@ -110,11 +110,11 @@ async fn writes_the_longest_message_as_one_frame() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_lengths_beyond_65_535_in_nine_bytes() {
-    let house = quiet_house(|limits| (limits.presence_list, limits.hash_queue) = (10_000, 10_000)).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|limits| (limits.presence_list, limits.hash_queue) = (10_000, 10_000)).await;
+    let ann = server.user("Ann").await;
     // Only the presence of very many people makes an event so long.
     let register =
-        |number: u32| house.chat.register(format!("Bob {number}"), "correct horse".into(), LOCALHOST);
+        |number: u32| server.chat.register(format!("Bob {number}"), "correct horse".into(), LOCALHOST);
     for (crowd, length, head) in [
         (0..8_324, 65_535, vec![TEXT, 126, 0xFF, 0xFF]),
         (8_324..8_325, 65_543, vec![TEXT, 127, 0, 0, 0, 0, 0, 1, 0, 7]),
@@ -124,7 +124,7 @@ async fn writes_lengths_beyond_65_535_in_nine_bytes() {
         let cursor = ann.cursor().await.to_string();
         let (event, _) = cursor.rsplit_once('.').unwrap();
         let mut wire =
-            Wire::open_after(&house, ann.token.as_str(), &format!("?after={event}.00000000-1")).await;
+            Wire::open_after(&server, ann.token.as_str(), &format!("?after={event}.00000000-1")).await;
         let (received, payload) = wire.receive().await;
         assert_eq!((received, payload.len()), (head, length));
         assert_eq!(serde_json::from_slice::<Value>(&payload).unwrap()["type"], "presence");
@@ -133,8 +133,8 @@ async fn writes_lengths_beyond_65_535_in_nine_bytes() {
 
 #[tokio::test]
 async fn reads_lengths_in_every_form_up_to_the_limit() {
-    let house = quiet_house(|_| {}).await;
-    let mut wire = with_group(&house).await;
+    let server = quiet_server(|_| {}).await;
+    let mut wire = with_group(&server).await;
     for length in [125, 126, 65_535, 65_536] {
         let mut request = typing(&length.to_string()).to_string();
         request += &" ".repeat(length - request.len());
@@ -146,9 +146,9 @@ async fn reads_lengths_in_every_form_up_to_the_limit() {
 
 #[tokio::test]
 async fn answers_a_binary_request_in_binary_and_a_text_request_in_text() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let mut wire = Wire::open(&house, &ann).await;
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let mut wire = Wire::open(&server, &ann).await;
     wire.send(TEXT, found_group().to_string().as_bytes()).await;
     let kinds = [BINARY, TEXT, TEXT, BINARY, BINARY, TEXT];
     // Some wait for the disk, some are refused at once: the replies keep their order, and each its kind.
@@ -177,8 +177,8 @@ async fn answers_a_binary_request_in_binary_and_a_text_request_in_text() {
 
 #[tokio::test]
 async fn joins_the_fragments_of_a_message_around_a_ping() {
-    let house = quiet_house(|_| {}).await;
-    let mut wire = with_group(&house).await;
+    let server = quiet_server(|_| {}).await;
+    let mut wire = with_group(&server).await;
     let request = typing("é").to_string();
     // In the middle of a character, which is no reason to complain.
     let (one, two) = request.as_bytes().split_at(request.find('é').unwrap() + 1);
@@ -192,12 +192,12 @@ async fn joins_the_fragments_of_a_message_around_a_ping() {
 
 #[tokio::test]
 async fn hears_what_was_said_before_the_handshake_was_answered() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
     let found = frame(TEXT, found_group().to_string().as_bytes());
     let (ping, typing) = (frame(PING, b"early"), frame(TEXT, typing("r").to_string().as_bytes()));
     let said = [found, ping, typing].concat();
-    let address = house.target.base().trim_start_matches("http://");
+    let address = server.target.base().trim_start_matches("http://");
     let handshake = handshake("", ann.token.as_str());
     // Together with the request, or cut anywhere behind it.
     for cut in [0, 1, 2, 7, 40, said.len()] {
@@ -224,9 +224,9 @@ async fn hears_what_was_said_before_the_handshake_was_answered() {
 
 #[tokio::test]
 async fn never_writes_a_pong_into_a_message() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let (from, mut to) = (Wire::open(&house, &ann).await, Wire::open(&house, &bob).await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let (from, mut to) = (Wire::open(&server, &ann).await, Wire::open(&server, &bob).await);
     let (mut heard, mut said) = from.0.into_split();
     let text = "x".repeat(8_000);
     let talking = async {
@@ -242,8 +242,8 @@ async fn never_writes_a_pong_into_a_message() {
         for number in 0..2_000_u32 {
             to.send(PING, &number.to_be_bytes()).await;
         }
-        house
-            .eventually("messages wait for Bob", |house| house.metric("chat_frames_total", "") > 1_000)
+        server
+            .eventually("messages wait for Bob", |server| server.metric("chat_frames_total", "") > 1_000)
             .await;
         let (mut pongs, mut messages) = (Vec::new(), 0);
         while messages < 500 || pongs.len() < 100 {
@@ -263,10 +263,10 @@ async fn never_writes_a_pong_into_a_message() {
 
 #[tokio::test]
 async fn gives_what_was_missed_in_order_one_frame_for_each_event() {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let cursor = bob.cursor().await;
-    let mut from = Wire::open(&house, &ann).await;
+    let mut from = Wire::open(&server, &ann).await;
     for number in 0..9 {
         let text = format!("number {number}");
         from.send(TEXT, send(&bob.id().to_string(), &number.to_string(), &text).to_string().as_bytes()).await;
@@ -278,7 +278,7 @@ async fn gives_what_was_missed_in_order_one_frame_for_each_event() {
             expected.push(event);
         }
     }
-    let mut to = Wire::open_after(&house, bob.token.as_str(), &format!("?after={cursor}")).await;
+    let mut to = Wire::open_after(&server, bob.token.as_str(), &format!("?after={cursor}")).await;
     for event in expected {
         assert_eq!(to.text().await, event);
     }
@@ -286,9 +286,9 @@ async fn gives_what_was_missed_in_order_one_frame_for_each_event() {
 
 #[tokio::test]
 async fn does_not_quote_a_long_mistake_at_length() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
-    let mut wire = Wire::open(&house, &ann).await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
+    let mut wire = Wire::open(&server, &ann).await;
     let mistake = "x".repeat(65_000);
     for request in [json!({"command": {"type": mistake}}), json!({mistake: 1})] {
         wire.send(TEXT, request.to_string().as_bytes()).await;

@@ -10,16 +10,16 @@
 //! A new law is a function here and a line in [`conformance_tests`]; no transport can forget it. Programs that are
 //! no tests, such as benches, get the same list from [`every_law`].
 
-mod house;
 pub mod laws;
 mod raw;
+mod test_server;
 
 use tokio::runtime::Builder;
 
 use crate::client::Server;
 
-pub use house::{Ask, House, Line, Member, PATIENCE};
 pub use raw::Raw;
+pub use test_server::{Ask, Line, Member, PATIENCE, TestServer};
 
 /// One law for one kind of server.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
-use super::house::{Line, Member, PATIENCE};
+use super::server::{Line, Member, PATIENCE};
 use crate::client::{Server, Target};
 use crate::ids::Cursor;
 use crate::limits::Limits;

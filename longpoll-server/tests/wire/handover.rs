@@ -6,23 +6,23 @@
 
 use std::time::Duration;
 
-use chat_core::conformance::{House, Member};
+use chat_core::conformance::{Member, TestServer};
 use longpoll_server::LongPollServer;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::{Wire, held, quiet_house, send};
+use crate::{Wire, held, quiet_server, send};
 
-async fn ann_and_bob() -> (House<LongPollServer>, Member<LongPollServer>, Member<LongPollServer>) {
-    let house = quiet_house(|_| {}).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    (house, ann, bob)
+async fn ann_and_bob() -> (TestServer<LongPollServer>, Member<LongPollServer>, Member<LongPollServer>) {
+    let server = quiet_server(|_| {}).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    (server, ann, bob)
 }
 
 #[tokio::test]
 async fn answers_what_was_asked_behind_a_poll_after_it() {
-    let (house, ann, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, ann, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let cursor = bob.cursor().await;
     let requests = [
         wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", ""),
@@ -30,7 +30,7 @@ async fn answers_what_was_asked_behind_a_poll_after_it() {
         wire.request("GET", &format!("/poll?after={cursor}&wait=0"), "HTTP/1.1", ""),
     ];
     wire.say(&requests[0]).await;
-    held(&house).await;
+    held(&server).await;
     // In pieces, while the poll waits: nobody may take them for a sign that the client has left.
     let behind = requests[1..].concat();
     let (one, two) = behind.split_at(40);
@@ -46,7 +46,7 @@ async fn answers_what_was_asked_behind_a_poll_after_it() {
     let cursor = bob.cursor().await;
     let poll = wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", "");
     wire.say(&[requests[1].as_str(), &poll, &requests[1]].concat()).await;
-    held(&house).await;
+    held(&server).await;
     assert!(wire.answer().await.json()["users"].is_array());
     send(&ann, &bob, "2").await;
     assert_eq!(wire.answer().await.json()["events"][0]["cid"], "2");
@@ -55,12 +55,12 @@ async fn answers_what_was_asked_behind_a_poll_after_it() {
 
 #[tokio::test]
 async fn loses_no_answer_that_the_client_has_not_read_when_it_polls() {
-    let house = quiet_house(|_| {}).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|_| {}).await;
+    let ann = server.user("Ann").await;
     for number in 0..300 {
-        house.user(&format!("Somebody whose name is {number}")).await;
+        server.user(&format!("Somebody whose name is {number}")).await;
     }
-    let mut wire = Wire::open(&house, ann.token.as_str()).await;
+    let mut wire = Wire::open(&server, ann.token.as_str()).await;
     // More than the systems between here and there hold: the server cannot have written them all.
     let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
     let asked = 400;
@@ -74,8 +74,8 @@ async fn loses_no_answer_that_the_client_has_not_read_when_it_polls() {
 
 #[tokio::test]
 async fn tells_everybody_who_polls_over_one_connection_apart() {
-    let (house, ann, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, ann, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let mut cursor = wire.poll("?wait=0").await.cursor();
     for number in 0..3 {
         send(&ann, &bob, &number.to_string()).await;
@@ -83,7 +83,7 @@ async fn tells_everybody_who_polls_over_one_connection_apart() {
         assert_eq!(answer.json()["events"].as_array().unwrap().last().unwrap()["cid"], number.to_string());
         cursor = answer.cursor();
     }
-    let cid = house.user("Cid").await;
+    let cid = server.user("Cid").await;
     wire.token = cid.token.as_str().to_owned();
     assert_eq!(
         wire.poll(&format!("?after={cursor}&wait=0")).await.json()["events"][0]["user"]["name"],
@@ -98,7 +98,7 @@ async fn tells_everybody_who_polls_over_one_connection_apart() {
 
 #[tokio::test]
 async fn reads_a_repeated_poll_as_it_read_the_first() {
-    let (house, ann, bob) = ann_and_bob().await;
+    let (server, ann, bob) = ann_and_bob().await;
     let cursors = [bob.cursor().await.to_string(), {
         send(&ann, &bob, "1").await;
         bob.cursor().await.to_string()
@@ -124,10 +124,10 @@ async fn reads_a_repeated_poll_as_it_read_the_first() {
             let path = path.replace("OLD", &old).replace('C', cursor);
             wire.request("GET", &path, "HTTP/1.1", &headers)
         };
-        let mut alone = Wire::open(&house, bob.token.as_str()).await;
+        let mut alone = Wire::open(&server, bob.token.as_str()).await;
         alone.say(&request(&alone, &new)).await;
         let expected = alone.answer().await.json()["events"].clone();
-        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let mut wire = Wire::open(&server, bob.token.as_str()).await;
         for cursor in [&old, &new, &new] {
             wire.say(&request(&wire, cursor)).await;
             let events = wire.answer().await.json()["events"].clone();
@@ -140,8 +140,8 @@ async fn reads_a_repeated_poll_as_it_read_the_first() {
 
 #[tokio::test]
 async fn refuses_the_next_poll_of_a_sign_in_that_has_ended() {
-    let (house, ann, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, ann, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let mut cursor = wire.poll("?wait=0").await.cursor();
     for number in 0..2 {
         send(&ann, &bob, &number.to_string()).await;
@@ -156,9 +156,9 @@ async fn refuses_the_next_poll_of_a_sign_in_that_has_ended() {
 
 #[tokio::test]
 async fn shows_the_answer_to_a_listed_page_however_often_it_asks() {
-    let (house, ann, bob) = ann_and_bob().await;
-    let origin = house.target.base().to_owned();
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, ann, bob) = ann_and_bob().await;
+    let origin = server.target.base().to_owned();
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let mut cursor = bob.cursor().await.to_string();
     for number in 0..3 {
         send(&ann, &bob, &number.to_string()).await;
@@ -177,7 +177,7 @@ async fn shows_the_answer_to_a_listed_page_however_often_it_asks() {
 
 #[tokio::test]
 async fn ends_the_connection_after_an_answer_when_the_client_wants_it() {
-    let (house, ann, bob) = ann_and_bob().await;
+    let (server, ann, bob) = ann_and_bob().await;
     let cursor = bob.cursor().await;
     send(&ann, &bob, "1").await;
     let path = format!("/poll?after={cursor}&wait=60");
@@ -186,7 +186,7 @@ async fn ends_the_connection_after_an_answer_when_the_client_wants_it() {
         ("HTTP/1.0", "", None, true),
         ("HTTP/1.0", "Connection: Keep-Alive\r\n", Some("connection: keep-alive"), false),
     ] {
-        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let mut wire = Wire::open(&server, bob.token.as_str()).await;
         let request = wire.request("GET", &path, version, headers);
         wire.say(&request).await;
         let answer = wire.answer().await;
@@ -205,8 +205,8 @@ async fn ends_the_connection_after_an_answer_when_the_client_wants_it() {
 
 #[tokio::test]
 async fn gives_the_head_alone_to_who_asks_for_it_alone() {
-    let (house, _, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let request = wire.request("HEAD", "/poll?wait=60", "HTTP/1.1", "");
     wire.say(&request).await;
     let mut head = Vec::new();
@@ -218,18 +218,18 @@ async fn gives_the_head_alone_to_who_asks_for_it_alone() {
     }
     assert_eq!(head[0], "HTTP/1.1 200 OK");
     assert!(head.contains(&"content-type: application/json".to_owned()), "{head:?}");
-    house.eventually("nobody is served", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("nobody is served", |server| server.metric("chat_sessions", "") == 0).await;
     assert_eq!(wire.poll("?wait=0").await.json()["events"], json!([]));
 }
 
 #[tokio::test]
 async fn takes_no_body_for_the_next_request() {
-    let (house, _, bob) = ann_and_bob().await;
+    let (server, _, bob) = ann_and_bob().await;
     let inner = "GET /api/users HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let length = format!("Content-Length: {}\r\n", inner.len());
     let chunked = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
     for (headers, body) in [(length.as_str(), inner), ("Transfer-Encoding: chunked\r\n", &chunked)] {
-        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let mut wire = Wire::open(&server, bob.token.as_str()).await;
         let request = wire.request("GET", "/poll?wait=0", "HTTP/1.1", headers);
         wire.say(&(request + body)).await;
         let answer = wire.answer().await;
@@ -246,30 +246,30 @@ async fn takes_no_body_for_the_next_request() {
 
 #[tokio::test]
 async fn lets_go_of_a_poll_whose_client_says_no_more() {
-    let (house, _, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     wire.ask("?wait=60").await;
-    held(&house).await;
+    held(&server).await;
     wire.stream.get_mut().shutdown().await.unwrap();
-    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
     wire.end().await;
 }
 
 #[tokio::test]
 async fn says_that_the_connection_ends_with_the_session() {
-    let (mut house, _, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (mut server, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     wire.ask("?wait=60").await;
-    held(&house).await;
-    let (answer, ()) = tokio::join!(wire.answer(), house.stop());
+    held(&server).await;
+    let (answer, ()) = tokio::join!(wire.answer(), server.stop());
     assert!(answer.headers.contains(&"connection: close".to_owned()), "{answer:?}");
     wire.end().await;
 }
 
 #[tokio::test]
 async fn takes_requests_and_polls_in_turn_over_one_connection() {
-    let (house, _, bob) = ann_and_bob().await;
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let (server, _, bob) = ann_and_bob().await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let mut cursor = bob.cursor().await.to_string();
     for number in 0..3 {
         let command = json!({"command": {"type": "create_group", "name": "rust", "cid": number.to_string()}});
@@ -286,12 +286,12 @@ async fn takes_requests_and_polls_in_turn_over_one_connection() {
 
 #[tokio::test]
 async fn answers_a_repeated_poll_of_a_client_that_sends_no_more() {
-    let (house, ann, bob) = ann_and_bob().await;
+    let (server, ann, bob) = ann_and_bob().await;
     let cursor = bob.cursor().await;
     for cid in ["1", "2"] {
         send(&ann, &bob, cid).await;
     }
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let poll = |wire: &Wire, cursor: &str, wait| {
         wire.request("GET", &format!("/poll?after={cursor}&wait={wait}"), "HTTP/1.1", "")
     };
@@ -310,61 +310,61 @@ async fn answers_a_repeated_poll_of_a_client_that_sends_no_more() {
     wire.end().await;
 
     // Nothing has come after the last one: it would be held, and there is nobody to hold it for.
-    let mut wire = Wire::open(&house, bob.token.as_str()).await;
+    let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let first = poll(&wire, &cursor.to_string(), 60);
     wire.say(&first).await;
     let now = wire.answer().await.cursor();
     let again = poll(&wire, &now, 60);
     wire.say(&again).await;
-    held(&house).await;
+    held(&server).await;
     wire.stream.get_mut().shutdown().await.unwrap();
-    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
     wire.end().await;
-    house.eventually("both have left", |house| house.closed("left") == 2).await;
+    server.eventually("both have left", |server| server.closed("left") == 2).await;
 }
 
 #[tokio::test]
 async fn lets_go_of_a_poll_that_is_reset_however_much_was_asked_behind_it() {
-    let (house, _, bob) = ann_and_bob().await;
+    let (server, _, bob) = ann_and_bob().await;
     for polls in ["?wait=60", "?after=AFTER&wait=60"] {
-        let mut wire = Wire::open(&house, bob.token.as_str()).await;
+        let mut wire = Wire::open(&server, bob.token.as_str()).await;
         let after = wire.poll("?wait=0").await.cursor();
         let poll = format!("/poll{}", polls.replace("AFTER", &after));
         let poll = wire.request("GET", &poll, "HTTP/1.1", "");
         wire.say(&poll).await;
-        held(&house).await;
+        held(&server).await;
         // More than the server reads ahead, so it cannot learn of the end by reading.
         let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
         wire.say(&users.repeat(1_000)).await;
         assert!(wire.is_held());
         socket2::SockRef::from(wire.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
         drop(wire);
-        house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+        server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
     }
-    house.eventually("both were reset", |house| house.closed("aborted") == 2).await;
+    server.eventually("both were reset", |server| server.closed("aborted") == 2).await;
 }
 
 /// The HTTP library does not look at the connection while an answer is being made.
 #[tokio::test]
 async fn drops_a_request_whose_connection_is_reset_before_its_answer() {
     // Slow enough that a queue of them takes a while.
-    let house = quiet_house(|limits| limits.hash_memory = 65_536).await;
-    house.user("Ann").await;
+    let server = quiet_server(|limits| limits.hash_memory = 65_536).await;
+    server.user("Ann").await;
     let body = r#"{"name":"Ann","password":"not her password"}"#;
     let length = body.len();
     let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
     let mut queue = Vec::new();
     for number in 0..20 {
-        let mut wire = Wire::open(&house, "none").await;
+        let mut wire = Wire::open(&server, "none").await;
         let request = wire.request("POST", "/api/login", "HTTP/1.1", &headers) + body;
         wire.say(&request).await;
         queue.push(wire);
         // In this order.
-        house.eventually("it is accepted", |house| house.metric("chat_connections", "") > number).await;
+        server.eventually("it is accepted", |server| server.metric("chat_connections", "") > number).await;
     }
     let last = queue.pop().unwrap();
     socket2::SockRef::from(last.stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
     drop(last);
-    house.eventually("its end is noticed", |house| house.closed("aborted") == 1).await;
+    server.eventually("its end is noticed", |server| server.closed("aborted") == 1).await;
     assert!(queue.last_mut().unwrap().is_held(), "it was noticed only after its turn");
 }

@@ -1,11 +1,11 @@
-//! A WebSocket connection of which only frames are known ([RFC 6455 §5]), and the house that it leads to.
+//! A WebSocket connection of which only frames are known ([RFC 6455 §5]), and the server that it leads to.
 //!
 //! [RFC 6455 §5]: https://www.rfc-editor.org/rfc/rfc6455#section-5
 
 use std::io;
 use std::time::Duration;
 
-use chat_core::conformance::{House, Member, PATIENCE};
+use chat_core::conformance::{Member, PATIENCE, TestServer};
 use chat_core::limits::Limits;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,8 +62,8 @@ pub(crate) type Received = (Vec<u8>, Vec<u8>);
 
 impl Wire {
     /// A connection over which `request` went out, and the head of its answer.
-    pub(crate) async fn ask(house: &House<WsServer>, request: &str) -> (Self, String) {
-        let address = house.target.base().trim_start_matches("http://");
+    pub(crate) async fn ask(server: &TestServer<WsServer>, request: &str) -> (Self, String) {
+        let address = server.target.base().trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
@@ -73,12 +73,12 @@ impl Wire {
         (Self(stream), String::from_utf8(head).unwrap())
     }
 
-    pub(crate) async fn open(house: &House<WsServer>, member: &Member<WsServer>) -> Self {
-        Self::open_after(house, member.token.as_str(), "").await
+    pub(crate) async fn open(server: &TestServer<WsServer>, member: &Member<WsServer>) -> Self {
+        Self::open_after(server, member.token.as_str(), "").await
     }
 
-    pub(crate) async fn open_after(house: &House<WsServer>, token: &str, query: &str) -> Self {
-        let (wire, head) = Self::ask(house, &handshake(query, token)).await;
+    pub(crate) async fn open_after(server: &TestServer<WsServer>, token: &str, query: &str) -> Self {
+        let (wire, head) = Self::ask(server, &handshake(query, token)).await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         wire
     }
@@ -144,9 +144,9 @@ impl Wire {
     }
 }
 
-/// A house whose streams carry only what a test makes happen.
-pub(crate) async fn quiet_house(change: impl FnOnce(&mut Limits)) -> House<WsServer> {
-    House::open_with(|limits| {
+/// A server whose streams carry only what a test makes happen.
+pub(crate) async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<WsServer> {
+    TestServer::open_with(|limits| {
         limits.presence_interval = Duration::from_secs(3_600);
         change(limits);
     })

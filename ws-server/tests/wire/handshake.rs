@@ -2,13 +2,13 @@
 //!
 //! [RFC 6455 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1
 
-use chat_core::conformance::House;
+use chat_core::conformance::TestServer;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use ws_server::WsServer;
 
-use crate::frames::{TEXT, Wire, quiet_house};
+use crate::frames::{TEXT, Wire, quiet_server};
 
 const LINE: &str = "GET /ws HTTP/1.1\r\n";
 const HOST: &str = "Host: localhost\r\n";
@@ -107,8 +107,8 @@ fn good(token: &str) -> String {
 }
 
 /// Sends a head on a connection of its own; the status of the answer, and the answer's head.
-async fn ask(house: &House<WsServer>, head: &[u8]) -> (Wire, u16, String) {
-    let address = house.target.base().trim_start_matches("http://");
+async fn ask(server: &TestServer<WsServer>, head: &[u8]) -> (Wire, u16, String) {
+    let address = server.target.base().trim_start_matches("http://");
     let mut wire = Wire(TcpStream::connect(address).await.unwrap());
     wire.0.write_all(head).await.unwrap();
     let mut answer = Vec::new();
@@ -129,15 +129,15 @@ async fn problem(wire: &mut Wire, head: &str) -> Value {
 
 #[tokio::test]
 async fn begins_with_exactly_what_the_rfc_asks_for() {
-    let house = quiet_house(|limits| limits.connections_per_user = CASES.len()).await;
-    let ann = house.user("Ann").await;
+    let server = quiet_server(|limits| limits.connections_per_user = CASES.len()).await;
+    let ann = server.user("Ann").await;
     let mut accepted = Vec::new();
     for (line, replacement, status) in CASES {
         let good = good(ann.token.as_str());
         let (before, behind) = good.split_once(line).unwrap();
         let head = [before.as_bytes(), replacement, behind.as_bytes()].concat();
         let shown = String::from_utf8_lossy(replacement);
-        let (mut wire, answered, head) = ask(&house, &head).await;
+        let (mut wire, answered, head) = ask(&server, &head).await;
         assert_eq!(answered, status, "{line:?} became {shown:?}: {head}");
         match status {
             101 => accepted.push((wire, shown)),
@@ -157,10 +157,10 @@ async fn begins_with_exactly_what_the_rfc_asks_for() {
 
 #[tokio::test]
 async fn says_what_is_wrong_with_a_key_and_which_version_it_speaks() {
-    let house = quiet_house(|_| {}).await;
-    let good = good(house.user("Ann").await.token.as_str());
+    let server = quiet_server(|_| {}).await;
+    let good = good(server.user("Ann").await.token.as_str());
     let refused = async |line: &str, replacement: &str| {
-        let (mut wire, _, head) = ask(&house, good.replace(line, replacement).as_bytes()).await;
+        let (mut wire, _, head) = ask(&server, good.replace(line, replacement).as_bytes()).await;
         let problem = problem(&mut wire, &head).await;
         (head, problem["code"].as_str().unwrap().to_owned(), problem["detail"].as_str().unwrap().to_owned())
     };
@@ -183,19 +183,19 @@ async fn says_what_is_wrong_with_a_key_and_which_version_it_speaks() {
 
 #[tokio::test]
 async fn takes_a_request_for_another_protocol_as_if_it_had_not_asked() {
-    let house = quiet_house(|_| {}).await;
-    let address = house.target.base();
-    let cookie = house.cookie(&house.user("Ann").await);
+    let server = quiet_server(|_| {}).await;
+    let address = server.target.base();
+    let cookie = server.cookie(&server.user("Ann").await);
     // As Java's client does with every first request, and with the cookie, which needs an origin on a WebSocket.
     let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n";
     let request = |path: &str, headers: &str| {
         format!("GET {path} HTTP/1.1\r\n{HOST}Cookie: {cookie}\r\n{headers}\r\n").into_bytes()
     };
-    assert_eq!(ask(&house, &request("/api/snapshot", h2c)).await.1, 200);
-    assert_eq!(ask(&house, &request("/ws", h2c)).await.1, 400);
+    assert_eq!(ask(&server, &request("/api/snapshot", h2c)).await.1, 200);
+    assert_eq!(ask(&server, &request("/ws", h2c)).await.1, 400);
     let websocket = format!("{CONNECTION}{UPGRADE}{KEY}{VERSION}");
-    assert_eq!(ask(&house, &request("/ws", &websocket)).await.1, 403);
+    assert_eq!(ask(&server, &request("/ws", &websocket)).await.1, 403);
     let both = websocket.replace("Upgrade: websocket", "Upgrade: h2c, websocket");
-    assert_eq!(ask(&house, &request("/ws", &both)).await.1, 403);
-    assert_eq!(ask(&house, &request("/ws", &format!("{both}Origin: {address}\r\n"))).await.1, 101);
+    assert_eq!(ask(&server, &request("/ws", &both)).await.1, 403);
+    assert_eq!(ask(&server, &request("/ws", &format!("{both}Origin: {address}\r\n"))).await.1, 101);
 }

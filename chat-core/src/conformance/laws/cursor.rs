@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::client::Server;
-use crate::conformance::house::texts;
-use crate::conformance::{Ask, House, Member};
+use crate::conformance::server::texts;
+use crate::conformance::{Ask, Member, TestServer};
 use crate::ids::Cursor;
 use crate::memory::MemoryServer;
 use crate::model::{Conversation, Kind, Snapshot};
@@ -12,8 +12,8 @@ use crate::protocol::{Command, Event, ResetReason, To};
 use crate::refusal::Close;
 
 pub async fn resumes_after_the_cursor<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let at_ann = ann.connect().await;
     let mut at_bob = bob.connect().await;
     for number in 0..10 {
@@ -28,8 +28,8 @@ pub async fn resumes_after_the_cursor<S: Server>() {
 }
 
 pub async fn delivers_from_memory_what_came_while_away<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let at_ann = ann.connect().await;
     let mut at_bob = bob.connect().await;
     at_ann.send(To::User(bob.id()), "before").await;
@@ -42,8 +42,8 @@ pub async fn delivers_from_memory_what_came_while_away<S: Server>() {
 }
 
 pub async fn delivers_from_disk_what_came_while_away<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let at_ann = ann.connect().await;
     let mut at_bob = bob.connect().await;
     at_ann.send(To::User(bob.id()), "before").await;
@@ -51,8 +51,8 @@ pub async fn delivers_from_disk_what_came_while_away<S: Server>() {
     let cursor = crate::client::Events::cursor(&at_bob.events);
     drop((at_ann, at_bob));
     // A restart leaves nothing in memory.
-    let house = house.restart_after(drop).await;
-    let (ann, bob) = (house.sign_in(&ann.user).await, house.sign_in(&bob.user).await);
+    let server = server.restart_after(drop).await;
+    let (ann, bob) = (server.sign_in(&ann.user).await, server.sign_in(&bob.user).await);
     ann.connect().await.send(To::User(bob.id()), "while away").await;
     let mut at_bob = bob.resume(cursor).await;
     assert_eq!(texts(&at_bob.until_text("while away").await), ["while away"]);
@@ -62,8 +62,8 @@ pub async fn loses_nothing_between_replay_and_live<S: Server>() {
     const MESSAGES: usize = 600;
     const READERS: usize = 8;
     // A small ring, so that readers change between disk and memory all the time.
-    let house = House::<S>::open_with(|limits| limits.inbox_events = 16).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(|limits| limits.inbox_events = 16).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     let sender = ann.connect().await.sender;
     let sending = tokio::spawn(async move {
@@ -73,7 +73,7 @@ pub async fn loses_nothing_between_replay_and_live<S: Server>() {
         bob
     });
     let expected: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
-    let bob = house.sign_in(&sign_in_name("Bob")).await;
+    let bob = server.sign_in(&sign_in_name("Bob")).await;
     let readers = (0..READERS).map(|_| {
         let (bob, expected) = (bob.clone(), expected.clone());
         tokio::spawn(async move {
@@ -110,11 +110,11 @@ async fn expect_reset<S: Server>(bob: &Member<S>, cursor: Cursor, reason: ResetR
 }
 
 pub async fn resets_an_expired_cursor<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let old = bob.cursor().await;
     ann.connect().await.send(To::User(bob.id()), "forgotten").await;
-    house.chat.forget_events().await.expect("forgotten");
+    server.chat.forget_events().await.expect("forgotten");
     expect_reset(&bob, old, ResetReason::Expired, Close::CursorExpired).await;
     // Only the log forgets.
     let conversation = bob.target.snapshot(&bob.token).await.expect("a snapshot").conversations[0].id;
@@ -123,23 +123,23 @@ pub async fn resets_an_expired_cursor<S: Server>() {
 }
 
 pub async fn resets_a_foreign_cursor<S: Server>() {
-    let (house, other) = (House::<S>::open().await, House::<S>::open().await);
-    let (_ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (server, other) = (TestServer::<S>::open().await, TestServer::<S>::open().await);
+    let (_ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let foreign = other.user("Bob").await.cursor().await;
     expect_reset(&bob, foreign, ResetReason::Unknown, Close::CursorUnknown).await;
 }
 
 pub async fn resets_a_cursor_ahead_of_the_log<S: Server>() {
-    let house = House::<S>::open().await;
-    let (_ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (_ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut ahead = bob.cursor().await;
     ahead.position.0 += 1;
     expect_reset(&bob, ahead, ResetReason::Unknown, Close::CursorUnknown).await;
 }
 
 pub async fn refuses_a_malformed_cursor<S: Server>() {
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
     let Some(path) = S::PATH else { return };
     let joint = if path.contains('?') { '&' } else { '?' };
     for wrong in ["x", "7", "0000000g.1", "00000000.1.", "", "00000000.-1"] {
@@ -158,8 +158,8 @@ pub async fn refuses_a_malformed_cursor<S: Server>() {
 }
 
 pub async fn continues_with_a_cursor_of_another_transport<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let at_ann = ann.connect().await;
     let mut cursor = Some(bob.cursor().await);
     // Bob changes wires with every message, and gets each exactly once.
@@ -189,8 +189,8 @@ pub async fn continues_with_a_cursor_of_another_transport<S: Server>() {
 }
 
 pub async fn shows_an_acknowledged_event_to_every_older_cursor<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let at_ann = ann.connect().await;
     let older = ann.cursor().await;
     for number in 0..20 {
@@ -204,22 +204,22 @@ pub async fn shows_an_acknowledged_event_to_every_older_cursor<S: Server>() {
 }
 
 pub async fn resets_after_the_log_lost_something<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (ann_user, bob_user) = (ann.user.clone(), bob.user.clone());
     let mut copy = None;
-    let house = house
+    let server = server
         .restart_after(|database| copy = Some((std::fs::read(&database).expect("a database"), database)))
         .await;
-    let bob = house.sign_in(&bob_user).await;
-    let ann = house.sign_in(&ann_user).await;
+    let bob = server.sign_in(&bob_user).await;
+    let ann = server.sign_in(&ann_user).await;
     ann.connect().await.send(To::User(bob.id()), "lost").await;
     let future = bob.cursor().await;
     drop((ann, bob));
     let (bytes, database) = copy.expect("a copy");
     // The older copy comes back, as from a backup: the message is gone, and the cursor is from a lost future.
-    let house = house.restart_after(|_| std::fs::write(&database, &bytes).expect("put back")).await;
-    let (ann, bob) = (house.sign_in(&ann_user).await, house.sign_in(&bob_user).await);
+    let server = server.restart_after(|_| std::fs::write(&database, &bytes).expect("put back")).await;
+    let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
     for number in 0..5 {
         ann.connect().await.send(To::User(bob.id()), &format!("new {number}")).await;
     }
@@ -228,8 +228,8 @@ pub async fn resets_after_the_log_lost_something<S: Server>() {
 }
 
 pub async fn makes_the_later_snapshot_of_snapshot_and_events<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     let (at_ann, at_bob, at_cid) = (ann.connect().await, bob.connect().await, cid.connect().await);
     let early = at_ann.create_group("early").await;
     at_cid.send(To::User(bob.id()), "before the snapshot").await;
@@ -248,7 +248,7 @@ pub async fn makes_the_later_snapshot_of_snapshot_and_events<S: Server>() {
     at_ann.send(To::Conversation(early), "not for Bob").await;
     at_ann.ask(Command::JoinGroup { conversation: late }).await.expect("joined");
     at_cid.ask(Command::LeaveGroup { conversation: late }).await.expect("left");
-    house.user("Dora").await;
+    server.user("Dora").await;
     at_bob.ask(Command::JoinGroup { conversation: early }).await.expect("joined");
     let gone = at_ann.create_group("gone").await;
     for line in [&at_cid, &at_bob] {

@@ -1,16 +1,16 @@
 //! Who gets what, and in which order.
 
 use crate::client::{Client, Sender, Server};
-use crate::conformance::house::{message, texts};
-use crate::conformance::{Ask, House};
+use crate::conformance::server::{message, texts};
+use crate::conformance::{Ask, TestServer};
 use crate::limits::Limits;
 use crate::protocol::{Done, Event, To};
 use crate::refusal::Code;
 use crate::text::Text;
 
 pub async fn delivers_a_direct_message_to_both_ends<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
 
     let Done::Sent { conversation, seq, id, at, duplicate } = at_ann.send(To::User(bob.id()), "hi").await
@@ -31,8 +31,8 @@ pub async fn delivers_a_direct_message_to_both_ends<S: Server>() {
 }
 
 pub async fn delivers_a_group_message_to_every_member_and_to_nobody_else<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     let (mut at_ann, mut at_bob, mut at_cid) =
         (ann.connect().await, bob.connect().await, cid.connect().await);
     let group = at_ann.create_group("rust").await;
@@ -51,8 +51,8 @@ pub async fn delivers_a_group_message_to_every_member_and_to_nobody_else<S: Serv
 }
 
 pub async fn gives_the_sender_their_own_message_with_its_cid<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_ann = ann.connect().await;
     let command = message(To::User(bob.id()), "hi");
     let crate::protocol::Command::Send { cid, .. } = &command else { panic!("not a send") };
@@ -64,13 +64,13 @@ pub async fn gives_the_sender_their_own_message_with_its_cid<S: Server>() {
 pub async fn keeps_one_order_for_many_senders_at_once<S: Server>() {
     const SENDERS: usize = 4;
     const EACH: usize = 25;
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
     let at_ann = ann.connect().await;
     let group = at_ann.create_group("rust").await;
     let mut lines = Vec::new();
     for number in 0..SENDERS {
-        let line = house.user(&format!("User {number}")).await.connect().await;
+        let line = server.user(&format!("User {number}")).await.connect().await;
         line.ask(crate::protocol::Command::JoinGroup { conversation: group }).await.expect("joined");
         lines.push(line);
     }
@@ -112,8 +112,8 @@ pub async fn keeps_one_order_for_many_senders_at_once<S: Server>() {
 
 pub async fn keeps_the_order_in_which_one_client_asked<S: Server>() {
     const MESSAGES: usize = 2 * Limits::REQUESTS_IN_FLIGHT;
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await.sender, bob.connect().await);
     // Where requests are posted, order is promised for arrays of them.
     if <<S::Client as Client>::Sender as Sender>::IN_ORDER {
@@ -143,8 +143,8 @@ pub async fn keeps_the_order_in_which_one_client_asked<S: Server>() {
 }
 
 pub async fn carries_any_text_unchanged<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let longest = "\0".repeat(Text::MAX_BYTES);
     let texts = [
@@ -171,9 +171,9 @@ pub async fn carries_any_text_unchanged<S: Server>() {
 }
 
 pub async fn serves_several_sessions_of_one_user<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
-    let bob_again = house.sign_in(&bob.user).await;
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
+    let bob_again = server.sign_in(&bob.user).await;
     let (at_ann, mut first, mut second) =
         (ann.connect().await, bob.connect().await, bob_again.connect().await);
     at_ann.send(To::User(bob.id()), "to both").await;
@@ -189,8 +189,8 @@ pub async fn serves_several_sessions_of_one_user<S: Server>() {
 }
 
 pub async fn tells_only_the_sender_of_a_refusal<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let group = at_ann.create_group("rust").await;
     let refusal = at_bob.ask(message(To::Conversation(group), "let me in")).await.expect_err("a refusal");

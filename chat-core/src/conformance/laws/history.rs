@@ -6,8 +6,8 @@ use rusqlite::Connection;
 use tokio::time::timeout;
 
 use crate::client::{Sender, Server};
-use crate::conformance::house::{message, texts};
-use crate::conformance::{House, Member, PATIENCE};
+use crate::conformance::server::{message, texts};
+use crate::conformance::{Member, PATIENCE, TestServer};
 use crate::ids::Cursor;
 use crate::protocol::{Command, Done, Event, Request, ResetReason, To};
 use crate::refusal::Close;
@@ -21,14 +21,14 @@ const WATERMARKS: [fn(&Path); 3] = [
 
 pub async fn resets_a_cursor_of_another_history<S: Server>() {
     for spoil in WATERMARKS {
-        let house = House::<S>::open().await;
-        let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+        let server = TestServer::<S>::open().await;
+        let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
         let (ann_user, bob_user) = (ann.user.clone(), bob.user.clone());
         ann.connect().await.send(To::User(bob.id()), "kept").await;
         let common = bob.cursor().await;
         let mut copy = None;
-        let house = house.restart_after(|database| copy = Some(read(&database))).await;
-        let (ann, bob) = (house.sign_in(&ann_user).await, house.sign_in(&bob_user).await);
+        let server = server.restart_after(|database| copy = Some(read(&database))).await;
+        let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
         let at_ann = ann.connect().await;
         let mut lost = Vec::new();
         for number in 0..5 {
@@ -38,13 +38,13 @@ pub async fn resets_a_cursor_of_another_history<S: Server>() {
         drop(at_ann);
 
         // The copy comes back, and the log grows past every lost position.
-        let house = house
+        let server = server
             .restart_after(|database| {
                 std::fs::write(&database, copy.expect("a copy")).expect("put back");
                 spoil(&database.with_extension("db.watermark"));
             })
             .await;
-        let (ann, bob) = (house.sign_in(&ann_user).await, house.sign_in(&bob_user).await);
+        let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
         reset(&bob, &lost).await;
         let at_ann = ann.connect().await;
         let mut expected = Vec::new();
@@ -81,12 +81,12 @@ async fn reset<S: Server>(member: &Member<S>, cursors: &[Cursor]) {
 }
 
 pub async fn keeps_cursors_and_ids_over_restarts<S: Server>() {
-    let mut house = House::<S>::open().await;
-    let (ann_user, bob_user) = (house.user("Ann").await.user, house.user("Bob").await.user);
-    let start = house.sign_in(&bob_user).await.cursor().await;
+    let mut server = TestServer::<S>::open().await;
+    let (ann_user, bob_user) = (server.user("Ann").await.user, server.user("Bob").await.user);
+    let start = server.sign_in(&bob_user).await.cursor().await;
     let (mut asked, mut seen): (Vec<(Command, Cursor)>, Vec<Event>) = (Vec::new(), Vec::new());
     for run in 0..4 {
-        let (ann, bob) = (house.sign_in(&ann_user).await, house.sign_in(&bob_user).await);
+        let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
         // The last run writes nothing: its cursors are of the runs before.
         if run < 3 {
             let at_ann = ann.connect().await;
@@ -109,7 +109,7 @@ pub async fn keeps_cursors_and_ids_over_restarts<S: Server>() {
             assert_eq!(id(&again), Some(*first), "to {command:?} in run {run}");
         }
         drop((ann, bob, at_ann));
-        house = house.restart_after(drop).await;
+        server = server.restart_after(drop).await;
     }
 }
 
@@ -130,14 +130,14 @@ async fn check<S: Server>(bob: &Member<S>, start: Cursor, seen: &[Event]) {
 }
 
 pub async fn ends_every_session_when_another_process_writes<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     at_ann.send(To::User(bob.id()), "before").await;
     at_bob.until_text("before").await;
 
     // A program that keeps no lock and knows of none.
-    let other = Connection::open(house.database()).expect("the database");
+    let other = Connection::open(server.database()).expect("the database");
     other.execute("INSERT INTO events (audience, body) VALUES (0, '{}')", []).expect("a foreign event");
     // It may be refused or be left without an answer; it must not be acknowledged.
     let request = Request { request_id: None, command: message(To::User(bob.id()), "after") };
@@ -147,7 +147,7 @@ pub async fn ends_every_session_when_another_process_writes<S: Server>() {
     for line in [&mut at_ann, &mut at_bob] {
         assert_eq!(soon(line.end()).await, Close::ServerError.code());
     }
-    soon(house.chat.failed()).await;
+    soon(server.chat.failed()).await;
     let stored: i64 = other
         .query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
         .expect("the database can be read");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::Server;
 use crate::conformance::raw::{Answer, UPGRADE};
-use crate::conformance::{House, Member};
+use crate::conformance::{Member, TestServer};
 use crate::ids::Cursor;
 
 /// What opens this wire after a cursor; `None`: there is no wire.
@@ -22,17 +22,17 @@ fn bearer<S>(member: &Member<S>) -> String {
     format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", member.token.as_str())
 }
 
-/// A house whose users may open a wire for each case of a law, one right after the other.
-async fn roomy_house<S: Server>() -> House<S> {
-    House::open_with(|limits| limits.connections_per_user = 1_000).await
+/// A server whose users may open a wire for each case of a law, one right after the other.
+async fn roomy_house<S: Server>() -> TestServer<S> {
+    TestServer::open_with(|limits| limits.connections_per_user = 1_000).await
 }
 
 pub async fn finds_its_cookie_among_any_others<S: Server>() {
-    let house = roomy_house::<S>().await;
-    let ann = house.user("Ann").await;
+    let server = roomy_house::<S>().await;
+    let ann = server.user("Ann").await;
     let before = ann.cursor().await;
-    house.user("Bob").await;
-    let ours = house.cookie(&ann);
+    server.user("Bob").await;
+    let ours = server.cookie(&ann);
     let lines: [&[&[u8]]; 8] = [
         &[b"OURS"],
         &[b"theme=caf\xc3\xa9; OURS"],
@@ -60,8 +60,8 @@ pub async fn finds_its_cookie_among_any_others<S: Server>() {
 }
 
 pub async fn refuses_a_header_that_it_cannot_read<S: Server>() {
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
     let cursor = ann.cursor().await;
     let history = format!("/api/conversations/c1/messages?limit=1&before={}", 9);
     for path in [Some("/api/snapshot".to_owned()), opening::<S>("")].iter().flatten() {
@@ -104,19 +104,19 @@ pub async fn refuses_a_header_that_it_cannot_read<S: Server>() {
         let (code, detail) = answer.problem().await;
         assert!(code == "bad_request" && detail.contains("duplicate"), "{path}: {detail}");
     }
-    assert_eq!(house.metric("chat_sessions", ""), 0);
+    assert_eq!(server.metric("chat_sessions", ""), 0);
     ann.cursor().await;
 }
 
 pub async fn takes_the_cursor_from_the_first_place_that_has_one<S: Server>() {
-    let house = roomy_house::<S>().await;
-    let ann = house.user("Ann").await;
+    let server = roomy_house::<S>().await;
+    let ann = server.user("Ann").await;
     // After the first cursor comes Bob, after the second Cid, after the third Dora.
     let names = [r#""name":"Bob""#, r#""name":"Cid""#, r#""name":"Dora""#];
     let mut cursors = Vec::new();
     for name in ["Bob", "Cid", "Dora"] {
         cursors.push(ann.cursor().await);
-        house.user(name).await;
+        server.user(name).await;
     }
     let text = |cursor: &Cursor| cursor.to_string();
     let [one, two, three] = [text(&cursors[0]), text(&cursors[1]), text(&cursors[2])];
@@ -161,10 +161,10 @@ pub async fn takes_the_cursor_from_the_first_place_that_has_one<S: Server>() {
 }
 
 pub async fn answers_only_to_names_that_lead_to_it<S: Server>() {
-    let house = roomy_house::<S>().await;
-    let ann = house.user("Ann").await;
+    let server = roomy_house::<S>().await;
+    let ann = server.user("Ann").await;
     let before = ann.cursor().await;
-    house.user("Bob").await;
+    server.user("Bob").await;
     let authorization = format!("Authorization: Bearer {}\r\n", ann.token.as_str());
     let ask = async |line: &str, host: &[u8]| {
         let upgrade = if line.ends_with("1.1") { UPGRADE } else { "" };
@@ -221,8 +221,8 @@ pub async fn answers_only_to_names_that_lead_to_it<S: Server>() {
 }
 
 pub async fn refuses_with_a_problem_document<S: Server>() {
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
     let signed_in = bearer(&ann);
     let ask = async |line: &str, headers: &str| {
         let head = format!("{line} HTTP/1.1\r\n{signed_in}{headers}\r\n");
@@ -289,8 +289,8 @@ pub async fn answers_a_body_that_is_too_long_or_too_late<S: Server>() {
         format!("POST {path} HTTP/1.1\r\n{}Content-Type: application/json\r\n{headers}\r\n", bearer(member))
     };
     // A server that waits for a body waits for ever, and so would this law.
-    let house = House::<S>::open_with(|limits| limits.body_timeout = Duration::from_secs(3_600)).await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open_with(|limits| limits.body_timeout = Duration::from_secs(3_600)).await;
+    let ann = server.user("Ann").await;
     for length in ["65537", "10000000000", "18446744073709551613"] {
         for (path, more) in [
             ("/api/commands", ""),
@@ -305,8 +305,8 @@ pub async fn answers_a_body_that_is_too_long_or_too_late<S: Server>() {
             assert_eq!(answer.problem().await.0, "too_large");
         }
     }
-    let house = House::<S>::open_with(|limits| limits.body_timeout = Duration::from_millis(300)).await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open_with(|limits| limits.body_timeout = Duration::from_millis(300)).await;
+    let ann = server.user("Ann").await;
     let group = r#"{"command":{"type":"create_group","name":"rust","cid":"1"}}"#;
     let begun = head(&ann, "/api/commands", &format!("Content-Length: {}\r\n", group.len() + 1)) + group;
     let chunk = format!("{:x}\r\n{group}\r\n", group.len());

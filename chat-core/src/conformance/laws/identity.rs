@@ -1,8 +1,8 @@
 //! A `cid` stands for one thing, however often it is sent.
 
 use crate::client::{Sender, Server};
-use crate::conformance::house::{new_cid, texts};
-use crate::conformance::{Ask, House};
+use crate::conformance::server::{new_cid, texts};
+use crate::conformance::{Ask, TestServer};
 use crate::ids::UserId;
 use crate::protocol::{Command, Done, To};
 use crate::refusal::Code;
@@ -30,8 +30,8 @@ fn is_duplicate(done: &Done) -> bool {
 }
 
 pub async fn makes_one_message_of_one_cid<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let cid = new_cid();
     let first = at_ann.ask(send(To::User(bob.id()), &cid, "once")).await.expect("sent");
@@ -50,8 +50,8 @@ pub async fn makes_one_message_of_one_cid<S: Server>() {
 }
 
 pub async fn makes_one_message_of_one_cid_sent_many_times_at_once<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_bob = bob.connect().await;
     let cid = new_cid();
     let mut attempts = Vec::new();
@@ -70,8 +70,8 @@ pub async fn makes_one_message_of_one_cid_sent_many_times_at_once<S: Server>() {
 }
 
 pub async fn makes_one_group_of_one_cid<S: Server>() {
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
     let at_ann = ann.connect().await;
     let cid = new_cid();
     let create = |name: &str| Command::CreateGroup {
@@ -87,8 +87,8 @@ pub async fn makes_one_group_of_one_cid<S: Server>() {
 }
 
 pub async fn refuses_other_content_under_the_same_cid<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let key = new_cid();
     at_ann.ask(send(To::User(bob.id()), &key, "this")).await.expect("sent");

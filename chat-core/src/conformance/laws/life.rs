@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use crate::client::{Events, Server};
-use crate::conformance::house::{asks_once, polls, texts};
 use crate::conformance::laws::pace::fill;
 use crate::conformance::raw::{half_closed, request};
-use crate::conformance::{House, Line, Raw};
+use crate::conformance::server::{asks_once, polls, texts};
+use crate::conformance::{Line, Raw, TestServer};
 use crate::limits::Limits;
 use crate::protocol::{Event, To};
 use crate::refusal::Close;
 use tokio::time::timeout;
 
 pub async fn survives_silence<S: Server>() {
-    let house = House::<S>::open_with(|limits| {
+    let server = TestServer::<S>::open_with(|limits| {
         limits.keep_alive = Duration::from_millis(50);
         limits.ping_after = Duration::from_millis(50);
         limits.pong_timeout = Duration::from_secs(2);
@@ -21,10 +21,10 @@ pub async fn survives_silence<S: Server>() {
         limits.presence_interval = Duration::from_millis(10);
     })
     .await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_ann = ann.connect().await;
     // What is not for Ann moves her cursor on all the same: by ticks on a stream, by empty answers to polls.
-    let cid = house.user("Cid").await;
+    let cid = server.user("Cid").await;
     bob.connect().await.send(To::User(cid.id()), "not for Ann").await;
     let head = bob.cursor().await.position;
     let position = |line: &Line<S>| line.events.cursor().map(|cursor| cursor.position);
@@ -45,12 +45,12 @@ pub async fn survives_silence<S: Server>() {
 }
 
 pub async fn ends_properly_at_shutdown<S: Server>() {
-    let mut house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let mut server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     at_ann.send(To::User(bob.id()), "before").await;
     at_bob.until_text("before").await;
-    house.chat.end_sessions();
+    server.chat.end_sessions();
     for line in [&mut at_ann, &mut at_bob] {
         loop {
             if let Event::Close { code, name, reconnect } = line.next().await {
@@ -60,7 +60,7 @@ pub async fn ends_properly_at_shutdown<S: Server>() {
         }
     }
     drop((at_ann, at_bob));
-    house.stop().await;
+    server.stop().await;
     // Nobody is there, or whoever is there says goodbye at once.
     if let Ok(mut line) = bob.try_resume(None).await {
         assert_eq!(line.end().await, Close::Shutdown.code());
@@ -68,8 +68,8 @@ pub async fn ends_properly_at_shutdown<S: Server>() {
 }
 
 pub async fn keeps_what_it_acknowledged_over_a_restart<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     let at_ann = ann.connect().await;
     for number in 0..20 {
@@ -77,8 +77,8 @@ pub async fn keeps_what_it_acknowledged_over_a_restart<S: Server>() {
     }
     let bob_user = bob.user.clone();
     drop((ann, bob, at_ann));
-    let house = house.restart_after(drop).await;
-    let bob = house.sign_in(&bob_user).await;
+    let server = server.restart_after(drop).await;
+    let bob = server.sign_in(&bob_user).await;
     let expected: Vec<String> = (0..20).map(|number| number.to_string()).collect();
     assert_eq!(texts(&bob.resume(Some(start)).await.until_text("19").await), expected);
 }
@@ -86,8 +86,8 @@ pub async fn keeps_what_it_acknowledged_over_a_restart<S: Server>() {
 /// What is no request is answered with a code on every wire; here over the one that all servers share. What
 /// each wire of its own says is in its `tests/wire.rs`.
 pub async fn refuses_what_is_not_a_request<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let post = |body: String, kind: &'static str| {
         let request = ann.target.request(reqwest::Method::POST, "/api/commands", &ann.token);
         async move {
@@ -124,8 +124,9 @@ pub async fn refuses_what_is_not_a_request<S: Server>() {
 
 /// A command or a read is answered over HTTP on every server; what was asked on the wire itself is answered there.
 pub async fn answers_a_client_that_sends_no_more<S: Server>() {
-    let house = House::<S>::open_with(|limits| limits.presence_interval = Duration::from_secs(3_600)).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server =
+        TestServer::<S>::open_with(|limits| limits.presence_interval = Duration::from_secs(3_600)).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     let post = |path: &str, body: String| {
         let (token, length) = (ann.token.as_str(), body.len());
@@ -162,50 +163,50 @@ pub async fn answers_a_client_that_sends_no_more<S: Server>() {
         (true, false) => assert_eq!(answer, ""),
         (false, false) => assert!(answer.starts_with("HTTP/1.1 "), "{answer}"),
     }
-    house.eventually("its session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("its session ends", |server| server.metric("chat_sessions", "") == 0).await;
 }
 
 pub async fn counts_each_end_once_with_its_reason<S: Server>() {
-    let mut house = House::<S>::open_with(|limits| {
+    let mut server = TestServer::<S>::open_with(|limits| {
         limits.write_timeout = Duration::from_millis(300);
         limits.header_timeout = Duration::from_secs(3_600);
     })
     .await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     let mut expected = vec!["slow"];
     if let Some(path) = S::PATH {
         half_closed(&bob, &request(path, &bob, Some(start))).await;
-        house.eventually("a client has left", |house| house.closed("left") == 1).await;
+        server.eventually("a client has left", |server| server.closed("left") == 1).await;
         Raw::open(&bob, None).await.vanish();
-        house.eventually("a connection was reset", |house| house.closed("aborted") == 1).await;
+        server.eventually("a connection was reset", |server| server.closed("aborted") == 1).await;
         expected.push("aborted");
     }
     fill(&ann, bob.id()).await;
     let stuck = Raw::fall_behind(&bob, start).await;
-    house.eventually("a client does not read", |house| house.closed("slow") == 1).await;
+    server.eventually("a client does not read", |server| server.closed("slow") == 1).await;
     stuck.ended().await;
     #[cfg(target_os = "linux")]
     if let Some(_unreachable) = Raw::unreachable(&bob, start).await {
-        house.eventually("a client has vanished", |house| house.closed("gone") == 1).await;
+        server.eventually("a client has vanished", |server| server.closed("gone") == 1).await;
         expected.push("gone");
     }
     if !asks_once::<S>() {
         let now = bob.cursor().await;
         let mut held = bob.resume(Some(now)).await;
         let (ended, _) = tokio::join!(held.end(), async {
-            house.eventually("it is held", |house| house.metric("chat_sessions", "") == 1).await;
+            server.eventually("it is held", |server| server.metric("chat_sessions", "") == 1).await;
             bob.target.sign_out(&bob.token).await.expect("signed out");
         });
         assert_eq!(ended, Close::Revoked.code());
-        house.eventually("its sign-in was ended", |house| house.closed("revoked") == 1).await;
+        server.eventually("its sign-in was ended", |server| server.closed("revoked") == 1).await;
         expected.push("revoked");
     }
     let expected = expected.into_iter().map(|reason| (reason.to_owned(), 1)).collect();
-    let mut ends = house.ends();
+    let mut ends = server.ends();
     // The connections of the clients for requests leave when they have been idle for a while.
     ends.remove("left");
     assert_eq!(ends, expected, "an end is counted twice, or under another reason");
-    house.stop().await;
-    house.eventually("no connection is left", |house| house.metric("chat_connections", "") == 0).await;
+    server.stop().await;
+    server.eventually("no connection is left", |server| server.metric("chat_connections", "") == 0).await;
 }

@@ -1,19 +1,19 @@
 //! A member sees what lies between joining and leaving, and nothing else.
 
 use crate::client::Server;
-use crate::conformance::House;
-use crate::conformance::house::{message, texts};
+use crate::conformance::TestServer;
+use crate::conformance::server::{message, texts};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::Code;
 
-/// A house whose inboxes hold one event: who resumes there reads from disk.
-async fn forgetful<S: Server>() -> House<S> {
-    House::open_with(|limits| limits.inbox_events = 1).await
+/// A server whose inboxes hold one event: who resumes there reads from disk.
+async fn forgetful<S: Server>() -> TestServer<S> {
+    TestServer::open_with(|limits| limits.inbox_events = 1).await
 }
 
 pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
-    let house = forgetful::<S>().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = forgetful::<S>().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
     let group = at_ann.create_group("rust").await;
@@ -52,8 +52,8 @@ fn id_of(done: &Done) -> crate::ids::Cursor {
 }
 
 pub async fn gives_a_leaver_member_left_last<S: Server>() {
-    let house = forgetful::<S>().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = forgetful::<S>().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
     let group = at_ann.create_group("rust").await;
@@ -82,8 +82,8 @@ pub async fn gives_a_leaver_member_left_last<S: Server>() {
 }
 
 pub async fn refuses_a_leavers_message<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, at_bob) = (ann.connect().await, bob.connect().await);
     let group = at_ann.create_group("rust").await;
     let stranger = at_bob.ask(message(To::Conversation(group), "not in yet")).await.expect_err("a refusal");
@@ -97,8 +97,8 @@ pub async fn refuses_a_leavers_message<S: Server>() {
 }
 
 pub async fn leaves_out_what_lay_between_leaving_and_rejoining<S: Server>() {
-    let house = forgetful::<S>().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = forgetful::<S>().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
     let group = at_ann.create_group("rust").await;
@@ -122,8 +122,8 @@ pub async fn leaves_out_what_lay_between_leaving_and_rejoining<S: Server>() {
 }
 
 pub async fn joins_leaves_and_reads_once<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (mut at_ann, at_bob) = (ann.connect().await, bob.connect().await);
     let group = at_ann.create_group("rust").await;
     at_ann.send(To::Conversation(group), "one").await;
@@ -153,8 +153,8 @@ pub async fn joins_leaves_and_reads_once<S: Server>() {
 }
 
 pub async fn hides_the_conversations_of_others<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     let (at_ann, at_cid) = (ann.connect().await, cid.connect().await);
     let Done::Sent { conversation, .. } = at_ann.send(To::User(bob.id()), "between us").await else {
         panic!("not sent")
@@ -189,8 +189,8 @@ pub async fn hides_the_conversations_of_others<S: Server>() {
 }
 
 pub async fn counts_own_messages_as_read<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, at_bob, mut elsewhere) = (ann.connect().await, bob.connect().await, ann.connect().await);
     let mut place = None;
     for text in ["one", "two", "three"] {
@@ -222,8 +222,8 @@ pub async fn counts_own_messages_as_read<S: Server>() {
 }
 
 pub async fn tells_who_rejoins_of_the_gap<S: Server>() {
-    let house = forgetful::<S>().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = forgetful::<S>().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     let start = bob.cursor().await;
     let group = at_ann.create_group("rust").await;

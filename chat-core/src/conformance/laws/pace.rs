@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{ClientError, Server};
-use crate::conformance::house::{message, texts};
-use crate::conformance::{Ask, House, Member, Raw};
+use crate::conformance::server::{message, texts};
+use crate::conformance::{Ask, Member, Raw, TestServer};
 use crate::ids::UserId;
 use crate::limits::Limits;
 use crate::protocol::{Command, Event, Request, To};
@@ -30,8 +30,8 @@ pub(super) async fn fill<S: Server>(from: &Member<S>, to: UserId) {
 }
 
 pub async fn is_not_delayed_by_a_client_that_does_not_read<S: Server>() {
-    let house = House::<S>::open_with(|limits| limits.write_timeout = Duration::from_secs(3_600)).await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open_with(|limits| limits.write_timeout = Duration::from_secs(3_600)).await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     let at_ann = ann.connect().await;
     let group = at_ann.create_group("rust").await;
     let at_ann = at_ann.into_sender();
@@ -52,13 +52,13 @@ pub async fn is_not_delayed_by_a_client_that_does_not_read<S: Server>() {
 }
 
 pub async fn ends_a_client_that_does_not_read<S: Server>() {
-    let house = House::<S>::open_with(|limits| limits.write_timeout = Duration::from_millis(300)).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(|limits| limits.write_timeout = Duration::from_millis(300)).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     fill(&ann, bob.id()).await;
     let stuck = Raw::fall_behind(&bob, start).await;
-    house.eventually("the client counts as slow", |house| house.closed("slow") == 1).await;
-    house.eventually("its session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the client counts as slow", |server| server.closed("slow") == 1).await;
+    server.eventually("its session ends", |server| server.metric("chat_sessions", "") == 0).await;
     stuck.ended().await;
     // It lost nothing: the cursor goes on where it was.
     ann.connect().await.send(To::User(bob.id()), "end").await;
@@ -68,8 +68,8 @@ pub async fn ends_a_client_that_does_not_read<S: Server>() {
 pub async fn serves_a_client_that_reads_slowly<S: Server>() {
     const LIMIT: Duration = Duration::from_secs(1);
     const AT_ONCE: usize = 2_048;
-    let house = House::<S>::open_with(|limits| limits.write_timeout = LIMIT).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(|limits| limits.write_timeout = LIMIT).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     fill(&ann, bob.id()).await;
     // Far less in each interval than makes a socket writable again, and for many times the limit.
@@ -77,18 +77,18 @@ pub async fn serves_a_client_that_reads_slowly<S: Server>() {
     let began = Instant::now();
     raw.read_slowly(25 * AT_ONCE, AT_ONCE, LIMIT / 5).await;
     assert!(began.elapsed() > 4 * LIMIT, "it was no slow reader: {:?}", began.elapsed());
-    assert_eq!(house.closed("slow"), 0);
+    assert_eq!(server.closed("slow"), 0);
     // Once it reads nothing at all, it is ended.
-    house.eventually("the client counts as slow", |house| house.closed("slow") == 1).await;
+    server.eventually("the client counts as slow", |server| server.closed("slow") == 1).await;
     raw.ended().await;
 }
 
 pub async fn refuses_haste_and_says_when_to_come_back<S: Server>() {
-    let house = House::<S>::open_with(|limits| {
+    let server = TestServer::<S>::open_with(|limits| {
         (limits.messages_per_second, limits.message_burst) = (5, 3);
     })
     .await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
     for text in ["1", "2", "3"] {
         at_ann.send(To::User(bob.id()), text).await;
@@ -105,9 +105,9 @@ pub async fn refuses_haste_and_says_when_to_come_back<S: Server>() {
 }
 
 pub async fn limits_the_connections_of_one_user<S: Server>() {
-    let house = House::<S>::open_with(|limits| limits.connections_per_user = 2).await;
-    let ann = house.user("Ann").await;
-    let held = hold(&house, &ann, 2).await;
+    let server = TestServer::<S>::open_with(|limits| limits.connections_per_user = 2).await;
+    let ann = server.user("Ann").await;
+    let held = hold(&server, &ann, 2).await;
     match one_more(&ann).await {
         Err(ClientError::Refused(refusal)) => {
             assert_eq!(refusal.code, Code::TooManyConnections);
@@ -118,7 +118,7 @@ pub async fn limits_the_connections_of_one_user<S: Server>() {
         Ok(event) => panic!("a third connection was told {event:?}"),
     }
     drop(held);
-    house.eventually("the two have left", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the two have left", |server| server.metric("chat_sessions", "") == 0).await;
     ann.connect().await;
 }
 
@@ -128,20 +128,20 @@ async fn one_more<S: Server>(ann: &Member<S>) -> Result<Event, ClientError> {
 }
 
 /// Connections that stay. A poll that asks once is over at once, so its place is held without a wire.
-async fn hold<S: Server>(house: &House<S>, ann: &Member<S>, number: u64) -> Vec<Box<Session>> {
-    let sign_in = house.chat.authenticate(&ann.token).await.expect("signed in");
+async fn hold<S: Server>(server: &TestServer<S>, ann: &Member<S>, number: u64) -> Vec<Box<Session>> {
+    let sign_in = server.chat.authenticate(&ann.token).await.expect("signed in");
     let mut held = Vec::new();
     for _ in 0..number {
-        let wire = house.chat.metrics().wire(S::NAME);
-        held.push(Session::open(&house.chat, sign_in, None, wire, None).await.expect("a place"));
+        let wire = server.chat.metrics().wire(S::NAME);
+        held.push(Session::open(&server.chat, sign_in, None, wire, None).await.expect("a place"));
     }
     held
 }
 
 pub async fn catches_up_beyond_what_memory_holds<S: Server>() {
     const MESSAGES: usize = 4 * Limits::BATCH_FRAMES + 7;
-    let house = House::<S>::open_with(|limits| limits.inbox_events = 32).await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open_with(|limits| limits.inbox_events = 32).await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     // Bob is here all the time, so his inbox is there from the start and overflows.
     let _here = bob.connect().await;
     let start = bob.cursor().await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::client::{Events, Server};
-use crate::conformance::house::polls;
-use crate::conformance::{House, Line, Raw};
+use crate::conformance::server::polls;
+use crate::conformance::{Line, Raw, TestServer};
 use crate::ids::UserId;
 use crate::limits::Limits;
 use crate::protocol::{Command, Event, To};
@@ -43,8 +43,8 @@ async fn all_until<S: Server>(line: &mut Line<S>, text: &str) -> Vec<Event> {
 }
 
 pub async fn tells_presence_once<S: Server>() {
-    let house = House::<S>::open_with(quick).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(quick).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_ann = ann.connect().await;
     until_said(&mut at_ann, ann.id(), true).await;
     let first = bob.connect().await;
@@ -62,8 +62,8 @@ pub async fn tells_presence_once<S: Server>() {
 }
 
 pub async fn tells_typing_to_members_only<S: Server>() {
-    let house = House::<S>::open().await;
-    let (ann, bob, cid) = (house.user("Ann").await, house.user("Bob").await, house.user("Cid").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob, cid) = (server.user("Ann").await, server.user("Bob").await, server.user("Cid").await);
     let (mut at_ann, mut at_bob, mut at_cid) =
         (ann.connect().await, bob.connect().await, cid.connect().await);
     let group = at_ann.create_group("rust").await;
@@ -90,8 +90,8 @@ pub async fn tells_typing_to_members_only<S: Server>() {
 }
 
 pub async fn does_not_repeat_what_is_not_logged<S: Server>() {
-    let house = House::<S>::open_with(quick).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(quick).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_ann = ann.connect().await;
     let at_bob = bob.connect().await;
     until_said(&mut at_ann, bob.id(), true).await;
@@ -116,14 +116,14 @@ pub async fn does_not_repeat_what_is_not_logged<S: Server>() {
 }
 
 pub async fn tells_presence_after_a_restart_once<S: Server>() {
-    let house = House::<S>::open_with(quick).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(quick).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     // A snapshot's cursor knows what has been told of presence, in this run of the server.
     let cursor = ann.cursor().await;
     let (ann_user, bob_id) = (ann.user.clone(), bob.id());
     drop((ann, bob));
-    let house = house.restart_after(drop).await;
-    let ann = house.sign_in(&ann_user).await;
+    let server = server.restart_after(drop).await;
+    let ann = server.sign_in(&ann_user).await;
     let mut line = ann.resume(Some(cursor)).await;
     until_said(&mut line, bob_id, false).await;
     line.send(To::User(bob_id), "end").await;
@@ -132,8 +132,8 @@ pub async fn tells_presence_after_a_restart_once<S: Server>() {
 }
 
 pub async fn notices_a_client_that_vanished<S: Server>() {
-    let house = House::<S>::open_with(quick).await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open_with(quick).await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_ann = ann.connect().await;
     let bob_here = Raw::open(&bob, None).await;
     until_said(&mut at_ann, bob.id(), true).await;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::auth::Token;
 use crate::client::{ClientError, Server};
-use crate::conformance::house::asks_once;
-use crate::conformance::{House, Member, Raw};
+use crate::conformance::server::asks_once;
+use crate::conformance::{Member, Raw, TestServer};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::{Close, Code};
 use crate::text::Cid;
@@ -32,8 +32,8 @@ async fn expect_refused<S: Server>(member: &Member<S>) {
 }
 
 pub async fn refuses_an_unknown_token<S: Server>() {
-    let house = House::<S>::open().await;
-    let mut ann = house.user("Ann").await;
+    let server = TestServer::<S>::open().await;
+    let mut ann = server.user("Ann").await;
     ann.token = Token::from("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
     expect_refused(&ann).await;
     ann.token = Token::from("");
@@ -41,8 +41,8 @@ pub async fn refuses_an_unknown_token<S: Server>() {
 }
 
 pub async fn refuses_an_expired_token<S: Server>() {
-    let house = House::<S>::open_with(|limits| limits.sign_in_lifetime = Duration::ZERO).await;
-    expect_refused(&house.user("Ann").await).await;
+    let server = TestServer::<S>::open_with(|limits| limits.sign_in_lifetime = Duration::ZERO).await;
+    expect_refused(&server.user("Ann").await).await;
 }
 
 /// A group founded by hand.
@@ -53,23 +53,23 @@ async fn finish(mut answer: crate::chat::Answer) -> crate::protocol::Reply {
 }
 
 pub async fn refuses_a_revoked_token<S: Server>() {
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
-    let still = house.sign_in(&ann.user).await;
-    let signed_in = house.chat.authenticate(&ann.token).await.expect("signed in");
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
+    let still = server.sign_in(&ann.user).await;
+    let signed_in = server.chat.authenticate(&ann.token).await.expect("signed in");
     ann.target.sign_out(&ann.token).await.expect("signed out");
     expect_refused(&ann).await;
     // Not even what was under way when the sign-in ended is written.
-    let under_way = house.chat.submit(&signed_in, REQUEST).await.expect("a request");
+    let under_way = server.chat.submit(&signed_in, REQUEST).await.expect("a request");
     assert_eq!(finish(under_way).await.into_result().expect_err("a refusal").code, Code::Unauthenticated);
     // The other sign-in of the same user goes on.
     still.cursor().await;
 }
 
 pub async fn ends_a_revoked_sign_ins_streams_within_a_second<S: Server>() {
-    let house = House::<S>::open().await;
-    let ann = house.user("Ann").await;
-    let elsewhere = house.sign_in(&ann.user).await;
+    let server = TestServer::<S>::open().await;
+    let ann = server.user("Ann").await;
+    let elsewhere = server.sign_in(&ann.user).await;
     let (mut ended, mut stays) = (ann.connect().await, elsewhere.connect().await);
     // A listener that is in the middle of listening.
     let listening = tokio::spawn(async move {
@@ -85,44 +85,44 @@ pub async fn ends_a_revoked_sign_ins_streams_within_a_second<S: Server>() {
             }
         }
     });
-    let listens = |house: &House<S>| asks_once::<S>() || house.metric("chat_sessions", "") > 0;
-    house.eventually("somebody listens", listens).await;
+    let listens = |server: &TestServer<S>| asks_once::<S>() || server.metric("chat_sessions", "") > 0;
+    server.eventually("somebody listens", listens).await;
     let start = Instant::now();
     ann.target.sign_out(&ann.token).await.expect("signed out");
     let code = listening.await.expect("a listener");
     assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
     // A poll that was not held at that moment is refused at its next turn instead.
     assert!(code.is_none_or(|code| code == Close::Revoked.code()), "{code:?}");
-    let bob = house.user("Bob").await;
+    let bob = server.user("Bob").await;
     bob.connect().await.send(To::User(ann.id()), "still there?").await;
     stays.until_text("still there?").await;
 }
 
 pub async fn ends_a_revoked_sign_ins_streams_though_the_client_does_not_read<S: Server>() {
-    let house = House::<S>::open_with(|limits| {
+    let server = TestServer::<S>::open_with(|limits| {
         limits.write_timeout = Duration::from_secs(3_600);
         limits.inbox_bytes = 8 * 1_048_576;
     })
     .await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = ann.cursor().await;
     super::pace::fill(&bob, ann.id()).await;
     let raw = Raw::fall_behind(&ann, start).await;
     let signed_out = Instant::now();
     ann.target.sign_out(&ann.token).await.expect("signed out");
-    house.eventually("the session ends", |house| house.metric("chat_sessions", "") == 0).await;
+    server.eventually("the session ends", |server| server.metric("chat_sessions", "") == 0).await;
     assert!(signed_out.elapsed() < Duration::from_secs(1), "it took {:?}", signed_out.elapsed());
     raw.ended().await;
 }
 
 pub async fn ends_a_stream_whose_sign_in_expires<S: Server>() {
-    let house = House::<S>::open_with(|limits| {
+    let server = TestServer::<S>::open_with(|limits| {
         limits.sign_in_lifetime = Duration::from_secs(2);
         limits.keep_alive = Duration::from_millis(100);
         limits.ping_after = Duration::from_millis(100);
     })
     .await;
-    let mut line = house.user("Ann").await.connect().await;
+    let mut line = server.user("Ann").await.connect().await;
     loop {
         match line.try_next().await {
             Ok(Event::Close { code, .. }) => break assert_eq!(code, Close::Unauthenticated.code()),
@@ -136,8 +136,8 @@ pub async fn ends_a_stream_whose_sign_in_expires<S: Server>() {
 const PASSWORD: &str = "correct horse battery";
 
 pub async fn takes_the_spellings_of_one_name_as_one<S: Server>() {
-    let house = House::<S>::open().await;
-    let (jose, _) = house.target.register("Jose\u{301} Luis", PASSWORD).await.expect("a free name");
+    let server = TestServer::<S>::open().await;
+    let (jose, _) = server.target.register("Jose\u{301} Luis", PASSWORD).await.expect("a free name");
     for spelling in [
         "José Luis",
         "JOSÉ LUIS",
@@ -147,14 +147,14 @@ pub async fn takes_the_spellings_of_one_name_as_one<S: Server>() {
         " José Luis ",
         "José\u{AD} Luis",
     ] {
-        let (user, _) = house.target.sign_in(spelling, PASSWORD).await.expect("the same user");
+        let (user, _) = server.target.sign_in(spelling, PASSWORD).await.expect("the same user");
         assert_eq!(user, jose, "{spelling:?}");
         // Some of these would be refused as new names anyway.
-        let refused = house.target.register(spelling, PASSWORD).await.expect_err("a refusal");
+        let refused = server.target.register(spelling, PASSWORD).await.expect_err("a refusal");
         let ClientError::Refused(refusal) = refused else { panic!("not refused, but {refused}") };
         assert!(matches!(refusal.code, Code::NameTaken | Code::InvalidName), "{spelling:?}: {refusal}");
     }
-    let (other, _) = house.target.register("Josè Luis", PASSWORD).await.expect("another name");
+    let (other, _) = server.target.register("Josè Luis", PASSWORD).await.expect("another name");
     assert_ne!(other.id, jose.id);
 }
 
@@ -172,8 +172,8 @@ fn give_old_names(database: &std::path::Path, user: &str, group: &str) {
 
 pub async fn reads_stored_names_as_they_are<S: Server>() {
     let (blank, filler) = ("ann\u{2800}", "\u{3164}");
-    let house = House::<S>::open().await;
-    let (ann, bob) = (house.user("Ann").await, house.user("Bob").await);
+    let server = TestServer::<S>::open().await;
+    let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     let (at_ann, at_bob) = (ann.connect().await, bob.connect().await);
     let request = |name: &str| Command::CreateGroup {
@@ -189,9 +189,9 @@ pub async fn reads_stored_names_as_they_are<S: Server>() {
     let bob_user = bob.user.clone();
     drop((ann, bob));
 
-    let house = house.restart_after(|database| give_old_names(&database, blank, filler)).await;
+    let server = server.restart_after(|database| give_old_names(&database, blank, filler)).await;
     ann_user.name = serde_json::from_value(blank.into()).expect("read as it is");
-    let (ann, bob) = (house.sign_in(&ann_user).await, house.sign_in(&bob_user).await);
+    let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
     assert_eq!(ann.user, ann_user);
     let snapshot = bob.target.snapshot(&bob.token).await.expect("a snapshot");
     assert_eq!((snapshot.users[0].name.as_str(), snapshot.groups[0].name.as_str()), (blank, filler));
@@ -202,7 +202,7 @@ pub async fn reads_stored_names_as_they_are<S: Server>() {
     });
     assert!(names.eq([filler, filler]), "{events:?}");
     // Joining such a group is no new name either.
-    let mut at_cid = house.user("Cid").await.connect().await;
+    let mut at_cid = server.user("Cid").await.connect().await;
     at_cid.ask(Command::JoinGroup { conversation }).await.expect("joined");
     let told = at_cid.next_logged().await;
     assert!(matches!(&told, Event::GroupJoined { name, .. } if name.as_str() == filler), "{told:?}");
@@ -214,18 +214,18 @@ pub async fn reads_stored_names_as_they_are<S: Server>() {
 }
 
 pub async fn takes_a_password_in_any_normal_form<S: Server>() {
-    let house = House::<S>::open().await;
+    let server = TestServer::<S>::open().await;
     let (composed, decomposed) = ("caf\u{E9} au lait", "cafe\u{301} au lait");
     for (name, first) in [("Ann", composed), ("Bob", decomposed)] {
-        let (user, _) = house.target.register(name, first).await.expect("a free name");
+        let (user, _) = server.target.register(name, first).await.expect("a free name");
         for typed in [composed, decomposed] {
             assert_eq!(
-                house.target.sign_in(name, typed).await.expect("signed in").0,
+                server.target.sign_in(name, typed).await.expect("signed in").0,
                 user,
                 "{name} {typed:?}"
             );
         }
-        let wrong = house.target.sign_in(name, "cafe au lait").await.expect_err("a refusal");
+        let wrong = server.target.sign_in(name, "cafe au lait").await.expect_err("a refusal");
         assert!(matches!(wrong, ClientError::Refused(refusal) if refusal.code == Code::WrongCredentials));
     }
 }

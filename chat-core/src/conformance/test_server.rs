@@ -31,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const PASSWORD: &str = "correct horse battery";
 
 /// One server around one chat, with a database of its own.
-pub struct House<S> {
+pub struct TestServer<S> {
     /// The chat.
     pub chat: Chat,
     /// How to reach the server.
@@ -42,13 +42,13 @@ pub struct House<S> {
     server: PhantomData<fn() -> S>,
 }
 
-impl<S: Server> House<S> {
-    /// A house with limits that suit tests: hashing is cheap, and nobody is held back.
+impl<S: Server> TestServer<S> {
+    /// A test server with limits that suit tests: hashing is cheap, and nobody is held back.
     pub async fn open() -> Self {
         Self::open_with(|_| {}).await
     }
 
-    /// A house with limits of one's own.
+    /// A test server with limits of one's own.
     pub async fn open_with(change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits {
             hash_memory: 8,
@@ -167,7 +167,7 @@ fn database(directory: &TempDir) -> PathBuf {
     directory.path().join("chat.db")
 }
 
-/// A user of the house.
+/// A user of a test server.
 pub struct Member<S> {
     /// Who.
     pub user: User,
