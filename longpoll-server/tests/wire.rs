@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chat_core::client::{PostSender, Sender};
-use chat_core::conformance::{Member, PATIENCE, TestServer};
+use chat_core::conformance::{PATIENCE, TestServer, TestUser};
 use chat_core::limits::Limits;
 use longpoll_server::LongPollServer;
 use serde_json::{Value, json};
@@ -132,7 +132,7 @@ async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<LongPollSe
 }
 
 /// Sends a direct message, and gives the reply.
-async fn send(from: &Member<LongPollServer>, to: &Member<LongPollServer>, cid: &str) -> Value {
+async fn send(from: &TestUser<LongPollServer>, to: &TestUser<LongPollServer>, cid: &str) -> Value {
     let request = json!({"command": {"type": "send", "to": {"user": to.id()}, "cid": cid, "text": "hi"}});
     let reply =
         PostSender::new(&from.target, &from.token).send(serde_json::from_value(request).unwrap()).await;

@@ -7,7 +7,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chat_core::conformance::{Member, PATIENCE, TestServer};
+use chat_core::conformance::{PATIENCE, TestServer, TestUser};
 use chat_core::limits::Limits;
 use serde_json::{Value, json};
 use sse_server::SseServer;
@@ -118,7 +118,7 @@ fn close(code: u16, name: &str, reconnect: bool) -> String {
 }
 
 /// Sends a direct message, and gives the reply.
-async fn send(from: &Member<SseServer>, to: &Member<SseServer>, cid: &str, text: &str) -> Value {
+async fn send(from: &TestUser<SseServer>, to: &TestUser<SseServer>, cid: &str, text: &str) -> Value {
     use chat_core::client::{PostSender, Sender};
     let request = json!({"command": {"type": "send", "to": {"user": to.id()}, "cid": cid, "text": text}});
     let reply =

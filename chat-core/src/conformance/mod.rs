@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 use crate::client::Server;
 
 pub use raw::Raw;
-pub use test_server::{Ask, Line, Member, PATIENCE, TestServer};
+pub use test_server::{Ask, Line, PATIENCE, TestServer, TestUser};
 
 /// One law for one kind of server.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
-use super::server::{Line, Member, PATIENCE};
+use super::server::{Line, PATIENCE, TestUser};
 use crate::client::{Server, Target};
 use crate::ids::Cursor;
 use crate::limits::Limits;
@@ -37,7 +37,7 @@ pub enum Raw<S: Server> {
 
 impl<S: Server> Raw<S> {
     /// Opens the wire as `member`, and reads nothing.
-    pub async fn open(member: &Member<S>, after: Option<Cursor>) -> Self {
+    pub async fn open(member: &TestUser<S>, after: Option<Cursor>) -> Self {
         let Some(path) = S::PATH else { return Self::Memory(member.resume(after).await) };
         let mut stream = connect(member).await;
         stream.write_all(request(path, member, after).as_bytes()).await.expect("a request");
@@ -47,7 +47,7 @@ impl<S: Server> Raw<S> {
     /// Opens the wire as `member` after a cursor that much comes after, and reads no more than the first head.
     ///
     /// Where each answer ends by itself, more are asked for ahead, so that this client too can fall behind.
-    pub async fn fall_behind(member: &Member<S>, after: Cursor) -> Self {
+    pub async fn fall_behind(member: &TestUser<S>, after: Cursor) -> Self {
         let mut raw = Self::open(member, Some(after)).await;
         if let (Self::Socket(stream), Some(path)) = (&mut raw, S::PATH) {
             let head = read_head(stream).await;
@@ -67,7 +67,7 @@ impl<S: Server> Raw<S> {
 
     /// Asks for far more than it could read, and never acknowledges a byte: its system has vanished.
     #[cfg(target_os = "linux")]
-    pub async fn unreachable(member: &Member<S>, after: Cursor) -> Option<TcpStream> {
+    pub async fn unreachable(member: &TestUser<S>, after: Cursor) -> Option<TcpStream> {
         let path = S::PATH?;
         let mut stream = connect(member).await;
         // Every packet to it is dropped. It is attached first, or the window might be closed by then.
@@ -129,7 +129,7 @@ impl<S: Server> Raw<S> {
 }
 
 /// Sends whole requests, closes the sending side, and reads what is answered until the server ends the connection.
-pub(super) async fn half_closed<S: Server>(member: &Member<S>, requests: &str) -> String {
+pub(super) async fn half_closed<S: Server>(member: &TestUser<S>, requests: &str) -> String {
     let mut stream = connect(member).await;
     let asking = async {
         stream.write_all(requests.as_bytes()).await.expect("requests");
@@ -142,18 +142,18 @@ pub(super) async fn half_closed<S: Server>(member: &Member<S>, requests: &str) -
 }
 
 /// A connection of which little is kept in the system of the client.
-async fn connect<S: Server>(member: &Member<S>) -> TcpStream {
+async fn connect<S: Server>(member: &TestUser<S>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a smaller buffer");
     socket.connect(address(member)).await.expect("a connection")
 }
 
-fn address<S: Server>(member: &Member<S>) -> SocketAddr {
+fn address<S: Server>(member: &TestUser<S>) -> SocketAddr {
     member.target.base().trim_start_matches("http://").parse().expect("an address")
 }
 
 /// What opens any wire.
-pub(super) fn request<S: Server>(path: &str, member: &Member<S>, after: Option<Cursor>) -> String {
+pub(super) fn request<S: Server>(path: &str, member: &TestUser<S>, after: Option<Cursor>) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     let after = after.map(|cursor| format!("{joint}after={cursor}")).unwrap_or_default();
     format!(

@@ -81,19 +81,19 @@ impl<S: Server> TestServer<S> {
     }
 
     /// A new user.
-    pub async fn user(&self, name: &str) -> Member<S> {
+    pub async fn user(&self, name: &str) -> TestUser<S> {
         let (user, token) = self.target.register(name, PASSWORD).await.expect("a free name");
-        Member { user, token, target: self.target.apart(), server: PhantomData }
+        TestUser { user, token, target: self.target.apart(), server: PhantomData }
     }
 
     /// The same user, signed in once more.
-    pub async fn sign_in(&self, user: &User) -> Member<S> {
+    pub async fn sign_in(&self, user: &User) -> TestUser<S> {
         let (user, token) = self.target.sign_in(user.name.as_str(), PASSWORD).await.expect("a user");
-        Member { user, token, target: self.target.apart(), server: PhantomData }
+        TestUser { user, token, target: self.target.apart(), server: PhantomData }
     }
 
     /// The sign-in cookie of a user, as a browser sends it.
-    pub fn cookie(&self, member: &Member<S>) -> String {
+    pub fn cookie(&self, member: &TestUser<S>) -> String {
         format!("switchboard_{}={}", self.chat.identity(), member.token.as_str())
     }
 
@@ -168,7 +168,7 @@ fn database(directory: &TempDir) -> PathBuf {
 }
 
 /// A user of a test server.
-pub struct Member<S> {
+pub struct TestUser<S> {
     /// Who.
     pub user: User,
     /// What proves it.
@@ -178,7 +178,7 @@ pub struct Member<S> {
     server: PhantomData<fn() -> S>,
 }
 
-impl<S> Clone for Member<S> {
+impl<S> Clone for TestUser<S> {
     fn clone(&self) -> Self {
         Self {
             user: self.user.clone(),
@@ -189,7 +189,7 @@ impl<S> Clone for Member<S> {
     }
 }
 
-impl<S: Server> Member<S> {
+impl<S: Server> TestUser<S> {
     /// The user's id.
     pub fn id(&self) -> UserId {
         self.user.id

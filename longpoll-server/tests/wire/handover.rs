@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use chat_core::conformance::{Member, TestServer};
+use chat_core::conformance::{TestServer, TestUser};
 use longpoll_server::LongPollServer;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::{Wire, held, quiet_server, send};
 
-async fn ann_and_bob() -> (TestServer<LongPollServer>, Member<LongPollServer>, Member<LongPollServer>) {
+async fn ann_and_bob() -> (TestServer<LongPollServer>, TestUser<LongPollServer>, TestUser<LongPollServer>) {
     let server = quiet_server(|_| {}).await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     (server, ann, bob)

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use chat_core::conformance::{Member, PATIENCE, TestServer};
+use chat_core::conformance::{PATIENCE, TestServer, TestUser};
 use chat_core::limits::Limits;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,7 +73,7 @@ impl Wire {
         (Self(stream), String::from_utf8(head).unwrap())
     }
 
-    pub(crate) async fn open(server: &TestServer<WsServer>, member: &Member<WsServer>) -> Self {
+    pub(crate) async fn open(server: &TestServer<WsServer>, member: &TestUser<WsServer>) -> Self {
         Self::open_after(server, member.token.as_str(), "").await
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::client::Server;
 use crate::conformance::server::texts;
-use crate::conformance::{Ask, Member, TestServer};
+use crate::conformance::{Ask, TestServer, TestUser};
 use crate::ids::Cursor;
 use crate::memory::MemoryServer;
 use crate::model::{Conversation, Kind, Snapshot};
@@ -94,7 +94,7 @@ fn sign_in_name(name: &str) -> crate::model::User {
 }
 
 /// Connects with a cursor of no use: one `reset`, and the end.
-async fn expect_reset<S: Server>(bob: &Member<S>, cursor: Cursor, reason: ResetReason, close: Close) {
+async fn expect_reset<S: Server>(bob: &TestUser<S>, cursor: Cursor, reason: ResetReason, close: Close) {
     let mut line = bob.resume(Some(cursor)).await;
     assert_eq!(line.next().await, Event::Reset { reason });
     // Streams say why they end; a poll has ended with its answer, and the next one says the same again.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::client::{ClientError, Server};
 use crate::conformance::server::{message, texts};
-use crate::conformance::{Member, TestServer};
+use crate::conformance::{TestServer, TestUser};
 use crate::protocol::{Done, To};
 use crate::refusal::{Code, Refusal};
 
@@ -17,7 +17,7 @@ const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much later than the limit an answer may be on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
-async fn open<S: Server>() -> (TestServer<S>, Member<S>, Member<S>) {
+async fn open<S: Server>() -> (TestServer<S>, TestUser<S>, TestUser<S>) {
     let server = TestServer::<S>::open_with(|limits| limits.storage_timeout = STORAGE_TIMEOUT).await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     (server, ann, bob)
@@ -31,7 +31,7 @@ fn assert_unavailable(refusal: &Refusal, asked: Instant) {
 }
 
 /// Status and code of `/healthz`, which may wait for nothing.
-async fn health<S: Server>(server: &TestServer<S>, of: &Member<S>) -> (u16, Value) {
+async fn health<S: Server>(server: &TestServer<S>, of: &TestUser<S>) -> (u16, Value) {
     let asked = Instant::now();
     let answer = server.target.request(Method::GET, "/healthz", &of.token).send().await.expect("an answer");
     let status = answer.status().as_u16();

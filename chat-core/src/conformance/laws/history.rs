@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::client::{Sender, Server};
 use crate::conformance::server::{message, texts};
-use crate::conformance::{Member, PATIENCE, TestServer};
+use crate::conformance::{PATIENCE, TestServer, TestUser};
 use crate::ids::Cursor;
 use crate::protocol::{Command, Done, Event, Request, ResetReason, To};
 use crate::refusal::Close;
@@ -73,7 +73,7 @@ fn id(done: &Done) -> Option<Cursor> {
 }
 
 /// Fails unless each of these cursors is reset.
-async fn reset<S: Server>(member: &Member<S>, cursors: &[Cursor]) {
+async fn reset<S: Server>(member: &TestUser<S>, cursors: &[Cursor]) {
     for cursor in cursors {
         let mut line = member.resume(Some(*cursor)).await;
         assert_eq!(line.next().await, Event::Reset { reason: ResetReason::Unknown }, "{cursor}");
@@ -114,7 +114,7 @@ pub async fn keeps_cursors_and_ids_over_restarts<S: Server>() {
 }
 
 /// From every event on, what follows is exactly what followed.
-async fn check<S: Server>(bob: &Member<S>, start: Cursor, seen: &[Event]) {
+async fn check<S: Server>(bob: &TestUser<S>, start: Cursor, seen: &[Event]) {
     let cursors = std::iter::once(start).chain(seen.iter().filter_map(Event::id));
     let last = bob.cursor().await;
     for (place, cursor) in cursors.enumerate().take(seen.len()) {

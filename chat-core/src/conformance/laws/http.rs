@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::Server;
 use crate::conformance::raw::{Answer, UPGRADE};
-use crate::conformance::{Member, TestServer};
+use crate::conformance::{TestServer, TestUser};
 use crate::ids::Cursor;
 
 /// What opens this wire after a cursor; `None`: there is no wire.
@@ -18,7 +18,7 @@ fn get(path: &str, headers: &[u8]) -> Vec<u8> {
     [head.as_bytes(), headers, b"\r\n"].concat()
 }
 
-fn bearer<S>(member: &Member<S>) -> String {
+fn bearer<S>(member: &TestUser<S>) -> String {
     format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", member.token.as_str())
 }
 
@@ -285,7 +285,7 @@ pub async fn refuses_with_a_problem_document<S: Server>() {
 }
 
 pub async fn answers_a_body_that_is_too_long_or_too_late<S: Server>() {
-    let head = |member: &Member<S>, path: &str, headers: &str| {
+    let head = |member: &TestUser<S>, path: &str, headers: &str| {
         format!("POST {path} HTTP/1.1\r\n{}Content-Type: application/json\r\n{headers}\r\n", bearer(member))
     };
     // A server that waits for a body waits for ever, and so would this law.

@@ -200,7 +200,7 @@ pub async fn counts_own_messages_as_read<S: Server>() {
         place = Some(conversation);
     }
     let conversation = place.expect("a conversation");
-    let read = async |member: &crate::conformance::Member<S>| {
+    let read = async |member: &crate::conformance::TestUser<S>| {
         let snapshot = member.target.snapshot(&member.token).await.expect("a snapshot");
         (snapshot.conversations[0].read_seq, snapshot.conversations[0].last_seq)
     };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{ClientError, Server};
 use crate::conformance::server::{message, texts};
-use crate::conformance::{Ask, Member, Raw, TestServer};
+use crate::conformance::{Ask, Raw, TestServer, TestUser};
 use crate::ids::UserId;
 use crate::limits::Limits;
 use crate::protocol::{Command, Event, Request, To};
@@ -16,7 +16,7 @@ use crate::transport::Session;
 const FILLING: usize = 600;
 
 /// Sends more than all buffers between a server and a client that does not read can hold.
-pub(super) async fn fill<S: Server>(from: &Member<S>, to: UserId) {
+pub(super) async fn fill<S: Server>(from: &TestUser<S>, to: UserId) {
     let text = "x".repeat(Text::MAX_BYTES);
     let commands: Vec<Command> = (0..FILLING).map(|_| message(To::User(to), &text)).collect();
     // Seven of the longest fit into one body.
@@ -123,12 +123,12 @@ pub async fn limits_the_connections_of_one_user<S: Server>() {
 }
 
 /// What somebody hears who connects once more.
-async fn one_more<S: Server>(ann: &Member<S>) -> Result<Event, ClientError> {
+async fn one_more<S: Server>(ann: &TestUser<S>) -> Result<Event, ClientError> {
     ann.try_resume(None).await?.try_next().await
 }
 
 /// Connections that stay. A poll that asks once is over at once, so its place is held without a wire.
-async fn hold<S: Server>(server: &TestServer<S>, ann: &Member<S>, number: u64) -> Vec<Box<Session>> {
+async fn hold<S: Server>(server: &TestServer<S>, ann: &TestUser<S>, number: u64) -> Vec<Box<Session>> {
     let sign_in = server.chat.authenticate(&ann.token).await.expect("signed in");
     let mut held = Vec::new();
     for _ in 0..number {

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use crate::auth::Token;
 use crate::client::{ClientError, Server};
 use crate::conformance::server::asks_once;
-use crate::conformance::{Member, Raw, TestServer};
+use crate::conformance::{Raw, TestServer, TestUser};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::{Close, Code};
 use crate::text::Cid;
 
 /// Tries to connect, and is refused in the way of this wire.
-async fn expect_refused<S: Server>(member: &Member<S>) {
+async fn expect_refused<S: Server>(member: &TestUser<S>) {
     let unauthenticated = Close::Unauthenticated.code();
     match member.try_resume(None).await {
         Err(ClientError::Refused(refusal)) => assert_eq!(refusal.code, Code::Unauthenticated),
