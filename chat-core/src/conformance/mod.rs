@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 use crate::client::Server;
 
 pub use raw::Raw;
-pub use test_server::{Ask, Line, PATIENCE, TestServer, TestUser};
+pub use test_server::{Ask, PATIENCE, TestConnection, TestServer, TestUser};
 
 /// One law for one kind of server.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
-use super::server::{Line, PATIENCE, TestUser};
+use super::server::{PATIENCE, TestConnection, TestUser};
 use crate::client::{Server, Target};
 use crate::ids::Cursor;
 use crate::limits::Limits;
@@ -32,7 +32,7 @@ pub enum Raw<S: Server> {
     /// Its socket.
     Socket(TcpStream),
     /// There is no wire: a client that is simply not asked.
-    Memory(Line<S>),
+    Memory(TestConnection<S>),
 }
 
 impl<S: Server> Raw<S> {

@@ -201,12 +201,12 @@ impl<S: Server> TestUser<S> {
     }
 
     /// A connection over the transport, from now on.
-    pub async fn connect(&self) -> Line<S> {
+    pub async fn connect(&self) -> TestConnection<S> {
         self.resume(None).await
     }
 
     /// A connection over the transport, after a cursor.
-    pub async fn resume(&self, after: Option<Cursor>) -> Line<S> {
+    pub async fn resume(&self, after: Option<Cursor>) -> TestConnection<S> {
         self.try_resume(after).await.expect("a connection")
     }
 
@@ -214,21 +214,21 @@ impl<S: Server> TestUser<S> {
     ///
     /// # Errors
     /// What the client's end says.
-    pub async fn try_resume(&self, after: Option<Cursor>) -> Result<Line<S>, ClientError> {
+    pub async fn try_resume(&self, after: Option<Cursor>) -> Result<TestConnection<S>, ClientError> {
         let (sender, events) = S::Client::connect(&self.target, &self.token, after).await?;
-        Ok(Line { sender, events })
+        Ok(TestConnection { sender, events })
     }
 }
 
 /// One connection of a user.
-pub struct Line<S: Server> {
+pub struct TestConnection<S: Server> {
     /// The half that asks.
     pub sender: <S::Client as Client>::Sender,
     /// The half that listens.
     pub events: <S::Client as Client>::Events,
 }
 
-impl<S: Server> Line<S> {
+impl<S: Server> TestConnection<S> {
     /// Asks for something, and gets what came of it.
     ///
     /// # Errors

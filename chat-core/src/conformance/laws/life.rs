@@ -6,7 +6,7 @@ use crate::client::{Events, Server};
 use crate::conformance::laws::pace::fill;
 use crate::conformance::raw::{half_closed, request};
 use crate::conformance::server::{asks_once, polls, texts};
-use crate::conformance::{Line, Raw, TestServer};
+use crate::conformance::{Raw, TestConnection, TestServer};
 use crate::limits::Limits;
 use crate::protocol::{Event, To};
 use crate::refusal::Close;
@@ -27,7 +27,7 @@ pub async fn survives_silence<S: Server>() {
     let cid = server.user("Cid").await;
     bob.connect().await.send(To::User(cid.id()), "not for Ann").await;
     let head = bob.cursor().await.position;
-    let position = |line: &Line<S>| line.events.cursor().map(|cursor| cursor.position);
+    let position = |line: &TestConnection<S>| line.events.cursor().map(|cursor| cursor.position);
     let mut ticks = 0;
     while position(&at_ann) < Some(head) || (!polls::<S>() && ticks < 3) {
         // Polls bring no event in silence, so there is only the cursor to look at.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::client::{Events, Server};
 use crate::conformance::server::polls;
-use crate::conformance::{Line, Raw, TestServer};
+use crate::conformance::{Raw, TestConnection, TestServer};
 use crate::ids::UserId;
 use crate::limits::Limits;
 use crate::protocol::{Command, Event, To};
@@ -25,12 +25,12 @@ fn said_of(user: UserId, event: &Event) -> Option<bool> {
 }
 
 /// Waits until a user is said to be here, or gone.
-async fn until_said<S: Server>(line: &mut Line<S>, user: UserId, here: bool) {
+async fn until_said<S: Server>(line: &mut TestConnection<S>, user: UserId, here: bool) {
     while said_of(user, &line.next().await) != Some(here) {}
 }
 
 /// All events up to the message with this text, the unlogged ones included.
-async fn all_until<S: Server>(line: &mut Line<S>, text: &str) -> Vec<Event> {
+async fn all_until<S: Server>(line: &mut TestConnection<S>, text: &str) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
         let event = line.next().await;
