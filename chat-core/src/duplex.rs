@@ -46,8 +46,8 @@ impl Abandoned {
     }
 }
 
-/// Sorts what comes down the wire. Whoever reads the wire feeds it; dropped, it ends both halves.
-pub struct Sorter {
+/// Gives each reply to its request and each event to the listener. Dropped, it ends both halves.
+pub struct Demultiplexer {
     events: mpsc::Sender<Result<Event, ClientError>>,
     asked: Arc<Mutex<Asked>>,
 }
@@ -59,7 +59,7 @@ pub struct Sorter {
 pub fn duplex(
     up: mpsc::Sender<Bytes>,
     after: Option<Cursor>,
-) -> (DuplexSender, DuplexEvents, Sorter, Abandoned) {
+) -> (DuplexSender, DuplexEvents, Demultiplexer, Abandoned) {
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     let asked = Arc::new(Mutex::new(Some(HashMap::new())));
     let (in_use, abandoned) = watch::channel(());
@@ -67,7 +67,7 @@ pub fn duplex(
     (
         DuplexSender { up, asked: Arc::clone(&asked), numbers: Arc::default(), _in_use: Arc::clone(&in_use) },
         DuplexEvents { events, cursor: after, _in_use: in_use },
-        Sorter { events: sender, asked },
+        Demultiplexer { events: sender, asked },
         Abandoned(abandoned),
     )
 }
@@ -111,9 +111,9 @@ pub fn reached(event: &Event) -> Option<Cursor> {
     }
 }
 
-impl Sorter {
+impl Demultiplexer {
     /// Takes one JSON value from the wire. Waits while the listener is behind.
-    pub async fn sort(&self, json: &[u8]) {
+    pub async fn dispatch(&self, json: &[u8]) {
         #[derive(Deserialize)]
         struct Kind<'a> {
             r#type: &'a str,
@@ -142,7 +142,7 @@ impl Sorter {
     }
 }
 
-impl Drop for Sorter {
+impl Drop for Demultiplexer {
     fn drop(&mut self) {
         // Dropping what waits tells every asker that no reply will come, and those who ask later too.
         *lock(&self.asked) = None;

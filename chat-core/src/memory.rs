@@ -121,7 +121,7 @@ impl Client for MemoryClient {
 
         let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
         let (up, requests) = mpsc::channel(1);
-        let (sender, events, sorter, mut abandoned) = duplex(up.clone(), after);
+        let (sender, events, demultiplexer, mut abandoned) = duplex(up.clone(), after);
         let limits = Arc::clone(chat.limits());
         tokio::spawn(async move {
             let mut transport = MemoryTransport { down, up: requests, wire, limits, cut };
@@ -138,7 +138,7 @@ impl Client for MemoryClient {
                 };
                 let Some(frames) = frames else { return };
                 for frame in frames {
-                    sorter.sort(frame.json()).await;
+                    demultiplexer.dispatch(frame.json()).await;
                 }
             }
         });

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chat_core::auth::Token;
 use chat_core::client::{Client, ClientError, Target};
-use chat_core::duplex::{Abandoned, DuplexEvents, DuplexSender, Sorter, duplex};
+use chat_core::duplex::{Abandoned, Demultiplexer, DuplexEvents, DuplexSender, duplex};
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -41,10 +41,10 @@ impl Client for WsClient {
         let (socket, _) = connect_async_with_config(request, None, no_delay).await.map_err(gone)?;
 
         let (up, requests) = mpsc::channel(WAITING_REQUESTS);
-        let (sender, events, sorter, abandoned) = duplex(up, after);
+        let (sender, events, demultiplexer, abandoned) = duplex(up, after);
         let (sink, stream) = socket.split();
         tokio::spawn(write(requests, sink, abandoned));
-        tokio::spawn(read(stream, sorter));
+        tokio::spawn(read(stream, demultiplexer));
         Ok((sender, events))
     }
 }
@@ -67,18 +67,20 @@ async fn write(
 }
 
 /// Reads until the connection is closed.
-async fn read(mut stream: SplitStream<Socket>, sorter: Sorter) {
+async fn read(mut stream: SplitStream<Socket>, demultiplexer: Demultiplexer) {
     while let Some(message) = stream.next().await {
         match message {
-            Ok(Message::Text(text)) => sorter.sort(text.as_bytes()).await,
-            Ok(Message::Binary(json)) => sorter.sort(&json).await,
+            Ok(Message::Text(text)) => demultiplexer.dispatch(text.as_bytes()).await,
+            Ok(Message::Binary(json)) => demultiplexer.dispatch(&json).await,
             Ok(Message::Close(Some(frame))) => {
                 let code = u16::from(frame.code);
                 let reconnect = !(4_500..5_000).contains(&code);
-                sorter.tell(Ok(Event::Close { code, name: frame.reason.to_string(), reconnect })).await;
+                demultiplexer
+                    .tell(Ok(Event::Close { code, name: frame.reason.to_string(), reconnect }))
+                    .await;
             }
             Ok(_) => {}
-            Err(error) => sorter.tell(Err(gone(error))).await,
+            Err(error) => demultiplexer.tell(Err(gone(error))).await,
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
-use super::server::{PATIENCE, TestConnection, TestUser};
+use super::test_server::{PATIENCE, TestConnection, TestUser};
 use crate::client::{Server, Target};
 use crate::ids::Cursor;
 use crate::limits::Limits;
