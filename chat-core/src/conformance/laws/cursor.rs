@@ -77,8 +77,8 @@ pub async fn loses_nothing_between_replay_and_live<S: Server>() {
     let readers = (0..READERS).map(|_| {
         let (bob, expected) = (bob.clone(), expected.clone());
         tokio::spawn(async move {
-            let mut line = bob.resume(Some(start)).await;
-            assert_eq!(texts(&line.until_text(&expected[MESSAGES - 1]).await), expected);
+            let mut connection = bob.resume(Some(start)).await;
+            assert_eq!(texts(&connection.until_text(&expected[MESSAGES - 1]).await), expected);
         })
     });
     for reader in readers.collect::<Vec<_>>() {
@@ -95,18 +95,18 @@ fn sign_in_name(name: &str) -> crate::model::User {
 
 /// Connects with a cursor of no use: one `reset`, and the end.
 async fn expect_reset<S: Server>(bob: &TestUser<S>, cursor: Cursor, reason: ResetReason, close: Close) {
-    let mut line = bob.resume(Some(cursor)).await;
-    assert_eq!(line.next().await, Event::Reset { reason });
+    let mut connection = bob.resume(Some(cursor)).await;
+    assert_eq!(connection.next().await, Event::Reset { reason });
     // Streams say why they end; a poll has ended with its answer, and the next one says the same again.
-    match line.next().await {
+    match connection.next().await {
         Event::Close { code, .. } => assert_eq!(code, close.code()),
         event => assert_eq!(event, Event::Reset { reason }),
     }
     // As at start-up: the snapshot's cursor goes on.
     let fresh = bob.cursor().await;
-    let mut line = bob.resume(Some(fresh)).await;
-    line.send(To::User(crate::ids::UserId(1)), "here again").await;
-    line.until_text("here again").await;
+    let mut connection = bob.resume(Some(fresh)).await;
+    connection.send(To::User(crate::ids::UserId(1)), "here again").await;
+    connection.until_text("here again").await;
 }
 
 pub async fn resets_an_expired_cursor<S: Server>() {
@@ -223,8 +223,8 @@ pub async fn resets_after_the_log_lost_something<S: Server>() {
     for number in 0..5 {
         ann.connect().await.send(To::User(bob.id()), &format!("new {number}")).await;
     }
-    let mut line = bob.resume(Some(future)).await;
-    assert_eq!(line.next().await, Event::Reset { reason: ResetReason::Unknown });
+    let mut connection = bob.resume(Some(future)).await;
+    assert_eq!(connection.next().await, Event::Reset { reason: ResetReason::Unknown });
 }
 
 pub async fn makes_the_later_snapshot_of_snapshot_and_events<S: Server>() {
@@ -235,11 +235,11 @@ pub async fn makes_the_later_snapshot_of_snapshot_and_events<S: Server>() {
     at_cid.send(To::User(bob.id()), "before the snapshot").await;
 
     let mut state = bob.target.snapshot(&bob.token).await.expect("a snapshot");
-    let mut line = bob.resume(Some(state.cursor)).await;
+    let mut connection = bob.resume(Some(state.cursor)).await;
 
     let late = at_cid.create_group("late").await;
-    for line in [&at_bob, &at_cid] {
-        line.ask(Command::JoinGroup { conversation: early }).await.expect("joined");
+    for connection in [&at_bob, &at_cid] {
+        connection.ask(Command::JoinGroup { conversation: early }).await.expect("joined");
     }
     at_ann.send(To::Conversation(early), "hello both").await;
     at_bob.ask(Command::MarkRead { conversation: early, seq: 1 }).await.expect("read");
@@ -251,13 +251,13 @@ pub async fn makes_the_later_snapshot_of_snapshot_and_events<S: Server>() {
     server.user("Dora").await;
     at_bob.ask(Command::JoinGroup { conversation: early }).await.expect("joined");
     let gone = at_ann.create_group("gone").await;
-    for line in [&at_cid, &at_bob] {
-        line.ask(Command::JoinGroup { conversation: gone }).await.expect("joined");
+    for connection in [&at_cid, &at_bob] {
+        connection.ask(Command::JoinGroup { conversation: gone }).await.expect("joined");
     }
     at_bob.ask(Command::LeaveGroup { conversation: gone }).await.expect("left for good");
     at_bob.send(To::User(ann.id()), "the end").await;
 
-    for event in line.until_text("the end").await {
+    for event in connection.until_text("the end").await {
         apply(&mut state, &event);
     }
     let later = bob.target.snapshot(&bob.token).await.expect("a snapshot");

@@ -55,8 +55,8 @@ pub async fn resets_a_cursor_of_another_history<S: Server>() {
             reset(&bob, &lost).await;
         }
         // What both histories share is still a place to go on from.
-        let mut line = bob.resume(Some(common)).await;
-        assert_eq!(texts(&line.until_text("new 9").await), expected);
+        let mut connection = bob.resume(Some(common)).await;
+        assert_eq!(texts(&connection.until_text("new 9").await), expected);
     }
 }
 
@@ -75,8 +75,8 @@ fn id(done: &Done) -> Option<Cursor> {
 /// Fails unless each of these cursors is reset.
 async fn reset<S: Server>(member: &TestUser<S>, cursors: &[Cursor]) {
     for cursor in cursors {
-        let mut line = member.resume(Some(*cursor)).await;
-        assert_eq!(line.next().await, Event::Reset { reason: ResetReason::Unknown }, "{cursor}");
+        let mut connection = member.resume(Some(*cursor)).await;
+        assert_eq!(connection.next().await, Event::Reset { reason: ResetReason::Unknown }, "{cursor}");
     }
 }
 
@@ -95,8 +95,8 @@ pub async fn keeps_cursors_and_ids_over_restarts<S: Server>() {
                 let done = at_ann.ask(command.clone()).await.expect("a message that may be sent");
                 asked.push((command, id(&done).expect("an id")));
             }
-            let mut line = bob.resume(seen.last().map_or(Some(start), Event::id)).await;
-            seen.extend(line.until_text(&format!("{run}.2")).await);
+            let mut connection = bob.resume(seen.last().map_or(Some(start), Event::id)).await;
+            seen.extend(connection.until_text(&format!("{run}.2")).await);
         }
         check(&bob, start, &seen).await;
         let conversation = bob.target.snapshot(&bob.token).await.expect("a snapshot").conversations[0].id;
@@ -118,9 +118,9 @@ async fn check<S: Server>(bob: &TestUser<S>, start: Cursor, seen: &[Event]) {
     let cursors = std::iter::once(start).chain(seen.iter().filter_map(Event::id));
     let last = bob.cursor().await;
     for (place, cursor) in cursors.enumerate().take(seen.len()) {
-        let mut line = bob.resume(Some(cursor)).await;
+        let mut connection = bob.resume(Some(cursor)).await;
         for event in &seen[place..] {
-            assert_eq!(line.next_logged().await, *event, "after {cursor}");
+            assert_eq!(connection.next_logged().await, *event, "after {cursor}");
         }
     }
     assert_eq!(
@@ -144,8 +144,8 @@ pub async fn ends_every_session_when_another_process_writes<S: Server>() {
     if let Ok(reply) = at_ann.sender.send(request).await {
         assert!(reply.into_result().is_err(), "a second writer's event was written over");
     }
-    for line in [&mut at_ann, &mut at_bob] {
-        assert_eq!(soon(line.end()).await, Close::ServerError.code());
+    for connection in [&mut at_ann, &mut at_bob] {
+        assert_eq!(soon(connection.end()).await, Close::ServerError.code());
     }
     soon(server.chat.failed()).await;
     let stored: i64 = other
@@ -153,8 +153,8 @@ pub async fn ends_every_session_when_another_process_writes<S: Server>() {
         .expect("the database can be read");
     assert_eq!(stored, 1);
     // A client that connects afterwards gets the same code.
-    if let Ok(mut line) = bob.try_resume(None).await {
-        assert_eq!(soon(line.end()).await, Close::ServerError.code());
+    if let Ok(mut connection) = bob.try_resume(None).await {
+        assert_eq!(soon(connection.end()).await, Close::ServerError.code());
     }
 }
 

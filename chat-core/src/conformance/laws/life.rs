@@ -27,7 +27,7 @@ pub async fn survives_silence<S: Server>() {
     let cid = server.user("Cid").await;
     bob.connect().await.send(To::User(cid.id()), "not for Ann").await;
     let head = bob.cursor().await.position;
-    let position = |line: &TestConnection<S>| line.events.cursor().map(|cursor| cursor.position);
+    let position = |connection: &TestConnection<S>| connection.events.cursor().map(|cursor| cursor.position);
     let mut ticks = 0;
     while position(&at_ann) < Some(head) || (!polls::<S>() && ticks < 3) {
         // Polls bring no event in silence, so there is only the cursor to look at.
@@ -51,9 +51,9 @@ pub async fn ends_properly_at_shutdown<S: Server>() {
     at_ann.send(To::User(bob.id()), "before").await;
     at_bob.until_text("before").await;
     server.chat.end_sessions();
-    for line in [&mut at_ann, &mut at_bob] {
+    for connection in [&mut at_ann, &mut at_bob] {
         loop {
-            if let Event::Close { code, name, reconnect } = line.next().await {
+            if let Event::Close { code, name, reconnect } = connection.next().await {
                 assert_eq!((code, name.as_str(), reconnect), (Close::Shutdown.code(), "shutdown", true));
                 break;
             }
@@ -62,8 +62,8 @@ pub async fn ends_properly_at_shutdown<S: Server>() {
     drop((at_ann, at_bob));
     server.stop().await;
     // Nobody is there, or whoever is there says goodbye at once.
-    if let Ok(mut line) = bob.try_resume(None).await {
-        assert_eq!(line.end().await, Close::Shutdown.code());
+    if let Ok(mut connection) = bob.try_resume(None).await {
+        assert_eq!(connection.end().await, Close::Shutdown.code());
     }
 }
 

@@ -23,8 +23,8 @@ pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
 
     // The same live and from the log.
     let mut resumed = bob.resume(Some(start)).await;
-    for line in [&mut at_bob, &mut resumed] {
-        let events = line.until_text("after").await;
+    for connection in [&mut at_bob, &mut resumed] {
+        let events = connection.until_text("after").await;
         assert_eq!(texts(&events), ["after"]);
         let place = |wanted: fn(&Event) -> bool| events.iter().position(wanted).expect("announced");
         let (told, entered) = (
@@ -63,8 +63,8 @@ pub async fn gives_a_leaver_member_left_last<S: Server>() {
     at_ann.send(To::User(bob.id()), "to Bob").await;
 
     let mut resumed = bob.resume(Some(start)).await;
-    for line in [&mut at_bob, &mut resumed] {
-        let events = line.until_text("to Bob").await;
+    for connection in [&mut at_bob, &mut resumed] {
+        let events = connection.until_text("to Bob").await;
         assert_eq!(texts(&events), ["to Bob"]);
         let last = events.iter().rposition(|event| match event {
             Event::Message(message) => message.conversation == group,
@@ -114,8 +114,8 @@ pub async fn leaves_out_what_lay_between_leaving_and_rejoining<S: Server>() {
     }
     at_ann.send(To::Conversation(group), "back").await;
     let mut resumed = bob.resume(Some(start)).await;
-    for line in [&mut at_bob, &mut resumed] {
-        assert_eq!(texts(&line.until_text("back").await), ["while in", "back"]);
+    for connection in [&mut at_bob, &mut resumed] {
+        assert_eq!(texts(&connection.until_text("back").await), ["while in", "back"]);
     }
     let history = bob.target.history(&bob.token, group, None, 50).await.expect("a history");
     assert!(history.messages.iter().map(|message| message.seq).eq([1, 3]));
@@ -243,8 +243,8 @@ pub async fn tells_who_rejoins_of_the_gap<S: Server>() {
     assert_eq!((place.last_seq, place.joined_seq), (1, 2));
     at_ann.send(To::Conversation(group), "back").await;
     let mut resumed = bob.resume(Some(start)).await;
-    for line in [&mut at_bob, &mut resumed] {
-        let events = line.until_text("back").await;
+    for connection in [&mut at_bob, &mut resumed] {
+        let events = connection.until_text("back").await;
         let joined = events.iter().filter_map(|event| match event {
             Event::GroupJoined { joined_seq, .. } => Some(*joined_seq),
             _ => None,

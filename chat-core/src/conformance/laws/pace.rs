@@ -156,7 +156,7 @@ pub async fn catches_up_beyond_what_memory_holds<S: Server>() {
         let post = ann.target.request(reqwest::Method::POST, "/api/commands", &ann.token);
         assert_eq!(post.json(&requests).send().await.expect("an answer").status(), 200);
     }
-    let mut line = bob.resume(Some(start)).await;
+    let mut connection = bob.resume(Some(start)).await;
     let expected: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
-    assert_eq!(texts(&line.until_text(&expected[MESSAGES - 1]).await), expected);
+    assert_eq!(texts(&connection.until_text(&expected[MESSAGES - 1]).await), expected);
 }

@@ -25,15 +25,15 @@ fn said_of(user: UserId, event: &Event) -> Option<bool> {
 }
 
 /// Waits until a user is said to be here, or gone.
-async fn until_said<S: Server>(line: &mut TestConnection<S>, user: UserId, here: bool) {
-    while said_of(user, &line.next().await) != Some(here) {}
+async fn until_said<S: Server>(connection: &mut TestConnection<S>, user: UserId, here: bool) {
+    while said_of(user, &connection.next().await) != Some(here) {}
 }
 
 /// All events up to the message with this text, the unlogged ones included.
-async fn all_until<S: Server>(line: &mut TestConnection<S>, text: &str) -> Vec<Event> {
+async fn all_until<S: Server>(connection: &mut TestConnection<S>, text: &str) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
-        let event = line.next().await;
+        let event = connection.next().await;
         let found = matches!(&event, Event::Message(message) if message.text.as_str() == text);
         events.push(event);
         if found {
@@ -74,8 +74,8 @@ pub async fn tells_typing_to_members_only<S: Server>() {
     at_cid.ask(Command::Typing { conversation: group }).await.expect_err("not a member");
     at_ann.send(To::User(cid.id()), "end").await;
     at_ann.send(To::User(bob.id()), "end").await;
-    for line in [&mut at_cid, &mut at_bob] {
-        let events = all_until(line, "end").await;
+    for connection in [&mut at_cid, &mut at_bob] {
+        let events = all_until(connection, "end").await;
         assert!(!events.iter().any(|event| matches!(event, Event::Typing { .. })), "{events:?}");
     }
     // A client that comes for both a notice and the message that followed it gets the message alone.
@@ -124,10 +124,10 @@ pub async fn tells_presence_after_a_restart_once<S: Server>() {
     drop((ann, bob));
     let server = server.restart_after(drop).await;
     let ann = server.sign_in(&ann_user).await;
-    let mut line = ann.resume(Some(cursor)).await;
-    until_said(&mut line, bob_id, false).await;
-    line.send(To::User(bob_id), "end").await;
-    let told = all_until(&mut line, "end").await;
+    let mut connection = ann.resume(Some(cursor)).await;
+    until_said(&mut connection, bob_id, false).await;
+    connection.send(To::User(bob_id), "end").await;
+    let told = all_until(&mut connection, "end").await;
     assert!(told.iter().all(|event| said_of(bob_id, event).is_none()), "told again: {told:?}");
 }
 

@@ -16,7 +16,7 @@ async fn expect_refused<S: Server>(member: &TestUser<S>) {
     match member.try_resume(None).await {
         Err(ClientError::Refused(refusal)) => assert_eq!(refusal.code, Code::Unauthenticated),
         Err(error) => panic!("not refused, but {error}"),
-        Ok(mut line) => match line.next().await {
+        Ok(mut connection) => match connection.next().await {
             Event::Close { code, reconnect, .. } => assert_eq!((code, reconnect), (unauthenticated, false)),
             event => panic!("somebody without a sign-in was told {event:?}"),
         },
@@ -122,9 +122,9 @@ pub async fn ends_a_stream_whose_sign_in_expires<S: Server>() {
         limits.ping_after = Duration::from_millis(100);
     })
     .await;
-    let mut line = server.user("Ann").await.connect().await;
+    let mut connection = server.user("Ann").await.connect().await;
     loop {
-        match line.try_next().await {
+        match connection.try_next().await {
             Ok(Event::Close { code, .. }) => break assert_eq!(code, Close::Unauthenticated.code()),
             Ok(_) => {}
             Err(ClientError::Refused(refusal)) => break assert_eq!(refusal.code, Code::Unauthenticated),
