@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::client::Server;
-use crate::conformance::server::texts;
+use crate::conformance::test_server::texts;
 use crate::conformance::{Ask, TestServer, TestUser};
 use crate::ids::Cursor;
 use crate::memory::MemoryServer;

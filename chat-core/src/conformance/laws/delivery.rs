@@ -1,7 +1,7 @@
 //! Who gets what, and in which order.
 
 use crate::client::{Client, Sender, Server};
-use crate::conformance::server::{message, texts};
+use crate::conformance::test_server::{message, texts};
 use crate::conformance::{Ask, TestServer};
 use crate::limits::Limits;
 use crate::protocol::{Done, Event, To};

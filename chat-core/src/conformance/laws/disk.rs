@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::client::{ClientError, Server};
-use crate::conformance::server::{message, texts};
+use crate::conformance::test_server::{message, texts};
 use crate::conformance::{TestServer, TestUser};
 use crate::protocol::{Done, To};
 use crate::refusal::{Code, Refusal};

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tokio::time::timeout;
 
 use crate::client::{Sender, Server};
-use crate::conformance::server::{message, texts};
+use crate::conformance::test_server::{message, texts};
 use crate::conformance::{PATIENCE, TestServer, TestUser};
 use crate::ids::Cursor;
 use crate::protocol::{Command, Done, Event, Request, ResetReason, To};

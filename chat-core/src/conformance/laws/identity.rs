@@ -1,7 +1,7 @@
 //! A `cid` stands for one thing, however often it is sent.
 
 use crate::client::{Sender, Server};
-use crate::conformance::server::{new_cid, texts};
+use crate::conformance::test_server::{new_cid, texts};
 use crate::conformance::{Ask, TestServer};
 use crate::ids::UserId;
 use crate::protocol::{Command, Done, To};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::{Events, Server};
 use crate::conformance::laws::pace::fill;
 use crate::conformance::raw::{half_closed, request};
-use crate::conformance::server::{asks_once, polls, texts};
+use crate::conformance::test_server::{asks_once, polls, texts};
 use crate::conformance::{Raw, TestConnection, TestServer};
 use crate::limits::Limits;
 use crate::protocol::{Event, To};

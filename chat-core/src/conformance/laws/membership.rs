@@ -2,7 +2,7 @@
 
 use crate::client::Server;
 use crate::conformance::TestServer;
-use crate::conformance::server::{message, texts};
+use crate::conformance::test_server::{message, texts};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::Code;
 

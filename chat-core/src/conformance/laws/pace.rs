@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{ClientError, Server};
-use crate::conformance::server::{message, texts};
+use crate::conformance::test_server::{message, texts};
 use crate::conformance::{Ask, Raw, TestServer, TestUser};
 use crate::ids::UserId;
 use crate::limits::Limits;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Events, Server};
-use crate::conformance::server::polls;
+use crate::conformance::test_server::polls;
 use crate::conformance::{Raw, TestConnection, TestServer};
 use crate::ids::UserId;
 use crate::limits::Limits;

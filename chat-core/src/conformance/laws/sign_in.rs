@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::auth::Token;
 use crate::client::{ClientError, Server};
-use crate::conformance::server::asks_once;
+use crate::conformance::test_server::asks_once;
 use crate::conformance::{Raw, TestServer, TestUser};
 use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::{Close, Code};
