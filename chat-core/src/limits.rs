@@ -106,8 +106,8 @@ impl Limits {
     pub const BATCH_BYTES: usize = 65_536;
     /// Requests of one connection that may await their commit; beyond it the server stops reading.
     pub const REQUESTS_IN_FLIGHT: usize = 64;
-    /// Refusals for haste, one after the other, after which a connection ends.
-    pub const HASTY_REFUSALS: u32 = 256;
+    /// After so many rate-limited requests in a row, a connection ends.
+    pub const MAX_CONSECUTIVE_RATE_LIMITS: u32 = 256;
     /// How long a session has to end by itself once it is told to, before its connection is cut.
     pub const ENDING: Duration = Duration::from_millis(500);
 }

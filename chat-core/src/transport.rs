@@ -86,12 +86,12 @@ pub struct Session {
     is_half_closed: bool,
     /// Replies that are not on the wire yet, in the order of their requests.
     answers: VecDeque<Answer>,
-    /// Refusals for haste, one after the other.
-    hasty: u32,
-    /// Whether the timer for silence will wake this session.
-    hears_silence: bool,
-    /// Whether everything that a session waits for was asked to wake it when it last looked for its next turn.
-    rests: bool,
+    /// How many requests in a row were rate limited.
+    consecutive_rate_limits: u32,
+    /// Whether the keep-alive timer holds the waker of this task.
+    timer_armed: bool,
+    /// Whether every wake source held this task's waker when the last batch was ready.
+    all_wakers_armed: bool,
 }
 
 /// What a session does next.
@@ -125,9 +125,9 @@ impl Session {
             cut: cut.unwrap_or_default(),
             is_half_closed: false,
             answers: VecDeque::new(),
-            hasty: 0,
-            hears_silence: false,
-            rests: false,
+            consecutive_rate_limits: 0,
+            timer_armed: false,
+            all_wakers_armed: false,
         }))
     }
 
@@ -154,10 +154,10 @@ impl Session {
                         delivering.as_mut().poll(cx)
                     });
                     let flow = flow.await?;
-                    // Whoever could wake this session was asked to in this very poll, so another look would find
-                    // nothing that they do not tell of. A write that had to wait may have used up their call.
-                    if self.rests && polls == 1 && flow.is_continue() {
-                        rest().await;
+                    // Every wake source already holds this task's waker, so polling again now would find nothing.
+                    // A write that had to wait may have used up a wake-up, so then the session polls again.
+                    if self.all_wakers_armed && polls == 1 && flow.is_continue() {
+                        next_wake().await;
                     }
                     flow
                 }
@@ -183,7 +183,7 @@ impl Session {
                         ControlFlow::Continue(()) => {}
                     }
                     silence.as_mut().reset(Instant::now() + self.patience(transport));
-                    self.hears_silence = false;
+                    self.timer_armed = false;
                     ControlFlow::Continue(())
                 }
             };
@@ -213,14 +213,15 @@ impl Session {
             if let Poll::Ready(why) = self.place.ending.poll(cx) {
                 return Poll::Ready(Ok(Turn::Close(why)));
             }
-            let mut hears = !self.is_half_closed && self.answers.len() < Limits::REQUESTS_IN_FLIGHT;
-            if hears && let Poll::Ready(received) = receive.as_mut().poll(cx) {
+            let mut accepts_requests =
+                !self.is_half_closed && self.answers.len() < Limits::REQUESTS_IN_FLIGHT;
+            if accepts_requests && let Poll::Ready(received) = receive.as_mut().poll(cx) {
                 match received? {
                     Received::Request(json) => return Poll::Ready(Ok(Turn::Submit(json))),
                     Received::Left => return Poll::Ready(Ok(Turn::Left)),
                     Received::Broken(why) => return Poll::Ready(Ok(Turn::Close(why))),
                     // What it has asked for it still gets.
-                    Received::HalfClosed => (self.is_half_closed, hears) = (true, false),
+                    Received::HalfClosed => (self.is_half_closed, accepts_requests) = (true, false),
                 }
             }
             let mut batch = Batch::default();
@@ -242,8 +243,9 @@ impl Session {
                 Poll::Pending => {}
             }
             if !batch.frames.is_empty() {
-                let hears_silence = self.hears_silence && !silence.is_elapsed();
-                self.rests = hears && hears_silence && self.place.subscription.is_waiting();
+                let timer_armed = self.timer_armed && !silence.is_elapsed();
+                self.all_wakers_armed =
+                    accepts_requests && timer_armed && self.place.subscription.is_waiting();
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
             // Silence counts only once it is known that there is nothing to say.
@@ -257,11 +259,11 @@ impl Session {
                 return Poll::Ready(Ok(Turn::Left));
             }
             // Nor does it count while the client is not heard.
-            if hears {
+            if accepts_requests {
                 if silence.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Ok(Turn::KeepAlive));
                 }
-                self.hears_silence = true;
+                self.timer_armed = true;
             }
             Poll::Pending
         })
@@ -273,11 +275,11 @@ impl Session {
         self.wire.requests.inc();
         let answer = self.chat.submit(&self.sign_in, json).await.map_err(|_| Close::ProtocolError)?;
         match answer.refusal() {
-            Some(Code::RateLimited) => self.hasty += 1,
+            Some(Code::RateLimited) => self.consecutive_rate_limits += 1,
             Some(_) => {}
-            None => self.hasty = 0,
+            None => self.consecutive_rate_limits = 0,
         }
-        if self.hasty > Limits::HASTY_REFUSALS {
+        if self.consecutive_rate_limits > Limits::MAX_CONSECUTIVE_RATE_LIMITS {
             return Err(Close::RateLimited);
         }
         self.answers.push_back(answer);
@@ -311,8 +313,8 @@ impl Session {
     }
 }
 
-/// Waits until the task is woken, by whomever.
-async fn rest() {
+/// Waits until any wake source wakes this task.
+async fn next_wake() {
     let mut woken = false;
     poll_fn(|_| if std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
