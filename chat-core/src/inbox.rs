@@ -159,7 +159,7 @@ pub(crate) enum Lost {
 type Reading = Pin<Box<dyn Future<Output = Result<Page, ReadError>> + Send>>;
 
 /// Where a new subscription starts.
-pub(crate) struct Seat {
+pub(crate) struct Entry {
     /// Tells this reader from the user's others.
     pub(crate) number: u64,
     pub(crate) inbox: Arc<Inbox>,
@@ -189,8 +189,8 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn new(seat: Seat, store: Store) -> Self {
-        let Seat { number, inbox, published, start: (position, seen), presence } = seat;
+    pub(crate) fn new(entry: Entry, store: Store) -> Self {
+        let Entry { number, inbox, published, start: (position, seen), presence } = entry;
         let (first, reading, is_waiting) = (presence, None, false);
         Self { inbox, store, published, number, position, seen, first, reading, is_waiting }
     }
@@ -350,12 +350,12 @@ mod tests {
             let command = Command::Send { to: To::User(bob.user), cid, text };
             chat.execute(ann.user, Request { request_id: None, command }).await.into_result().unwrap();
         }
-        let mut place = chat.enter(&bob, Some(start), None).await.unwrap();
-        let first = poll_fn(|cx| place.subscription.poll_batch(cx)).await.unwrap();
+        let mut seat = chat.enter(&bob, Some(start), None).await.unwrap();
+        let first = poll_fn(|cx| seat.subscription.poll_batch(cx)).await.unwrap();
         assert_eq!((first.frames.len(), first.more), (Limits::BATCH_FRAMES, true));
 
         chat.forget_events().await.unwrap();
-        let lost = poll_fn(|cx| place.subscription.poll_batch(cx)).await.unwrap_err();
+        let lost = poll_fn(|cx| seat.subscription.poll_batch(cx)).await.unwrap_err();
         assert_eq!(lost, Lost::Reset(ResetReason::Expired));
     }
 

@@ -1,7 +1,7 @@
 //! Fan-out: who is here, who is a member of what, and whose inbox an event goes into.
 //!
 //! Everything here follows the log: membership changes only while publishing, in the order of commits, so an
-//! event reaches exactly those who were members at its place. An inbox is made under the same lock, with its
+//! event reaches exactly those who were members at its present. An inbox is made under the same lock, with its
 //! floor at the last published event; what lies before it is the store's to give.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::ending::Cut;
 use crate::heap::{Crowd, Joined};
 use crate::ids::{ConversationId, Cursor, Mark, Position, UserId};
-use crate::inbox::{Inbox, Seat, Subject, Waiting};
+use crate::inbox::{Entry, Inbox, Subject, Waiting};
 use crate::limits::Limits;
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Close, Code, Refusal};
@@ -55,7 +55,7 @@ impl Handle {
 }
 
 /// A user who is here: sessions, or a grace period since the last one.
-struct Place {
+struct OnlineUser {
     inbox: Arc<Inbox>,
     /// By number: few, so a list takes less than a map.
     sessions: Vec<(u64, Handle)>,
@@ -85,7 +85,7 @@ pub(crate) struct Publisher {
 #[derive(Default)]
 struct State {
     members: HashMap<ConversationId, HashSet<UserId>>,
-    places: HashMap<UserId, Place>,
+    online: HashMap<UserId, OnlineUser>,
     /// Users are numbered from 1 to this.
     users: i64,
     /// Counts unlogged frames and sessions.
@@ -157,30 +157,35 @@ impl Publisher {
         }
     }
 
-    /// Gives a session its place: the inbox and where to start reading it.
-    pub(crate) fn enter(&self, user: UserId, after: Option<Cursor>, handle: Handle) -> Result<Seat, Refusal> {
+    /// Enters a session: it gets the inbox and where to start reading it.
+    pub(crate) fn enter(
+        &self,
+        user: UserId,
+        after: Option<Cursor>,
+        handle: Handle,
+    ) -> Result<Entry, Refusal> {
         let mut state = self.state();
         if let Some(why) = state.closing {
             handle.ending.give(why);
         }
         let (published, told) = (self.published(), state.numbers);
         let limits = &self.limits;
-        let place = state.places.entry(user).or_insert_with(|| Place {
+        let present = state.online.entry(user).or_insert_with(|| OnlineUser {
             inbox: Arc::new(Inbox::new(user, published, told, limits)),
             sessions: Vec::new(),
             left: None,
             _joined: self.crowd.join(),
         });
-        if place.sessions.len() >= limits.connections_per_user {
+        if present.sessions.len() >= limits.connections_per_user {
             return Err(Refusal::retry_after(
                 Code::TooManyConnections,
                 limits.grace,
-                format!("{user} has {} connections, and no user may have more", place.sessions.len()),
+                format!("{user} has {} connections, and no user may have more", present.sessions.len()),
             ));
         }
         let number = told + 1;
-        place.sessions.push((number, handle));
-        let (inbox, left) = (Arc::clone(&place.inbox), place.left.take());
+        present.sessions.push((number, handle));
+        let (inbox, left) = (Arc::clone(&present.inbox), present.left.take());
         if let Some(until) = left {
             state.leaving.remove(&(until, user));
         }
@@ -198,17 +203,17 @@ impl Publisher {
         };
         let position = after.map_or(published, |cursor| cursor.position);
         let published = Arc::clone(&self.published);
-        Ok(Seat { number, inbox, published, start: (position, seen), presence })
+        Ok(Entry { number, inbox, published, start: (position, seen), presence })
     }
 
-    /// Takes a session's place back; the user stays for the grace period.
+    /// A session leaves; the user stays online for the grace period.
     pub(crate) fn leave(&self, user: UserId, number: u64) {
         let mut state = self.state();
-        let Some(place) = state.places.get_mut(&user) else { return };
-        place.sessions.retain(|(known, _)| *known != number);
-        if place.sessions.is_empty() {
+        let Some(present) = state.online.get_mut(&user) else { return };
+        present.sessions.retain(|(known, _)| *known != number);
+        if present.sessions.is_empty() {
             let until = Instant::now() + self.limits.grace;
-            place.left = Some(until);
+            present.left = Some(until);
             state.leaving.insert((until, user));
             self.left.notify_one();
         }
@@ -220,7 +225,7 @@ impl Publisher {
         let now = Instant::now();
         while let Some(&(until, user)) = state.leaving.first().filter(|(until, _)| *until <= now) {
             state.leaving.remove(&(until, user));
-            state.places.remove(&user);
+            state.online.remove(&user);
             state.restless.insert(user);
             self.changed.notify_one();
         }
@@ -232,7 +237,7 @@ impl Publisher {
         let mut state = self.state();
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user in std::mem::take(&mut state.restless) {
-            let here = state.places.contains_key(&user);
+            let here = state.online.contains_key(&user);
             if here && state.told_online.insert(user) {
                 online.push(user);
             } else if !here && state.told_online.remove(&user) {
@@ -266,13 +271,13 @@ impl Publisher {
     /// Who is here, and the mark after which changes to it are told.
     pub(crate) fn online(&self) -> (HashSet<UserId>, Mark) {
         let state = self.state();
-        (state.places.keys().copied().collect(), Mark { run: self.run, number: state.numbers })
+        (state.online.keys().copied().collect(), Mark { run: self.run, number: state.numbers })
     }
 
     /// The sessions of one sign-in.
     pub(crate) fn sessions_of(&self, user: UserId, token: &TokenHash) -> Vec<Handle> {
         let state = self.state();
-        let sessions = state.places.get(&user).into_iter().flat_map(|place| &place.sessions);
+        let sessions = state.online.get(&user).into_iter().flat_map(|present| &present.sessions);
         sessions.map(|(_, handle)| handle).filter(|handle| handle.token == *token).cloned().collect()
     }
 
@@ -280,7 +285,7 @@ impl Publisher {
     pub(crate) fn close(&self, why: Close) {
         let mut state = self.state();
         state.closing = Some(why);
-        for (_, handle) in state.places.values().flat_map(|place| &place.sessions) {
+        for (_, handle) in state.online.values().flat_map(|present| &present.sessions) {
             handle.ending.give(why);
         }
     }
@@ -321,15 +326,15 @@ impl State {
 
     /// Events for the same people, of which only the first may change who they are.
     fn deliver(&self, row: &[Logged], waiting: &mut Waiting) {
-        let mut append = |place: &Place| place.inbox.append(row, waiting);
+        let mut append = |present: &OnlineUser| present.inbox.append(row, waiting);
         match row[0].audience {
-            Audience::Everyone => self.places.values().for_each(append),
+            Audience::Everyone => self.online.values().for_each(append),
             Audience::Conversation(conversation) => {
                 let members = self.members.get(&conversation).into_iter().flatten();
-                members.filter_map(|user| self.places.get(user)).for_each(append);
+                members.filter_map(|user| self.online.get(user)).for_each(append);
             }
             Audience::User(user) => {
-                self.places.get(&user).into_iter().for_each(&mut append);
+                self.online.get(&user).into_iter().for_each(&mut append);
             }
         }
     }
@@ -338,16 +343,16 @@ impl State {
     fn tell(&mut self, whom: Option<&[UserId]>, subject: Subject, frame: &Arc<Frame>, waiting: &mut Waiting) {
         self.numbers += 1;
         let number = self.numbers;
-        let tell = |place: &Place| place.inbox.tell(number, subject, frame, waiting);
+        let tell = |present: &OnlineUser| present.inbox.tell(number, subject, frame, waiting);
         match whom {
-            Some(users) => users.iter().filter_map(|user| self.places.get(user)).for_each(tell),
-            None => self.places.values().for_each(tell),
+            Some(users) => users.iter().filter_map(|user| self.online.get(user)).for_each(tell),
+            None => self.online.values().for_each(tell),
         }
     }
 
     /// Who is here and who is not.
     fn presence(&self, most: usize) -> Arc<Frame> {
-        let is_online = |user: &UserId| self.places.contains_key(user);
+        let is_online = |user: &UserId| self.online.contains_key(user);
         if usize::try_from(self.users).is_ok_and(|users| users > most) {
             return presence_frame(Vec::new(), Vec::new(), 0);
         }

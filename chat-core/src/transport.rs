@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
-use crate::chat::{Answer, Chat, Place, SignIn};
+use crate::chat::{Answer, Chat, Seat, SignIn};
 use crate::ending::{Cut, End};
 use crate::ids::Cursor;
 use crate::inbox::{Batch, Lost};
@@ -74,11 +74,11 @@ pub trait Transport: Send {
     }
 }
 
-/// One client's place in the chat: a user and a cursor, served over one transport.
+/// One client's seat in the chat: a user and a cursor, served over one transport.
 pub struct Session {
     chat: Chat,
     sign_in: SignIn,
-    place: Place,
+    seat: Seat,
     wire: Arc<WireMetrics>,
     /// The end of the connection that it is served over.
     cut: Cut,
@@ -106,7 +106,7 @@ enum Turn {
 }
 
 impl Session {
-    /// Gives a client its place in the chat: after `after`, or at the end of the log.
+    /// Gives a client its seat in the chat: after `after`, or at the end of the log.
     pub(crate) async fn open(
         chat: &Chat,
         sign_in: SignIn,
@@ -114,13 +114,13 @@ impl Session {
         wire: Arc<WireMetrics>,
         cut: Option<Cut>,
     ) -> Result<Box<Self>, Refusal> {
-        let place = chat.enter(&sign_in, after, cut.clone()).await?;
+        let seat = chat.enter(&sign_in, after, cut.clone()).await?;
         wire.sessions.inc();
         // In a box: futures that pass it on would each keep room for it, for as long as it lasts.
         Ok(Box::new(Self {
             chat: chat.clone(),
             sign_in,
-            place,
+            seat,
             wire,
             cut: cut.unwrap_or_default(),
             is_half_closed: false,
@@ -138,7 +138,7 @@ impl Session {
     /// # Errors
     /// What went wrong on the wire. Nothing is lost with it: the client resumes after its cursor.
     pub async fn serve<T: Transport>(mut self: Box<Self>, transport: &mut T) -> Result<(), T::Error> {
-        if let Some(reason) = self.place.lost {
+        if let Some(reason) = self.seat.lost {
             return Box::pin(self.reset(reason, transport)).await;
         }
         // One timer for the whole life, moved on when it fires. A short poll has no use for it.
@@ -176,7 +176,7 @@ impl Session {
                     return Box::pin(self.close(Close::Unauthenticated, transport)).await;
                 }
                 Turn::KeepAlive => {
-                    let cursor = self.place.subscription.catch_up();
+                    let cursor = self.seat.subscription.catch_up();
                     match Box::pin(transport.keep_alive(&cursor)).await? {
                         ControlFlow::Break(Some(why)) => return Box::pin(self.close(why, transport)).await,
                         ControlFlow::Break(None) => return Ok(()),
@@ -210,7 +210,7 @@ impl Session {
     ) -> Result<Turn, T::Error> {
         let mut receive = pin!(transport.receive());
         poll_fn(|cx| {
-            if let Poll::Ready(why) = self.place.ending.poll(cx) {
+            if let Poll::Ready(why) = self.seat.ending.poll(cx) {
                 return Poll::Ready(Ok(Turn::Close(why)));
             }
             let mut accepts_requests =
@@ -232,7 +232,7 @@ impl Session {
                 }
                 batch.frames.push(Frame::of_reply(&reply));
             }
-            match self.place.subscription.poll_batch(cx) {
+            match self.seat.subscription.poll_batch(cx) {
                 Poll::Ready(Ok(events)) if batch.frames.is_empty() => batch = events,
                 Poll::Ready(Ok(events)) => {
                     batch.frames.extend(events.frames);
@@ -245,11 +245,11 @@ impl Session {
             if !batch.frames.is_empty() {
                 let timer_armed = self.timer_armed && !silence.is_elapsed();
                 self.all_wakers_armed =
-                    accepts_requests && timer_armed && self.place.subscription.is_waiting();
+                    accepts_requests && timer_armed && self.seat.subscription.is_waiting();
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
             // Silence counts only once it is known that there is nothing to say.
-            if self.place.subscription.is_reading() {
+            if self.seat.subscription.is_reading() {
                 return Poll::Pending;
             }
             if asks_once {
@@ -293,7 +293,7 @@ impl Session {
 
     async fn close<T: Transport>(&mut self, why: Close, transport: &mut T) -> Result<(), T::Error> {
         self.wire.ended(&self.cut, End::Closed(why));
-        let cursor = self.place.subscription.cursor();
+        let cursor = self.seat.subscription.cursor();
         transport.close(why, Some(&cursor)).await
     }
 
@@ -322,6 +322,6 @@ async fn next_wake() {
 impl Drop for Session {
     fn drop(&mut self) {
         self.wire.sessions.dec();
-        self.chat.leave(self.sign_in.user, self.place.number);
+        self.chat.leave(self.sign_in.user, self.seat.number);
     }
 }

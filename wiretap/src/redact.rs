@@ -47,13 +47,13 @@ pub(crate) fn hide_in_head(head: &mut [u8]) {
 /// It knows the members by their plain spelling; a name with escapes in it is another name to it.
 #[derive(Debug, Default)]
 pub(crate) struct JsonSecrets {
-    place: Place,
+    state: State,
     /// Whether the byte before was a backslash inside a string.
     escaped: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-enum Place {
+enum State {
     #[default]
     Outside,
     /// In a string: which secret members its `length` bytes so far begin.
@@ -72,35 +72,35 @@ impl JsonSecrets {
     /// Whether this byte, the next one of the text, is to be hidden.
     pub(crate) fn hides(&mut self, byte: u8) -> bool {
         let escaped = std::mem::replace(&mut self.escaped, false);
-        let in_string = matches!(self.place, Place::Text { .. } | Place::Secret);
+        let in_string = matches!(self.state, State::Text { .. } | State::Secret);
         self.escaped = in_string && byte == b'\\' && !escaped;
         let closes = byte == b'"' && !escaped;
         let space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         let ends_value = matches!(byte, b',' | b'}' | b']') || space;
-        let (place, hidden) = match self.place {
-            Place::Text { length, candidates } if closes => {
+        let (state, hidden) = match self.state {
+            State::Text { length, candidates } if closes => {
                 let is_name = |(index, &fits): (usize, &bool)| fits && SECRET_MEMBERS[index].len() == length;
                 let secret = candidates.iter().enumerate().any(is_name);
-                (if secret { Place::AfterName } else { Place::Outside }, false)
+                (if secret { State::AfterName } else { State::Outside }, false)
             }
-            Place::Text { length, mut candidates } => {
+            State::Text { length, mut candidates } => {
                 for (fits, member) in candidates.iter_mut().zip(SECRET_MEMBERS) {
                     *fits &= member.get(length).is_some_and(|letter| letter.eq_ignore_ascii_case(&byte));
                 }
-                (Place::Text { length: length.saturating_add(1), candidates }, false)
+                (State::Text { length: length.saturating_add(1), candidates }, false)
             }
-            Place::AfterName | Place::BeforeValue if space => (self.place, false),
-            Place::AfterName if byte == b':' => (Place::BeforeValue, false),
-            Place::BeforeValue if closes => (Place::Secret, false),
-            Place::BeforeValue if !matches!(byte, b'{' | b'[') => (Place::Bare, true),
-            Place::Secret => (if closes { Place::Outside } else { Place::Secret }, !closes),
-            Place::Bare if !ends_value => (Place::Bare, true),
-            Place::Outside | Place::AfterName | Place::BeforeValue | Place::Bare if closes => {
-                (Place::Text { length: 0, candidates: [true; SECRET_MEMBERS.len()] }, false)
+            State::AfterName | State::BeforeValue if space => (self.state, false),
+            State::AfterName if byte == b':' => (State::BeforeValue, false),
+            State::BeforeValue if closes => (State::Secret, false),
+            State::BeforeValue if !matches!(byte, b'{' | b'[') => (State::Bare, true),
+            State::Secret => (if closes { State::Outside } else { State::Secret }, !closes),
+            State::Bare if !ends_value => (State::Bare, true),
+            State::Outside | State::AfterName | State::BeforeValue | State::Bare if closes => {
+                (State::Text { length: 0, candidates: [true; SECRET_MEMBERS.len()] }, false)
             }
-            Place::Outside | Place::AfterName | Place::BeforeValue | Place::Bare => (Place::Outside, false),
+            State::Outside | State::AfterName | State::BeforeValue | State::Bare => (State::Outside, false),
         };
-        self.place = place;
+        self.state = state;
         hidden
     }
 }

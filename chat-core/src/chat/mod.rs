@@ -164,20 +164,20 @@ impl Chat {
         sign_in: &SignIn,
         after: Option<Cursor>,
         cut: Option<Cut>,
-    ) -> Result<Place, Refusal> {
+    ) -> Result<Seat, Refusal> {
         let lost = match after {
             Some(cursor) => self.read(self.judge(cursor).await)?,
             None => None,
         };
         let ending = Arc::new(Signal::default());
         let handle = Handle { token: sign_in.token, ending: Arc::clone(&ending), cut };
-        let seat = self.0.publisher.enter(sign_in.user, after, handle)?;
-        let number = seat.number;
-        let subscription = Subscription::new(seat, self.0.store.clone());
+        let entry = self.0.publisher.enter(sign_in.user, after, handle)?;
+        let number = entry.number;
+        let subscription = Subscription::new(entry, self.0.store.clone());
         if self.was_ended(sign_in).await {
             ending.give(Close::Revoked);
         }
-        Ok(Place { number, subscription, ending, lost })
+        Ok(Seat { number, subscription, ending, lost })
     }
 
     /// Why a cursor cannot be used, if it cannot.
@@ -282,7 +282,7 @@ impl Chat {
 }
 
 /// A client's place in the chat, from which a session is served.
-pub(crate) struct Place {
+pub(crate) struct Seat {
     /// Tells the session from the user's others.
     pub(crate) number: u64,
     pub(crate) subscription: Subscription,
@@ -380,9 +380,9 @@ mod tests {
         let (_, token) =
             chat.register("Ann".to_owned(), Password::from("correct horse"), here).await.unwrap();
         let ann = chat.authenticate(&token).await.unwrap();
-        let place = chat.enter(&ann, None, None).await.unwrap();
+        let seat = chat.enter(&ann, None, None).await.unwrap();
         assert_eq!(chat.0.publisher.online().0.len(), 1);
-        chat.leave(ann.user, place.number);
+        chat.leave(ann.user, seat.number);
         let gone = async {
             while !chat.0.publisher.online().0.is_empty() {
                 sleep(soon).await;

@@ -11,7 +11,7 @@ use crate::refusal::{Code, Refusal};
 use crate::text::{Cid, Name, Text};
 
 /// What membership decides about: one conversation as one user finds it.
-struct Place {
+struct Access {
     is_group: bool,
     last_seq: u64,
     is_member: bool,
@@ -54,11 +54,11 @@ impl Append<'_> {
         let (conversation, last_seq) = match to {
             To::User(user) => self.direct(by, user)?,
             To::Conversation(conversation) => {
-                let place = self.place(by, conversation)?;
-                if !place.is_member {
+                let access = self.access(by, conversation)?;
+                if !access.is_member {
                     return Err(not_a_member());
                 }
-                (conversation, place.last_seq)
+                (conversation, access.last_seq)
             }
         };
         let (seq, at) = (last_seq + 1, self.now);
@@ -110,8 +110,8 @@ impl Append<'_> {
     }
 
     fn join(&mut self, by: UserId, conversation: ConversationId) -> Result<Done, WriteError> {
-        let place = self.group(by, conversation)?;
-        if place.is_member {
+        let access = self.group(by, conversation)?;
+        if access.is_member {
             let joined = self.last_membership(by, conversation)?.map(|(joined, _)| joined);
             return Ok(Done::Joined { conversation, id: self.cursor(joined.unwrap_or_default()) });
         }
@@ -122,7 +122,7 @@ impl Append<'_> {
             .conn
             .prepare_cached("SELECT name FROM conversations WHERE id = ?1")?
             .query_row([conversation.0], |row| row.get(0).map(Name::stored))?;
-        let joined_seq = place.last_seq;
+        let joined_seq = access.last_seq;
         self.log(Audience::User(by), |id| Event::GroupJoined {
             id,
             conversation,
@@ -131,19 +131,19 @@ impl Append<'_> {
             joined_seq,
         })?;
         // What was written before is not for them, so it does not count as unread either.
-        self.move_read_mark(by, conversation, place.last_seq)?;
+        self.move_read_mark(by, conversation, access.last_seq)?;
         let position = self.log(Audience::Conversation(conversation), |id| Event::MemberJoined {
             id,
             conversation,
             user: by,
         })?;
-        self.add_member(by, conversation, position, place.last_seq)?;
+        self.add_member(by, conversation, position, access.last_seq)?;
         Ok(Done::Joined { conversation, id: self.cursor(position) })
     }
 
     fn leave(&mut self, by: UserId, conversation: ConversationId) -> Result<Done, WriteError> {
-        let place = self.group(by, conversation)?;
-        if !place.is_member {
+        let access = self.group(by, conversation)?;
+        if !access.is_member {
             return match self.last_membership(by, conversation)? {
                 Some((_, Some(ended))) => Ok(Done::Left { conversation, id: self.cursor(ended) }),
                 _ => Err(not_a_member()),
@@ -159,14 +159,14 @@ impl Append<'_> {
                 "UPDATE memberships SET ended = ?3, ended_seq = ?4
                  WHERE user = ?1 AND conversation = ?2 AND ended IS NULL",
             )?
-            .execute((by.0, conversation.0, position.to_sql(), place.last_seq))?;
+            .execute((by.0, conversation.0, position.to_sql(), access.last_seq))?;
         Ok(Done::Left { conversation, id: self.cursor(position) })
     }
 
     fn mark_read(&mut self, by: UserId, conversation: ConversationId, seq: u64) -> Result<Done, WriteError> {
-        let place = self.place(by, conversation)?;
+        let access = self.access(by, conversation)?;
         let last = match self.last_membership(by, conversation)? {
-            Some((_, None)) => place.last_seq,
+            Some((_, None)) => access.last_seq,
             // A leaver may not find out how much was written since.
             Some((_, Some(_))) => {
                 last_visible(self.conn, by, conversation)?.max(read_seq(self.conn, by, conversation)?)
@@ -209,7 +209,7 @@ impl Append<'_> {
             return Err(refused(Code::InvalidRecipient, "a direct message goes to somebody else"));
         }
         if let Some(conversation) = self.direct_between(by, with)? {
-            return Ok((conversation, self.place(by, conversation)?.last_seq));
+            return Ok((conversation, self.access(by, conversation)?.last_seq));
         }
         if !self.exists("SELECT 1 FROM users WHERE id = ?1", with.0)? {
             return Err(refused(Code::UnknownUser, format!("there is no user {with}")));
@@ -246,8 +246,8 @@ impl Append<'_> {
     }
 
     /// A conversation that `user` may know of; others' direct ones do not exist for them.
-    fn place(&self, user: UserId, conversation: ConversationId) -> Result<Place, WriteError> {
-        let place = self
+    fn access(&self, user: UserId, conversation: ConversationId) -> Result<Access, WriteError> {
+        let access = self
             .conn
             .prepare_cached(
                 "SELECT low IS NULL, last_seq, EXISTS (
@@ -256,20 +256,20 @@ impl Append<'_> {
                  FROM conversations WHERE id = ?2",
             )?
             .query_row((user.0, conversation.0), |row| {
-                Ok(Place { is_group: row.get(0)?, last_seq: row.get(1)?, is_member: row.get(2)? })
+                Ok(Access { is_group: row.get(0)?, last_seq: row.get(1)?, is_member: row.get(2)? })
             })
             .optional()?;
-        match place {
-            Some(place) if place.is_group || place.is_member => Ok(place),
+        match access {
+            Some(access) if access.is_group || access.is_member => Ok(access),
             _ => Err(refused(Code::UnknownConversation, format!("there is no conversation {conversation}"))),
         }
     }
 
     /// A conversation that can be joined and left.
-    fn group(&self, user: UserId, conversation: ConversationId) -> Result<Place, WriteError> {
-        let place = self.place(user, conversation)?;
-        if place.is_group {
-            return Ok(place);
+    fn group(&self, user: UserId, conversation: ConversationId) -> Result<Access, WriteError> {
+        let access = self.access(user, conversation)?;
+        if access.is_group {
+            return Ok(access);
         }
         Err(refused(Code::NotAGroup, "a direct conversation cannot be joined or left"))
     }

@@ -12,11 +12,11 @@ use crate::what::{Opaque, What};
 pub(super) struct Chunked {
     /// The size line, chunk end or trailers that are being read.
     unit: Unit,
-    at: Place,
+    at: State,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum State {
     /// In the size, of which there are some digits already.
     Size { digits: u8, size: u64 },
     /// In what may follow the size on its line: extensions, which nobody uses.
@@ -33,7 +33,7 @@ enum Place {
     Trailers { empty: bool },
 }
 
-impl Default for Place {
+impl Default for State {
     fn default() -> Self {
         Self::Size { digits: 0, size: 0 }
     }
@@ -48,26 +48,26 @@ impl Chunked {
         scribe: &mut Scribe<'_>,
     ) -> Result<bool, Opaque> {
         while let Some(&byte) = left.first() {
-            if let Place::Content(remaining) = self.at {
+            if let State::Content(remaining) = self.at {
                 let taken = split_most(left, remaining);
                 content.feed(taken, scribe);
                 let remaining = remaining - taken.len() as u64;
-                self.at = Place::Content(remaining);
+                self.at = State::Content(remaining);
                 if remaining == 0 {
                     content.pause(scribe);
-                    self.at = Place::ContentEnd;
+                    self.at = State::ContentEnd;
                 }
                 continue;
             }
             let next = self.at.after(byte).ok_or(Opaque::BadChunk)?;
             scribe.take(&mut self.unit, split(left, 1), Layer::Framing);
             match (self.at, next) {
-                (Place::SizeEnd { size }, Place::Content(_)) => {
+                (State::SizeEnd { size }, State::Content(_)) => {
                     scribe.flow.chunks += 1;
                     scribe.finish(&mut self.unit, || What::Chunk(size));
                 }
-                (Place::ContentEndLf, _) => scribe.finish(&mut self.unit, || What::ChunkEnd),
-                (Place::Trailers { empty: true }, _) if byte == b'\n' => {
+                (State::ContentEndLf, _) => scribe.finish(&mut self.unit, || What::ChunkEnd),
+                (State::Trailers { empty: true }, _) if byte == b'\n' => {
                     scribe.flow.chunks += 1;
                     content.end(scribe);
                     scribe.finish_head(&mut self.unit, || What::LastChunk);
@@ -88,7 +88,7 @@ impl Chunked {
     }
 }
 
-impl Place {
+impl State {
     /// Where this byte leads; `None` if it may not be here.
     fn after(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {

@@ -25,7 +25,7 @@ pub(super) struct EventStream {
     unit: Unit,
     block: Block,
     secrets: JsonSecrets,
-    at: Place,
+    at: State,
     /// The field's name so far, one byte more than any known name can have.
     name: [u8; NAME_BYTES + 1],
     name_length: usize,
@@ -36,7 +36,7 @@ pub(super) struct EventStream {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     Name,
     /// Just after the colon: one space is no part of the value.
     Colon(Field),
@@ -65,7 +65,7 @@ impl Default for EventStream {
             unit: Unit::default(),
             block: Block::default(),
             secrets: JsonSecrets::default(),
-            at: Place::Name,
+            at: State::Name,
             name: [0; NAME_BYTES + 1],
             name_length: 0,
             value: Vec::new(),
@@ -79,39 +79,39 @@ impl EventStream {
     pub(super) fn feed(&mut self, mut left: &[u8], scribe: &mut Scribe<'_>) {
         while let Some(&byte) = left.first() {
             match self.at {
-                Place::LineEnd { block_ended } => {
+                State::LineEnd { block_ended } => {
                     if byte == b'\n' {
                         scribe.take(&mut self.unit, split(&mut left, 1), Layer::Framing);
                     }
-                    self.at = Place::Name;
+                    self.at = State::Name;
                     if block_ended {
                         self.finish(scribe);
                     }
                 }
-                Place::Name | Place::Colon(_) | Place::Value(_) if matches!(byte, b'\r' | b'\n') => {
+                State::Name | State::Colon(_) | State::Value(_) if matches!(byte, b'\r' | b'\n') => {
                     scribe.take(&mut self.unit, split(&mut left, 1), Layer::Framing);
                     let block_ended = self.end_of_line(scribe);
-                    self.at = if byte == b'\r' { Place::LineEnd { block_ended } } else { Place::Name };
+                    self.at = if byte == b'\r' { State::LineEnd { block_ended } } else { State::Name };
                     if block_ended && byte == b'\n' {
                         self.finish(scribe);
                     }
                 }
-                Place::Name => {
+                State::Name => {
                     scribe.take(&mut self.unit, split(&mut left, 1), Layer::Framing);
                     if byte == b':' {
-                        self.at = Place::Colon(self.field());
+                        self.at = State::Colon(self.field());
                     } else if self.name_length < self.name.len() {
                         self.name[self.name_length] = byte;
                         self.name_length += 1;
                     }
                 }
-                Place::Colon(field) => {
+                State::Colon(field) => {
                     if byte == b' ' {
                         scribe.take(&mut self.unit, split(&mut left, 1), Layer::Framing);
                     }
-                    self.at = Place::Value(field);
+                    self.at = State::Value(field);
                 }
-                Place::Value(field) => {
+                State::Value(field) => {
                     let length = memchr2(b'\r', b'\n', left).unwrap_or(left.len());
                     self.value(field, split(&mut left, length), scribe);
                 }
@@ -121,8 +121,8 @@ impl EventStream {
 
     /// The stream ends: a block without its empty line is never dispatched.
     pub(super) fn end(&mut self, scribe: &mut Scribe<'_>) {
-        if let Place::LineEnd { block_ended: true } = self.at {
-            self.at = Place::Name;
+        if let State::LineEnd { block_ended: true } = self.at {
+            self.at = State::Name;
             self.finish(scribe);
         }
         if !self.unit.is_empty() {
@@ -150,8 +150,8 @@ impl EventStream {
     /// Closes a line, and says whether it was the empty one that ends a block.
     fn end_of_line(&mut self, scribe: &mut Scribe<'_>) -> bool {
         let field = match self.at {
-            Place::Colon(field) | Place::Value(field) => field,
-            Place::Name | Place::LineEnd { .. } => {
+            State::Colon(field) | State::Value(field) => field,
+            State::Name | State::LineEnd { .. } => {
                 if self.name().is_empty() {
                     self.first = false;
                     self.name_length = 0;
