@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::again::{Again, head_length};
 use super::handover::Serving;
 use super::head::Head;
+use super::repeated_poll::{RepeatedPoll, head_length};
 use crate::ids::Cursor;
 use crate::limits::Limits;
 
@@ -46,14 +46,14 @@ pub struct Line {
     /// Whether the next request may follow.
     pub(super) is_kept: bool,
     /// The request that is being answered, if it may come again.
-    asked: Option<Again>,
+    asked: Option<RepeatedPoll>,
     /// How the same request is served when it comes again.
     repeat: Option<Arc<Repeat>>,
 }
 
 /// How a request is served that is the same as the one before it but for its cursor.
 struct Repeat {
-    asked: Again,
+    asked: RepeatedPoll,
     head: Head,
     serve: Box<dyn Fn(Line, Cursor) -> Serving + Send + Sync>,
 }
@@ -77,7 +77,7 @@ impl Line {
     /// `asked` are the bytes of the request's head, if they are known.
     pub(super) fn answering(mut self, ahead: &[u8], asked: Option<&[u8]>, head: Head) -> Self {
         self.put_back(ahead);
-        self.asked = asked.and_then(Again::of);
+        self.asked = asked.and_then(RepeatedPoll::of);
         self.is_kept = head.keeps_alive();
         self.head = Some(head);
         self

@@ -1,7 +1,6 @@
 //! What every server shares over HTTP: reads are resources, requests are posted, errors are problem documents.
 
 mod admission;
-mod again;
 mod answer;
 mod api;
 mod body;
@@ -14,6 +13,7 @@ mod options;
 mod origin;
 mod problem;
 mod proxy;
+mod repeated_poll;
 
 use std::future::ready;
 use std::net::IpAddr;

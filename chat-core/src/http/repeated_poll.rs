@@ -18,12 +18,12 @@ const AFTER: &[u8] = b"after=";
 /// A request with the same head but for the cursor has the same sender, origin and rights, and is refused or
 /// answered for the same reasons. So it needs no routing, and no layer has to look at it again.
 #[derive(Debug)]
-pub(super) struct Again {
+pub(super) struct RepeatedPoll {
     before: Box<[u8]>,
     behind: Box<[u8]>,
 }
 
-impl Again {
+impl RepeatedPoll {
     /// Remembers a whole head; `None`: it is too long, or it names no cursor.
     pub(super) fn of(head: &[u8]) -> Option<Self> {
         // A line may end with LF alone, and then it is not certain where the head ends.

@@ -31,7 +31,7 @@ const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\
 
 #[test]
 fn only_the_cursor_may_differ() {
-    let again = Again::of(HEAD.as_bytes()).unwrap();
+    let again = RepeatedPoll::of(HEAD.as_bytes()).unwrap();
     let other = HEAD.replace("0000000a.7", "0000000a.12.0000000b-3");
     assert_eq!(again.after(&"0000000a.12.0000000b-3".parse().unwrap()), other.as_bytes());
     let (cursor, length) = again.cursor(format!("{other}GET").as_bytes()).unwrap();
@@ -71,7 +71,7 @@ fn a_head_without_a_cursor_in_its_query_is_not_remembered() {
         &HEAD.replacen("\r\n", "\n", 1),
         &HEAD.replace("Host: x", &"x".repeat(REMEMBERED_BYTES)),
     ] {
-        assert!(Again::of(head.as_bytes()).is_none(), "{head}");
+        assert!(RepeatedPoll::of(head.as_bytes()).is_none(), "{head}");
     }
 }
 
@@ -207,7 +207,7 @@ fn second() -> impl Strategy<Value = Second> {
 }
 
 impl Second {
-    fn after(self, first: &[u8], again: &Again) -> Vec<u8> {
+    fn after(self, first: &[u8], again: &RepeatedPoll) -> Vec<u8> {
         let mut bytes = first.to_vec();
         match self {
             Self::Value(value) => bytes = [&again.before, value.as_bytes(), &again.behind].concat(),
@@ -229,7 +229,7 @@ fn what_is_taken_for_a_repeated_poll_is_one_for_the_library_too() {
         // As the accept loop does: a head counts as it ends on the wire, and only if its request was answered.
         let head = &first[..head_length(&first).unwrap_or(first.len())];
         let Some(asked) = asked.first().filter(|asked| is_repeatable(asked)) else { return Ok(()) };
-        let Some(again) = Again::of(head) else { return Ok(()) };
+        let Some(again) = RepeatedPoll::of(head) else { return Ok(()) };
         remembered.set(remembered.get() + 1);
         let bytes = [&second.after(head, &again), NEXT].concat();
         let Some((cursor, length)) = again.cursor(&bytes) else { return Ok(()) };
