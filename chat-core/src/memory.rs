@@ -18,7 +18,7 @@ use crate::ending::{Cut, End};
 use crate::ids::Cursor;
 use crate::inbox::Batch;
 use crate::limits::Limits;
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::protocol::Frame;
 use crate::refusal::Close;
 use crate::transport::{Received, Session, Transport};
@@ -40,7 +40,7 @@ impl Server for MemoryServer {
 struct MemoryTransport {
     down: mpsc::Sender<Vec<Arc<Frame>>>,
     up: mpsc::Receiver<Bytes>,
-    wire: Arc<WireMetrics>,
+    wire: Arc<TransportMetrics>,
     limits: Arc<Limits>,
     cut: Cut,
 }

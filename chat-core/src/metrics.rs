@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     families: Families,
     /// Guards the transports met so far: a handful.
-    wires: Mutex<HashMap<&'static str, Arc<WireMetrics>>>,
+    wires: Mutex<HashMap<&'static str, Arc<TransportMetrics>>>,
 }
 
 /// The counts that each transport has.
@@ -40,7 +40,7 @@ struct Families {
 }
 
 /// The counts of one transport.
-pub(crate) struct WireMetrics {
+pub(crate) struct TransportMetrics {
     transport: &'static str,
     /// Connections open now.
     pub(crate) connections: IntGauge,
@@ -66,10 +66,11 @@ impl Metrics {
     }
 
     /// The counts of the transport with this name.
-    pub(crate) fn wire(&self, transport: &'static str) -> Arc<WireMetrics> {
+    pub(crate) fn wire(&self, transport: &'static str) -> Arc<TransportMetrics> {
         let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        let wire =
-            wires.entry(transport).or_insert_with(|| Arc::new(WireMetrics::new(&self.families, transport)));
+        let wire = wires
+            .entry(transport)
+            .or_insert_with(|| Arc::new(TransportMetrics::new(&self.families, transport)));
         Arc::clone(wire)
     }
 
@@ -148,7 +149,7 @@ impl StorageMetrics {
     }
 }
 
-impl WireMetrics {
+impl TransportMetrics {
     fn new(families: &Families, transport: &'static str) -> Self {
         let own = |family: &IntCounterVec| family.with_label_values(&[transport]);
         let labelled = |family: &IntCounterVec, value| family.with_label_values(&[transport, value]);

@@ -16,7 +16,7 @@ use crate::ending::{Cut, End};
 use crate::ids::Cursor;
 use crate::inbox::{Batch, Lost};
 use crate::limits::Limits;
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::protocol::{Event, Frame, Outcome, ResetReason};
 use crate::refusal::{Close, Code, Refusal};
 
@@ -79,7 +79,7 @@ pub struct Session {
     chat: Chat,
     sign_in: SignIn,
     seat: Seat,
-    wire: Arc<WireMetrics>,
+    wire: Arc<TransportMetrics>,
     /// The end of the connection that it is served over.
     cut: Cut,
     /// The client sends no more.
@@ -111,7 +111,7 @@ impl Session {
         chat: &Chat,
         sign_in: SignIn,
         after: Option<Cursor>,
-        wire: Arc<WireMetrics>,
+        wire: Arc<TransportMetrics>,
         cut: Option<Cut>,
     ) -> Result<Box<Self>, Refusal> {
         let seat = chat.enter(&sign_in, after, cut.clone()).await?;

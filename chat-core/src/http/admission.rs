@@ -15,7 +15,7 @@ use crate::chat::{Chat, SignIn};
 use crate::ending::{Cut, End};
 use crate::ids::{Cursor, IdError};
 use crate::limits::Limits;
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::refusal::{Close, Code, Refusal};
 use crate::store::TokenHash;
 use crate::transport::{Session, Transport};
@@ -121,7 +121,7 @@ pub struct Admitted(Result<Box<Session>, Box<Refused>>);
 /// A client that is refused, and the connection over which it is told.
 struct Refused {
     refusal: Refusal,
-    wire: Arc<WireMetrics>,
+    wire: Arc<TransportMetrics>,
     cut: Cut,
 }
 

@@ -22,7 +22,7 @@ use crate::auth::Token;
 use crate::chat::{Answer, Chat};
 use crate::ids::{ConversationId, IdError};
 use crate::limits::Limits;
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::model::User;
 use crate::protocol::{Outcome, Reply};
 use crate::refusal::{Code, Refusal};
@@ -127,7 +127,7 @@ pub(super) async fn history(
 /// One request or an array of them: the same JSON that a WebSocket carries, answered with the same replies.
 pub(super) async fn commands(
     State(chat): State<Chat>,
-    Extension(wire): Extension<Arc<WireMetrics>>,
+    Extension(wire): Extension<Arc<TransportMetrics>>,
     Caller(caller): Caller,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
@@ -156,7 +156,7 @@ pub(super) async fn commands(
     Ok(response)
 }
 
-async fn finish(mut answer: Answer, wire: &WireMetrics) -> Reply {
+async fn finish(mut answer: Answer, wire: &TransportMetrics) -> Reply {
     let reply = poll_fn(|cx| answer.poll(cx)).await;
     if let Outcome::Refusal(refusal) = &reply.outcome {
         wire.refused(refusal.code);

@@ -19,7 +19,7 @@ use super::admission::Admission;
 use super::head::{Asked, Head};
 use super::line::Line;
 use crate::ending::{Cut, End};
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::refusal::{Code, Refusal};
 use crate::transport::Session;
 
@@ -29,7 +29,7 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// Cuts the connection, and takes note of its end.
     pub(crate) cut: Cut,
-    wire: Arc<WireMetrics>,
+    wire: Arc<TransportMetrics>,
     /// Guards what is to be done with the connection, once hyper has let go of it.
     next: Mutex<Next>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Live {
 }
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr, cut: Cut, wire: Arc<WireMetrics>) -> Self {
+    pub(crate) fn new(address: IpAddr, cut: Cut, wire: Arc<TransportMetrics>) -> Self {
         Self { address, cut, wire, next: Mutex::default() }
     }
 

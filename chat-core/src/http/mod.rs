@@ -28,7 +28,7 @@ use serde::Serialize;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use crate::chat::Chat;
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::refusal::{Code, Refusal};
 
 pub use admission::Admission;
@@ -71,7 +71,7 @@ pub(crate) fn router(
     chat: &Chat,
     site: Site,
     listens: IpAddr,
-    wire: Arc<WireMetrics>,
+    wire: Arc<TransportMetrics>,
     transport: Router<Chat>,
     pages: Router<Chat>,
 ) -> Router {
@@ -111,7 +111,7 @@ pub(crate) fn router(
 }
 
 /// The counts alone, for operators.
-pub(crate) fn metrics_router(chat: &Chat, wire: &Arc<WireMetrics>) -> Router {
+pub(crate) fn metrics_router(chat: &Chat, wire: &Arc<TransportMetrics>) -> Router {
     let metrics = Router::new()
         .route("/metrics", get(api::metrics))
         .method_not_allowed_fallback(no_such_method)
@@ -120,7 +120,7 @@ pub(crate) fn metrics_router(chat: &Chat, wire: &Arc<WireMetrics>) -> Router {
 }
 
 /// Counts the refusals among the answers of everything that is in the router by now.
-fn counting(router: Router<Chat>, wire: &Arc<WireMetrics>) -> Router<Chat> {
+fn counting(router: Router<Chat>, wire: &Arc<TransportMetrics>) -> Router<Chat> {
     let wire = Arc::clone(wire);
     router.layer(middleware::map_response(move |answer: Response| {
         if let Some(&code) = answer.extensions().get::<Code>() {

@@ -7,12 +7,12 @@ use tokio::sync::Notify;
 
 use crate::ending::{Cut, End};
 use crate::heap::{Crowd, Joined};
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::refusal::Close;
 
 /// The connections of one server.
 pub(super) struct Connections {
-    pub(super) wire: Arc<WireMetrics>,
+    pub(super) wire: Arc<TransportMetrics>,
     /// Guards the numbers of open connections, and how to cut each.
     open: Mutex<(u64, HashMap<u64, Cut>)>,
     all_closed: Notify,
@@ -20,7 +20,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(wire: Arc<WireMetrics>, crowd: Arc<Crowd>) -> Self {
+    pub(super) fn new(wire: Arc<TransportMetrics>, crowd: Arc<Crowd>) -> Self {
         Self { wire, open: Mutex::default(), all_closed: Notify::new(), crowd }
     }
 

@@ -27,7 +27,7 @@ use crate::client::Server;
 use crate::ending::{End, Ending};
 use crate::http::{Line, Peer, Site, metrics_router, router};
 use crate::limits::Limits;
-use crate::metrics::WireMetrics;
+use crate::metrics::TransportMetrics;
 use crate::refusal::{Close, Code};
 
 /// How long a peer that is gone without a word may hold what was sent to it ([RFC 5482]): below the 30 s in
@@ -89,7 +89,12 @@ pub fn start_metrics(listener: TcpListener, chat: &Chat) -> io::Result<Running> 
     serve(listener, chat, wire, router)
 }
 
-fn serve(listener: TcpListener, chat: &Chat, wire: Arc<WireMetrics>, router: Router) -> io::Result<Running> {
+fn serve(
+    listener: TcpListener,
+    chat: &Chat,
+    wire: Arc<TransportMetrics>,
+    router: Router,
+) -> io::Result<Running> {
     let address = listener.local_addr()?;
     // It listens already; this makes more room.
     SockRef::from(&listener).listen(BACKLOG)?;
