@@ -12,7 +12,7 @@ const EXPIRED = "Your session has expired. What you wrote is kept and sent when 
 
 /** @param {Page} page */
 export function actionsOf(page) {
-  const { chat, ui, rest } = page;
+  const { chat, ui, deferred } = page;
 
   /** Does something that the server may refuse, and says so where it does.
    * @param {() => Promise<unknown>} what */
@@ -32,13 +32,13 @@ export function actionsOf(page) {
     if (document.getElementById("transports")) return;
     // Otherwise the button would close what is opened here.
     event.preventDefault();
-    await rest.loadViews();
+    await deferred.loadViews();
     page.drawNow();
     document.getElementById("transports")?.showPopover();
   }
 
-  const showWire = () => attempt(() => rest.showWire(chat));
-  const help = () => attempt(() => rest.showHelp());
+  const showWire = () => attempt(() => deferred.showWire(chat));
+  const help = () => attempt(() => deferred.showHelp());
   const signOut = () =>
     attempt(async () => {
       await api.logout();

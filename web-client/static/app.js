@@ -24,8 +24,8 @@ let me = null;
 /** Their page, once it is loaded.
  * @type {import("./page.js").Page | null} */
 let page = null;
-/** @type {import("./door.js").Door | undefined} */
-let door;
+/** @type {import("./sign-in.js").SignInPage | undefined} */
+let signIn;
 
 async function begin() {
   try {
@@ -36,7 +36,7 @@ async function begin() {
   } catch (error) {
     me = null;
     await openDoor("");
-    door?.warn(/** @type {Error} */ (error).message);
+    signIn?.warn(/** @type {Error} */ (error).message);
     setTimeout(begin, beginning.next());
   }
 }
@@ -44,10 +44,10 @@ async function begin() {
 /** @param {string} reason why the form is shown */
 async function openDoor(reason) {
   document.title = "Switchboard";
-  const { Door } = await import("./door.js");
+  const { SignInPage } = await import("./sign-in.js");
   if (me) return;
-  door ??= new Door(root, { isReady: () => servers.length > 0, enter: (user) => enter(user, true) });
-  door.open(reason);
+  signIn ??= new SignInPage(root, { isReady: () => servers.length > 0, enter: (user) => enter(user, true) });
+  signIn.open(reason);
 }
 
 /** @param {User} user @param {boolean} take whether this tab knows better than others who is signed in */

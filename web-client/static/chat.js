@@ -49,7 +49,7 @@ export class Chat {
       onEvent: (event) => this.#apply(event),
       onStatus: (status) => this.#follow(status),
       onNote: (note) => this.outbox.adopt(note),
-      onSight: (sight) => this.wire.add(this.connection.status.transport, sight),
+      onRecord: (record) => this.wire.add(this.connection.status.transport, record),
     });
     this.outbox = new Outbox({
       storage: localStorage,

@@ -161,7 +161,7 @@ export class Connection {
       onOpen: () => this.#opened(),
       onEvent: (event) => this.#receive(event),
       onClose: (why) => this.#end(why),
-      onSight: (sight) => this.client.onSight?.(sight),
+      onRecord: (record) => this.client.onRecord?.(record),
     });
     this.#transport.open(/** @type {string} */ (this.cursor));
   }

@@ -8,7 +8,7 @@
  */
 
 import { change } from "./model.js";
-import { whenIdle } from "./rest.js";
+import { whenIdle } from "./deferred.js";
 
 /** @import { Page } from "./page.js" */
 /** @import { State } from "./types.js" */

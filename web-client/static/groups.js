@@ -21,7 +21,7 @@ class Refused extends Error {}
 
 /** Opens the form, or closes it. @param {Page} page @param {boolean} open */
 export async function openForm(page, open) {
-  await page.rest.loadViews();
+  await page.deferred.loadViews();
   page.ui.newGroup = { open, busy: false, error: "" };
   page.drawNow();
   document.getElementById("new-group")?.focus();
@@ -63,7 +63,7 @@ export async function join(page, id) {
 
 /** Asks whether its user really wants to leave, or asks no more. @param {Page} page @param {boolean} asked */
 export async function askLeave(page, asked) {
-  await page.rest.loadViews();
+  await page.deferred.loadViews();
   page.ui.leaving = asked;
   page.drawNow();
   const button = /** @type {HTMLElement | null} */ (document.querySelector(asked ? ".ask button" : ".head button"));

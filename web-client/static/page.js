@@ -8,7 +8,7 @@ import { Chat, MAX_UNREAD } from "./chat.js";
 import { needsSignIn } from "./codes.js";
 import { Drafts } from "./drafts.js";
 import { addressKey } from "./outbox.js";
-import { Rest } from "./rest.js";
+import { Deferred } from "./deferred.js";
 import { Scroll } from "./scroll.js";
 import { addressOf, directWith, reachesUnread, unread } from "./selectors.js";
 import { render } from "./vendor/lit-html/lit-html.js";
@@ -75,7 +75,7 @@ export class Page {
       onOtherUser: entrance.onOtherUser,
     });
     this.scroll = new Scroll({ onMove: (turned) => this.#onMove(turned), onTop: () => this.#onTop(), signal });
-    this.rest = new Rest(
+    this.deferred = new Deferred(
       () => this.draw(),
       ({ bindKeys, Far, Reading }) => {
         if (signal.aborted || this.#reading) return;
@@ -107,7 +107,7 @@ export class Page {
     this.#stop.abort();
     clearTimeout(this.#clock);
     this.#reading?.stop();
-    this.rest.drawer?.close();
+    this.deferred.drawer?.close();
     this.chat.stop();
   }
 
@@ -156,7 +156,7 @@ export class Page {
     this.#settle();
     this.scroll.before();
     const draw = () => render(everything(this, now), this.root);
-    if (this.rest.parts) this.rest.parts.keepingFocus(draw);
+    if (this.deferred.parts) this.deferred.parts.keepingFocus(draw);
     else draw();
     const { conversation: open } = this.opened;
     const settled = open === undefined || this.isSettled(open);
@@ -166,8 +166,8 @@ export class Page {
     if (wasSticking && !this.scroll.sticking) this.draw();
     this.#follow();
     document.title = this.#title();
-    if (settled && this.chat.loaded) this.rest.loadSoon();
-    if (now - (this.chat.connection.status.lostAt ?? now) >= UNNOTICED_MS) this.rest.loadViews();
+    if (settled && this.chat.loaded) this.deferred.loadSoon();
+    if (now - (this.chat.connection.status.lostAt ?? now) >= UNNOTICED_MS) this.deferred.loadViews();
     clearTimeout(this.#clock);
     if (this.#isMoving(now)) this.#clock = setTimeout(() => this.draw(), 1_000);
   }
@@ -203,7 +203,7 @@ export class Page {
   /** Moves the focus to where its user goes on. */
   goOn() {
     this.#willFocus = true;
-    this.rest.parts?.goOn();
+    this.deferred.parts?.goOn();
   }
 
   /** Whether enough of a conversation is at hand to put its reader in place. @param {Conversation} open */
@@ -264,7 +264,7 @@ export class Page {
     const { conversation: open } = this.opened;
     if (open?.id !== event.conversation) return;
     if (ui.caughtUp) this.#miss(open.readSeq);
-    void this.rest.announce(nameOf(chat.state, event.from), event.text);
+    void this.deferred.announce(nameOf(chat.state, event.from), event.text);
   }
 
   /** @param {boolean} turned */

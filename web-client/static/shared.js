@@ -11,7 +11,7 @@
 import { Connection, beginning } from "./connection.js";
 import { REPLY_TIMEOUT_MS, Unanswered } from "./transports/unanswered.js";
 
-/** @import { Lead, SharedClient, SharedStatus, Word } from "./types.js" */
+/** @import { Lead, SharedClient, SharedStatus, TabMessage } from "./types.js" */
 /** @import { Command, LoggedEvent, PassingEvent, Reply } from "./protocol.js" */
 /** @import { ServerAddress, TransportName } from "./protocol.js" */
 
@@ -162,7 +162,7 @@ export class SharedConnection {
         this.#set({ ...status, leading: true });
         this.#say({ type: "status", status, ...this.#lead });
       },
-      onSight: this.client.onSight,
+      onRecord: this.client.onRecord,
     });
     connection.status = { ...connection.status, avoided: this.status.avoided, lostAt: this.status.lostAt ?? Date.now() };
     this.#connection = connection;
@@ -190,73 +190,73 @@ export class SharedConnection {
 
   // ---- what the tabs say
 
-  /** @param {Word} word */
-  #say(word) {
-    this.#channel?.postMessage(word);
+  /** @param {TabMessage} message */
+  #say(message) {
+    this.#channel?.postMessage(message);
   }
 
-  /** @param {Word} word */
-  #hear(word) {
-    if (word.type === "note") return this.client.onNote(word.note);
-    if (this.#connection) this.#serve(this.#connection, word);
-    else if ("leader" in word) this.#listen(word);
-    else if (word.type === "reply" && word.to === this.#tab) this.#waiting.get(word.id)?.(word.reply);
+  /** @param {TabMessage} message */
+  #hear(message) {
+    if (message.type === "note") return this.client.onNote(message.note);
+    if (this.#connection) this.#serve(this.#connection, message);
+    else if ("leader" in message) this.#listen(message);
+    else if (message.type === "reply" && message.to === this.#tab) this.#waiting.get(message.id)?.(message.reply);
   }
 
   /** What the leading tab does for the others.
-   * @param {Connection} connection @param {Word} word */
-  #serve(connection, word) {
-    switch (word.type) {
+   * @param {Connection} connection @param {TabMessage} message */
+  #serve(connection, message) {
+    switch (message.type) {
       case "hello": {
         const { cursor } = this.#lead;
-        this.#say({ type: "here", to: word.from, hidden: document.hidden, ...this.#lead });
-        if (word.fresh && cursor !== null) {
-          this.#say({ type: "snapshot", to: word.from, snapshot: this.client.snapshot(cursor), ...this.#lead });
+        this.#say({ type: "here", to: message.from, hidden: document.hidden, ...this.#lead });
+        if (message.fresh && cursor !== null) {
+          this.#say({ type: "snapshot", to: message.from, snapshot: this.client.snapshot(cursor), ...this.#lead });
         }
         return this.#say({ type: "status", status: connection.status, ...this.#lead });
       }
       case "request": {
-        const { from: to, id } = word;
+        const { from: to, id } = message;
         const answer = (/** @type {Reply | null} */ reply) => this.#say({ type: "reply", to, id, reply });
-        return void connection.send(word.command).then(answer, () => answer(null));
+        return void connection.send(message.command).then(answer, () => answer(null));
       }
       case "switch":
-        return connection.switchTo(word.transport);
+        return connection.switchTo(message.transport);
       case "retry":
         return connection.retryNow();
     }
   }
 
   /** What the other tabs make of the leading one's words.
-   * @param {Extract<Word, Lead>} word */
-  #listen(word) {
+   * @param {Extract<TabMessage, Lead>} message */
+  #listen(message) {
     const known = this.#lead;
-    if (word.type === "here") {
-      if (word.to !== this.#tab) return;
+    if (message.type === "here") {
+      if (message.to !== this.#tab) return;
       clearTimeout(this.#patience);
-      if (word.hidden && !document.hidden) this.take();
+      if (message.hidden && !document.hidden) this.take();
       return;
     }
-    if (word.type === "snapshot") {
-      if (word.to !== null && word.to !== this.#tab) return;
-      this.#lead = { leader: word.leader, cursor: word.cursor, count: word.count };
-      return this.client.onSnapshot(word.snapshot);
+    if (message.type === "snapshot") {
+      if (message.to !== null && message.to !== this.#tab) return;
+      this.#lead = { leader: message.leader, cursor: message.cursor, count: message.count };
+      return this.client.onSnapshot(message.snapshot);
     }
-    if (word.leader !== known.leader) {
+    if (message.leader !== known.leader) {
       // Whoever led before will not answer any more; the new one goes on from where it stood itself.
       this.#forget();
-      const same = word.type === "status" && word.cursor === known.cursor;
-      this.#lead = { leader: word.leader, cursor: same ? known.cursor : null, count: word.count };
+      const same = message.type === "status" && message.cursor === known.cursor;
+      this.#lead = { leader: message.leader, cursor: same ? known.cursor : null, count: message.count };
       if (!same) this.#hello();
     }
-    if (word.type === "status") return this.#set({ ...word.status, leading: false });
+    if (message.type === "status") return this.#set({ ...message.status, leading: false });
     if (this.#lead.cursor === null) return;
-    if (word.count !== this.#lead.count + 1) {
+    if (message.count !== this.#lead.count + 1) {
       this.#lead = { ...this.#lead, cursor: null };
       return this.#hello();
     }
-    this.#count(word.event);
-    this.client.onEvent(word.event);
+    this.#count(message.event);
+    this.client.onEvent(message.event);
   }
 
   /** @param {LoggedEvent | PassingEvent} event */

@@ -29,7 +29,7 @@
  * @property {(snapshot: Snapshot) => void} onSnapshot everything known before is replaced by this
  * @property {(event: LoggedEvent | PassingEvent) => void} onEvent
  * @property {(status: Status) => void} onStatus
- * @property {(sight: Sight) => void} [onSight] what passes on the wire, for people
+ * @property {(record: WireRecord) => void} [onRecord] what passes on the wire, for people
  */
 /**
  * A message that is not acknowledged.
@@ -87,14 +87,14 @@
  */
 /**
  * Something that passed, as a transport tells it.
- * @typedef {object} Sight
+ * @typedef {object} WireRecord
  * @property {"up" | "down" | "end"} direction
  * @property {string} what in words: "message", "event", "POST /api/commands", "answer 200", "close 1006"
  * @property {string} [text] what was in it, as far as a script can see
  * @property {number} [ms] how long it took, where it answers something
  * @property {Closing} [closing] why it ended, where that is known
  */
-/** @typedef {Sight & {number: number, at: number, text: string, over: TransportName}} Seen with its time */
+/** @typedef {WireRecord & {number: number, at: number, text: string, over: TransportName}} Seen with its time */
 /** @typedef {Status & {leading: boolean}} SharedStatus `leading`: this tab holds the connection */
 /**
  * @typedef {Omit<Client, "onStatus"> & {
@@ -118,7 +118,7 @@
  *   | {type: "status", status: Status} & Lead
  *   | {type: "snapshot", to: string | null, snapshot: Snapshot} & Lead
  *   | {type: "event", event: LoggedEvent | PassingEvent} & Lead
- * )} Word
+ * )} TabMessage
  */
 /**
  * What the banner has to say.
@@ -211,7 +211,7 @@
  * @property {() => void} onOpen the server is there; a poll says so with every answer
  * @property {(event: Event) => void} onEvent
  * @property {(closing: Closing) => void} onClose it has ended from the other side, or on the way
- * @property {(sight: Sight) => void} onSight something passed, for people to look at
+ * @property {(record: WireRecord) => void} onRecord something passed, for people to look at
  */
 /**
  * What the page knows of a transport before it is loaded.

@@ -3,7 +3,7 @@
  */
 
 /** @import { TransportName } from "./protocol.js" */
-/** @import { Seen, Sight } from "./types.js" */
+/** @import { Seen, WireRecord } from "./types.js" */
 
 /** How much is remembered; what is older is forgotten. */
 const MAX_SIGHTS = 500;
@@ -15,19 +15,19 @@ export class Wire {
   seen = [];
   count = 0;
   /** Whoever looks at it now. */
-  onSight = () => {};
+  onRecord = () => {};
 
-  /** @param {TransportName} over @param {Sight} sight */
-  add(over, sight) {
-    const text = (sight.text ?? "").slice(0, MAX_TEXT);
+  /** @param {TransportName} over @param {WireRecord} record */
+  add(over, record) {
+    const text = (record.text ?? "").slice(0, MAX_TEXT);
     this.count += 1;
-    this.seen.push({ ...sight, over, text, number: this.count, at: Date.now() });
+    this.seen.push({ ...record, over, text, number: this.count, at: Date.now() });
     if (this.seen.length > MAX_SIGHTS) this.seen.splice(0, this.seen.length - MAX_SIGHTS);
-    this.onSight();
+    this.onRecord();
   }
 
   clear() {
     this.seen = [];
-    this.onSight();
+    this.onRecord();
   }
 }

@@ -21,7 +21,7 @@ import { REPLY_TIMEOUT_MS, Unanswered } from "./unanswered.js";
 export async function postCommand(base, request, observer) {
   const text = JSON.stringify(request);
   const began = performance.now();
-  observer.onSight({ direction: "up", what: "POST /api/commands", text });
+  observer.onRecord({ direction: "up", what: "POST /api/commands", text });
   try {
     const response = await fetch(`${base}/api/commands`, {
       method: "POST",
@@ -32,7 +32,7 @@ export async function postCommand(base, request, observer) {
     });
     const answer = await response.clone().text();
     const ms = performance.now() - began;
-    observer.onSight({ direction: "down", what: `answer ${response.status}`, text: answer, ms });
+    observer.onRecord({ direction: "down", what: `answer ${response.status}`, text: answer, ms });
     const body = JSON.parse(answer);
     if (body.type === "reply") return body;
     // A problem document: the API refused before the chat was asked.
@@ -41,7 +41,7 @@ export async function postCommand(base, request, observer) {
     return { type: "reply", request_id: request.request_id, refusal: { code, message, retry_after_ms: retryAfterMs } };
   } catch {
     // Cut, too late, or an answer that is not the chat's.
-    observer.onSight({ direction: "end", what: "no reply to a POST", ms: performance.now() - began });
+    observer.onRecord({ direction: "end", what: "no reply to a POST", ms: performance.now() - began });
     throw new Unanswered();
   }
 }

@@ -24,18 +24,18 @@ export async function poll(base, cursor, wait, signal, observer) {
   const query = new URLSearchParams({ after: cursor, wait: String(wait) });
   const nothing = { events: [], cursor, more: false };
   const began = performance.now();
-  observer.onSight({ direction: "up", what: `GET /poll, wait ${wait} s` });
+  observer.onRecord({ direction: "up", what: `GET /poll, wait ${wait} s` });
   try {
     const late = AbortSignal.timeout(wait * 1_000 + REPLY_TIMEOUT_MS);
     const options = { credentials: /** @type {const} */ ("include"), cache: /** @type {const} */ ("no-store") };
     const response = await fetch(`${base}/poll?${query}`, { ...options, signal: AbortSignal.any([signal, late]) });
     const text = await response.clone().text();
-    observer.onSight({ direction: "down", what: `answer ${response.status}`, text, ms: performance.now() - began });
+    observer.onRecord({ direction: "down", what: `answer ${response.status}`, text, ms: performance.now() - began });
     if (response.ok) return JSON.parse(text);
     const { code, status } = await problem(response);
     return { ...nothing, ended: refused(status, code) };
   } catch {
-    if (!signal.aborted) observer.onSight({ direction: "end", what: "no answer to a poll", ms: performance.now() - began });
+    if (!signal.aborted) observer.onRecord({ direction: "end", what: "no answer to a poll", ms: performance.now() - began });
     return { ...nothing, ended: closing(LOST) };
   }
 }

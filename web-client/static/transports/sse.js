@@ -24,19 +24,19 @@ export class SseTransport {
   open(cursor) {
     const url = `${this.base}/events?after=${encodeURIComponent(cursor)}`;
     const source = new EventSource(url, { withCredentials: true });
-    this.observer.onSight({ direction: "up", what: "GET /events" });
+    this.observer.onRecord({ direction: "up", what: "GET /events" });
     source.onopen = () => {
-      this.observer.onSight({ direction: "down", what: "open" });
+      this.observer.onRecord({ direction: "down", what: "open" });
       this.observer.onOpen();
     };
     source.onmessage = ({ data }) => {
-      this.observer.onSight({ direction: "down", what: "event", text: data });
+      this.observer.onRecord({ direction: "down", what: "event", text: data });
       this.observer.onEvent(JSON.parse(data));
     };
     // EventSource would come back by itself, but at a fixed pace and only to this one server.
     source.onerror = () => {
       this.close();
-      this.observer.onSight({ direction: "end", what: "error: an EventSource does not say which" });
+      this.observer.onRecord({ direction: "end", what: "error: an EventSource does not say which" });
       this.observer.onClose(closing(LOST));
     };
     this.source = source;

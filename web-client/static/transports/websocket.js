@@ -27,18 +27,18 @@ export class WebSocketTransport {
   /** @param {string} cursor */
   open(cursor) {
     const socket = new WebSocket(`${this.base}/ws?after=${encodeURIComponent(cursor)}`);
-    this.observer.onSight({ direction: "up", what: "GET /ws, Upgrade: websocket" });
+    this.observer.onRecord({ direction: "up", what: "GET /ws, Upgrade: websocket" });
     socket.onopen = () => {
-      this.observer.onSight({ direction: "down", what: "open" });
+      this.observer.onRecord({ direction: "down", what: "open" });
       this.observer.onOpen();
     };
     socket.onmessage = ({ data }) => {
-      this.observer.onSight({ direction: "down", what: "message", text: data });
+      this.observer.onRecord({ direction: "down", what: "message", text: data });
       this.receive(JSON.parse(data));
     };
     socket.onclose = ({ code }) => {
       this.close();
-      this.observer.onSight({ direction: "end", what: `close ${code}`, closing: closing(code) });
+      this.observer.onRecord({ direction: "end", what: `close ${code}`, closing: closing(code) });
       this.observer.onClose(closing(code));
     };
     this.socket = socket;
@@ -55,7 +55,7 @@ export class WebSocketTransport {
         else reject(new Unanswered());
       });
       const text = JSON.stringify(request);
-      this.observer.onSight({ direction: "up", what: "message", text });
+      this.observer.onRecord({ direction: "up", what: "message", text });
       this.socket.send(text);
     });
   }

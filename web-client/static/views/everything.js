@@ -13,12 +13,12 @@ import { sidebar } from "./sidebar.js";
 /** @import { Page } from "../page.js" */
 
 /** @param {Page} page @param {number} now */
-export function everything({ chat, ui, rest, scroll, actions, servers, drafts, opened }, now) {
+export function everything({ chat, ui, deferred, scroll, actions, servers, drafts, opened }, now) {
   const { state, loaded, outbox } = chat;
   const { status } = chat.connection;
   const { conversation: open, person, to, key } = opened;
   const { problem, caughtUp, filter, joining, newGroup, newAfter, leaving } = ui;
-  const { views } = rest;
+  const { views } = deferred;
   const menu = views?.menu({ status, servers }, actions.transport);
   const form = newGroup.open ? views?.newGroup(newGroup, actions.sidebar) : undefined;
   const selected = open?.id ?? person?.id ?? null;
@@ -35,7 +35,7 @@ export function everything({ chat, ui, rest, scroll, actions, servers, drafts, o
     {
       me: state.me.name,
       open: to !== null,
-      announcement: rest.announcer?.words ?? "",
+      announcement: deferred.announcer?.words ?? "",
       alert: ui.alert,
       transport: badge(status, menu ?? nothing, actions.badge),
       banner: views?.banner({ status, servers, caughtUp, problem, now }, actions.banner) ?? nothing,

@@ -48,14 +48,14 @@ export class WireDrawer {
     if (this.#chat) return this.close();
     this.#chat = chat;
     this.#cameFrom = /** @type {HTMLElement | null} */ (document.activeElement);
-    chat.wire.onSight = () => this.#soon();
+    chat.wire.onRecord = () => this.#soon();
     this.#draw();
     document.getElementById("wire-close")?.focus();
   }
 
   close() {
     if (!this.#chat) return;
-    this.#chat.wire.onSight = () => {};
+    this.#chat.wire.onRecord = () => {};
     this.#chat = null;
     render(nothing, this.#root);
     this.#cameFrom?.focus();

@@ -299,19 +299,20 @@ async function weigh(person, ready) {
   const paths = came.map((request) => new URL(request.url()).pathname);
   assert.ok(["/", "/app.js", "/style.css", "/api/transports"].every((path) => paths.includes(path)), paths.join(" "));
   const more = await person.page.evaluate(() => (globalThis.haveTime ? (globalThis.haveTime(), true) : false));
-  if (more) await person.page.evaluate(hasRest);
+  if (more) await person.page.evaluate(hasDeferred);
   return { first, paths, late: more ? (await weight()) - first : 0 };
 }
 
 /** Resolves when everything that comes late has come; in the page. */
-function hasRest() {
+function hasDeferred() {
   const views = [
     ...["alone", "banner", "below", "between", "close-codes", "decision", "help", "late", "membership", "menu", "new-group"],
     ...["sign-in", "styled", "wire"],
   ];
   const transports = ["commands", "longpoll", "poll", "shortpoll", "sse", "websocket"];
   const late = [
-    ...["announcer.js", "between.js", "door.js", "far.js", "focus.js", "later.js", "reading.js", "groups.js", "keys.js", "ladder.js", "late.css", "sign-in.css"],
+    ...["announcer.js", "between.js", "sign-in.js", "far.js", "focus.js", "later.js", "reading.js", "groups.js"],
+    ...["keys.js", "ladder.js", "late.css", "sign-in.css"],
     ...views.map((name) => `views/${name}.js`),
     ...transports.map((name) => `transports/${name}.js`),
   ];
@@ -349,7 +350,7 @@ test("the first load stays small, for a visitor and for somebody in a chat over 
 
 test("what comes late is there before the server goes", async () => {
   const ann = await stage.member("Ann");
-  await ann.page.evaluate(hasRest);
+  await ann.page.evaluate(hasDeferred);
   await stage.killServer();
   await ann.banner(/Connection lost\. |Nothing answers at /);
   await ann.page.keyboard.press("?");

@@ -16,7 +16,7 @@ export function whenIdle(run) {
   (globalThis.requestIdleCallback ?? setTimeout)(run);
 }
 
-export class Rest {
+export class Deferred {
   /** @type {typeof import("./later.js") | null} */
   parts = null;
   /** @type {typeof import("./views/late.js") | null} */
@@ -50,7 +50,7 @@ export class Rest {
     await this.loadViews();
     const parts = [import("./groups.js"), import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
     const transports = Object.values(TRANSPORTS).map(({ load }) => load());
-    const more = [import("./transports/commands.js"), import("./ladder.js"), import("./door.js")];
+    const more = [import("./transports/commands.js"), import("./ladder.js"), import("./sign-in.js")];
     await Promise.allSettled([...parts, ...transports, ...more]);
   }
 

@@ -18,7 +18,7 @@ const NO_COOKIE =
   "The server accepted the sign-in, but this browser does not send its cookie back. " +
   `Allow cookies for ${location.hostname}, or delete those that it has, and sign in again.`;
 
-export class Door {
+export class SignInPage {
   /** @type {SignIn} */
   #form = { purpose: "login", busy: false, error: null };
 
