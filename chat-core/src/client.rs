@@ -1,6 +1,7 @@
 //! The other end of the wire: what a client of any transport can do, and the HTTP that all of them share.
 
 use std::error::Error;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::auth::Token;
 use crate::chat::Chat;
+use crate::http::Way;
 use crate::ids::{ConversationId, Cursor};
 use crate::model::{Group, History, Person, Snapshot, User};
 use crate::protocol::{Event, Reply, Request};
@@ -25,11 +27,27 @@ pub trait Server: Send + 'static {
     const NAME: &'static str;
     /// Where a client opens its wire; `None`: there is no wire.
     const PATH: Option<&'static str>;
+    /// How its transports get their connections.
+    const WAY: Way = Way::Takeover;
     /// The other end of its wire.
     type Client: Client;
 
     /// What it adds to the HTTP API that all servers share.
     fn routes() -> Router<Chat>;
+}
+
+/// The same server, whose connections stay with the HTTP library.
+pub struct Plain<S>(PhantomData<fn() -> S>);
+
+impl<S: Server> Server for Plain<S> {
+    const NAME: &'static str = S::NAME;
+    const PATH: Option<&'static str> = S::PATH;
+    const WAY: Way = Way::Plain;
+    type Client = S::Client;
+
+    fn routes() -> Router<Chat> {
+        S::routes()
+    }
 }
 
 /// One client of one user; its two halves work at the same time.

@@ -1,6 +1,5 @@
 //! The transport without a wire: the chat in the same process, the floor of every comparison.
 
-use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +7,16 @@ use std::time::Duration;
 use axum::Router;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 use crate::auth::Token;
 use crate::chat::Chat;
 use crate::client::{Client, ClientError, Server, Target};
 use crate::duplex::{DuplexEvents, DuplexSender, duplex};
-use crate::ending::{Cut, End};
 use crate::ids::Cursor;
 use crate::inbox::Batch;
-use crate::limits::Limits;
-use crate::metrics::TransportMetrics;
 use crate::protocol::Frame;
 use crate::refusal::Close;
-use crate::transport::{Received, Session, Transport};
+use crate::transport::{Received, Transport};
 
 /// A server without a wire. Its routes are only the shared ones.
 pub struct MemoryServer;
@@ -40,12 +35,10 @@ impl Server for MemoryServer {
 struct MemoryTransport {
     down: mpsc::Sender<Vec<Arc<Frame>>>,
     up: mpsc::Receiver<Bytes>,
-    wire: Arc<TransportMetrics>,
-    limits: Arc<Limits>,
-    cut: Cut,
+    keep_alive: Duration,
 }
 
-/// The client has gone, takes too long, or is cut off.
+/// The client has gone.
 #[derive(Debug, thiserror::Error)]
 #[error("the client no longer takes what it gets")]
 struct Gone;
@@ -54,16 +47,16 @@ impl Transport for MemoryTransport {
     type Error = Gone;
 
     fn patience(&self) -> Duration {
-        self.limits.keep_alive
+        self.keep_alive
     }
 
     async fn deliver(&mut self, batch: &Batch) -> Result<ControlFlow<()>, Gone> {
-        self.put(batch.frames.clone()).await?;
+        self.down.send(batch.frames.clone()).await.map_err(|_| Gone)?;
         Ok(ControlFlow::Continue(()))
     }
 
     async fn keep_alive(&mut self, cursor: &Cursor) -> Result<ControlFlow<Option<Close>>, Gone> {
-        self.put(vec![Frame::tick(cursor)]).await?;
+        self.down.send(vec![Frame::tick(cursor)]).await.map_err(|_| Gone)?;
         Ok(ControlFlow::Continue(()))
     }
 
@@ -72,31 +65,7 @@ impl Transport for MemoryTransport {
     }
 
     async fn close(&mut self, why: Close, _: Option<&Cursor>) -> Result<(), Gone> {
-        self.put(vec![Frame::close(why)]).await
-    }
-}
-
-impl MemoryTransport {
-    /// There is no socket that could watch over the client's pace, and be cut, so the transport does it.
-    async fn put(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Gone> {
-        let sent = tokio::select! {
-            sent = timeout(self.limits.write_timeout, self.down.send(frames)) => sent,
-            why = poll_fn(|cx| self.cut.poll(cx)) => {
-                self.wire.ended(&self.cut, End::Closed(why));
-                return Err(Gone);
-            }
-        };
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => {
-                self.wire.ended(&self.cut, End::Left);
-                Err(Gone)
-            }
-            Err(_) => {
-                self.wire.ended(&self.cut, End::Closed(Close::Slow));
-                Err(Gone)
-            }
-        }
+        self.down.send(vec![Frame::close(why)]).await.map_err(|_| Gone)
     }
 }
 
@@ -114,17 +83,14 @@ impl Client for MemoryClient {
     ) -> Result<(DuplexSender, DuplexEvents), ClientError> {
         let elsewhere = || ClientError::Disconnected("the chat is not in this process".to_owned());
         let chat = target.chat().ok_or_else(elsewhere)?;
-        let wire = chat.metrics().wire(MemoryServer::NAME);
-        let sign_in = chat.authenticate(token).await?;
-        let cut = Cut::default();
-        let session = Session::open(chat, sign_in, after, Arc::clone(&wire), Some(Arc::clone(&cut))).await?;
+        let session = chat.session(token, after, MemoryServer::NAME).await?;
 
         let (down, mut frames) = mpsc::channel::<Vec<Arc<Frame>>>(1);
         let (up, requests) = mpsc::channel(1);
         let (sender, events, demultiplexer, mut abandoned) = duplex(up.clone(), after);
-        let limits = Arc::clone(chat.limits());
+        let keep_alive = chat.limits().keep_alive;
         tokio::spawn(async move {
-            let mut transport = MemoryTransport { down, up: requests, wire, limits, cut };
+            let mut transport = MemoryTransport { down, up: requests, keep_alive };
             // A client that has gone needs no word about it.
             let _ = session.serve(&mut transport).await;
         });

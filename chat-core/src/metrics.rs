@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     families: Families,
     /// Guards the transports met so far: a handful.
-    wires: Mutex<HashMap<&'static str, Arc<TransportMetrics>>>,
+    transports: Mutex<HashMap<&'static str, Arc<TransportMetrics>>>,
 }
 
 /// The counts that each transport has.
@@ -62,16 +62,16 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let families = Families::new(&registry);
-        Self { registry, families, wires: Mutex::default() }
+        Self { registry, families, transports: Mutex::default() }
     }
 
     /// The counts of the transport with this name.
-    pub(crate) fn wire(&self, transport: &'static str) -> Arc<TransportMetrics> {
-        let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);
-        let wire = wires
+    pub(crate) fn transport(&self, transport: &'static str) -> Arc<TransportMetrics> {
+        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
+        let metrics = transports
             .entry(transport)
             .or_insert_with(|| Arc::new(TransportMetrics::new(&self.families, transport)));
-        Arc::clone(wire)
+        Arc::clone(metrics)
     }
 
     /// The counts of the storage, with one for each kind of fault. Call it once.

@@ -19,10 +19,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::chat::Chat;
-use crate::client::Server;
+use crate::client::{Plain, Server};
 use crate::http::{HostName, Listing, Origins, Site, TrustedProxy};
 use crate::limits::Limits;
-use crate::server::{start, start_metrics};
+use crate::server::{Running, start, start_metrics};
 use crate::settings::{Origin, listen_address};
 use crate::store::{Location, OpenError};
 
@@ -50,6 +50,9 @@ pub struct ChatOptions {
     /// Where `/metrics` is served, away from the public addresses
     #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub metrics: Option<SocketAddr>,
+    /// Leave every connection to the HTTP library, as any axum program does: more memory, and nothing taken over
+    #[arg(long, env = "CHAT_PLAIN")]
+    pub plain: bool,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
@@ -64,6 +67,40 @@ impl ChatOptions {
         match self.accept_damage {
             true => Chat::open_damaged(&self.database, self.limits.clone()),
             false => Chat::open(&self.database, self.limits.clone()),
+        }
+    }
+
+    /// What the servers of this launch know of each other.
+    #[must_use]
+    pub fn site(
+        &self,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+        transports: Vec<Listing>,
+        metrics_apart: bool,
+    ) -> Site {
+        Site {
+            origins: Origins::new(addresses, self.origins.clone()),
+            hosts: self.hosts.clone(),
+            proxies: self.proxies.clone(),
+            transports,
+            metrics_apart,
+        }
+    }
+
+    /// Starts a server, its connections taken over or left to the HTTP library.
+    ///
+    /// # Errors
+    /// See [`start`].
+    pub fn start<S: Server>(
+        &self,
+        listener: TcpListener,
+        chat: &Chat,
+        site: Site,
+        pages: Router<Chat>,
+    ) -> std::io::Result<Running> {
+        match self.plain {
+            true => start::<Plain<S>>(listener, chat, site, pages),
+            false => start::<S>(listener, chat, site, pages),
         }
     }
 
@@ -132,14 +169,8 @@ impl Program {
         let address = listener.local_addr()?;
         let chat = options.chat.open()?;
         let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
-        let site = Site {
-            origins: Origins::new([address], options.chat.origins),
-            hosts: options.chat.hosts,
-            proxies: options.chat.proxies,
-            transports: listings.collect(),
-            metrics_apart: metrics.is_some(),
-        };
-        let server = start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
+        let site = options.chat.site([address], listings.collect(), metrics.is_some());
+        let server = options.chat.start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
         let metrics = metrics.map(|listener| start_metrics(listener, &chat)).transpose()?;
         let stopped = stopped()?;
         if let Some(metrics) = &metrics {

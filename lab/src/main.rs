@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use axum::Router;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
-use chat_core::http::{Listing, Origins, Site};
+use chat_core::http::Listing;
 use chat_core::memory::MemoryClient;
 use chat_core::run::{ChatOptions, ended, execute, say, stopped};
-use chat_core::server::{Running, start, start_metrics};
+use chat_core::server::{Running, start_metrics};
 use chat_core::settings::listen_address;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use longpoll_server::{LongPollServer, ShortPollServer};
@@ -77,25 +77,20 @@ async fn launch(options: Options) -> anyhow::Result<()> {
     let [_, at_websocket, at_sse, at_longpoll] = addresses;
 
     let chat = options.chat.open()?;
-    let site = Site {
-        origins: Origins::new(addresses, options.chat.origins),
-        hosts: options.chat.hosts,
-        transports: vec![
-            Listing { name: WsServer::NAME, port: at_websocket.port() },
-            Listing { name: SseServer::NAME, port: at_sse.port() },
-            Listing { name: LongPollServer::NAME, port: at_longpoll.port() },
-            Listing { name: ShortPollServer::NAME, port: at_longpoll.port() },
-        ],
-        proxies: options.chat.proxies,
-        metrics_apart: metrics.is_some(),
-    };
+    let transports = vec![
+        Listing { name: WsServer::NAME, port: at_websocket.port() },
+        Listing { name: SseServer::NAME, port: at_sse.port() },
+        Listing { name: LongPollServer::NAME, port: at_longpoll.port() },
+        Listing { name: ShortPollServer::NAME, port: at_longpoll.port() },
+    ];
+    let site = options.chat.site(addresses, transports, metrics.is_some());
     let ports = addresses.map(|address| address.port());
     let pages = || web_client::router(&ports);
     let servers = [
-        start::<PageServer>(page, &chat, site.clone(), pages())?,
-        start::<WsServer>(websocket, &chat, site.clone(), pages())?,
-        start::<SseServer>(sse, &chat, site.clone(), pages())?,
-        start::<LongPollServer>(longpoll, &chat, site, pages())?,
+        options.chat.start::<PageServer>(page, &chat, site.clone(), pages())?,
+        options.chat.start::<WsServer>(websocket, &chat, site.clone(), pages())?,
+        options.chat.start::<SseServer>(sse, &chat, site.clone(), pages())?,
+        options.chat.start::<LongPollServer>(longpoll, &chat, site, pages())?,
     ];
     let metrics = metrics.map(|listener| start_metrics(listener, &chat)).transpose()?;
     let stopped = stopped()?;

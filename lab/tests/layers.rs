@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 const TRANSPORTS: [&str; 3] = ["ws-server", "sse-server", "longpoll-server"];
 
 /// Which crates of this workspace each crate may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("chat-core", &[]),
     ("web-client", &[]),
     ("wiretap", &[]),
     ("ws-server", &["chat-core", "web-client"]),
     ("sse-server", &["chat-core", "web-client"]),
     ("longpoll-server", &["chat-core", "web-client"]),
+    ("more-servers/ndjson", &["chat-core"]),
     ("lab", &["chat-core", "web-client", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
     ("chat-cli", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
     ("benches", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),

@@ -4,22 +4,23 @@
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Query;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query};
 use axum::http::header;
-use axum::response::Response;
-use axum::routing::get;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
-use chat_core::http::{Admission, Connection, Line, Problem};
+use chat_core::http::{Connection, Endpoint, Problem, Refuses, endpoint};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
+use chat_core::limits::Limits;
 use chat_core::protocol::Frame;
 use chat_core::refusal::{Close, Code, Refusal};
-use chat_core::transport::{Received, Session, Transport};
+use chat_core::transport::{Received, Transport};
 use serde::Deserialize;
 
 use crate::{LongPollClient, ShortPollClient};
@@ -34,12 +35,12 @@ const ENVELOPE_BYTES: usize = 128;
 pub struct LongPollServer;
 
 impl Server for LongPollServer {
-    const NAME: &'static str = "longpoll";
-    const PATH: Option<&'static str> = Some("/poll");
+    const NAME: &'static str = PollTransport::NAME;
+    const PATH: Option<&'static str> = Some(PollTransport::PATH);
     type Client = LongPollClient;
 
     fn routes() -> Router<Chat> {
-        Router::new().route("/poll", get(connect))
+        endpoint::<PollTransport>()
     }
 }
 
@@ -56,44 +57,61 @@ impl Server for ShortPollServer {
     }
 }
 
-#[derive(Deserialize)]
-struct Wait {
-    wait: Option<u64>,
-}
+/// How long a poll waits for news.
+#[derive(Clone)]
+struct Wait(Duration);
 
-async fn connect(
-    wait: Result<Query<Wait>, QueryRejection>,
-    connection: Connection,
-    admission: Admission,
-) -> Result<Response, Problem> {
-    let Query(Wait { wait }) = wait.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
-    let wait = wait.map_or(admission.limits().poll_wait, Duration::from_secs);
-    if wait > MAX_WAIT {
-        return Err(Refusal::new(
-            Code::BadRequest,
-            format!("wait must be between 0 and {} seconds", MAX_WAIT.as_secs()),
-        )
-        .into());
+impl FromRequestParts<Chat> for Wait {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, chat: &Chat) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Asked {
+            wait: Option<u64>,
+        }
+        let asked = Query::<Asked>::try_from_uri(&parts.uri);
+        let Query(Asked { wait }) =
+            asked.map_err(|error| Refusal::new(Code::BadRequest, error.body_text()))?;
+        let wait = wait.map_or(chat.limits().poll_wait, Duration::from_secs);
+        if wait > MAX_WAIT {
+            let what = format!("wait must be between 0 and {} seconds", MAX_WAIT.as_secs());
+            return Err(Refusal::new(Code::BadRequest, what).into());
+        }
+        Ok(Self(wait.min(chat.limits().longest_poll)))
     }
-    let wait = wait.min(admission.limits().longest_poll);
-    let name = if wait.is_zero() { ShortPollServer::NAME } else { LongPollServer::NAME };
-    let head = [
-        (header::CONTENT_TYPE, "application/json"),
-        // The same address has another answer next time.
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    let serve = move |line, session: Box<Session>| async move {
-        let mut transport = PollTransport { line, wait };
-        session.serve(&mut transport).await?;
-        Ok(transport.line)
-    };
-    connection.answer_polls(head, admission, name, serve).await
 }
 
 /// One poll.
 struct PollTransport {
-    line: Line,
+    connection: Connection,
     wait: Duration,
+}
+
+impl Endpoint for PollTransport {
+    const NAME: &'static str = "longpoll";
+    const PATH: &'static str = "/poll";
+    const REFUSES: Refuses = Refuses::ByStatus;
+    type Ask = Wait;
+
+    fn name(Wait(wait): &Wait) -> &'static str {
+        if wait.is_zero() { ShortPollServer::NAME } else { Self::NAME }
+    }
+
+    fn head(_: &Wait) -> impl IntoResponse {
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            // The same address has another answer next time.
+            (header::CACHE_CONTROL, "no-store"),
+        ]
+    }
+
+    async fn begin(connection: Connection, Wait(wait): Wait, _: Arc<Limits>) -> io::Result<Self> {
+        Ok(Self { connection, wait })
+    }
+
+    async fn finish(self) -> io::Result<Connection> {
+        Ok(self.connection)
+    }
 }
 
 impl Transport for PollTransport {
@@ -105,25 +123,24 @@ impl Transport for PollTransport {
 
     async fn deliver(&mut self, batch: &Batch) -> io::Result<ControlFlow<()>> {
         let events: Vec<&[u8]> = batch.frames.iter().map(|frame| frame.json().as_ref()).collect();
-        let answer = answer(&events, batch.cursor.as_ref(), batch.more);
-        self.line.answer(&answer).await?;
+        self.connection.answer(answer(&events, batch.cursor.as_ref(), batch.more)).await?;
         Ok(ControlFlow::Break(()))
     }
 
     /// The empty answer: the client asks again at once, and no proxy takes the silence for death.
     async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
-        self.line.answer(&answer(&[], Some(cursor), false)).await?;
+        self.connection.answer(answer(&[], Some(cursor), false)).await?;
         Ok(ControlFlow::Break(None))
     }
 
     async fn receive(&mut self) -> io::Result<Received> {
-        self.line.half_closed().await?;
+        self.connection.half_closed().await?;
         Ok(Received::HalfClosed)
     }
 
     async fn close(&mut self, why: Close, cursor: Option<&Cursor>) -> io::Result<()> {
-        self.line.end_after();
-        self.line.answer(&answer(&[Frame::close(why).json()], cursor, false)).await
+        self.connection.end_after();
+        self.connection.answer(answer(&[Frame::close(why).json()], cursor, false)).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The laws, on this wire, with patience and without.
+//! The laws, on this transport, both ways, with patience and without.
 
 mod longpoll {
     chat_core::conformance_tests!(longpoll_server::LongPollServer);
@@ -6,4 +6,12 @@ mod longpoll {
 
 mod shortpoll {
     chat_core::conformance_tests!(longpoll_server::ShortPollServer);
+}
+
+mod plain_longpoll {
+    chat_core::conformance_tests!(chat_core::client::Plain<longpoll_server::LongPollServer>);
+}
+
+mod plain_shortpoll {
+    chat_core::conformance_tests!(chat_core::client::Plain<longpoll_server::ShortPollServer>);
 }

@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::header;
-use axum::response::Response;
-use axum::routing::get;
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use chat_core::chat::Chat;
 use chat_core::client::Server;
-use chat_core::http::{Admission, Connection, Line};
+use chat_core::http::{Connection, Endpoint, Refuses, endpoint};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
@@ -31,38 +30,46 @@ const RETRY: &str = "retry: 2000\n\n";
 pub struct SseServer;
 
 impl Server for SseServer {
-    const NAME: &'static str = "sse";
-    const PATH: Option<&'static str> = Some("/events");
+    const NAME: &'static str = SseTransport::NAME;
+    const PATH: Option<&'static str> = Some(SseTransport::PATH);
     type Client = SseClient;
 
     fn routes() -> Router<Chat> {
-        Router::new().route("/events", get(connect))
+        endpoint::<SseTransport>()
     }
-}
-
-async fn connect(connection: Connection, admission: Admission) -> Response {
-    let limits = Arc::clone(admission.limits());
-    let admitted = admission.enter(SseServer::NAME).await;
-    let head = [
-        (header::CONTENT_TYPE.as_str(), "text/event-stream"),
-        // Nobody between here and the client may keep, pack or change it.
-        (header::CACHE_CONTROL.as_str(), "no-cache, no-transform"),
-        // nginx collects a response before it passes it on, unless it is told not to.
-        ("x-accel-buffering", "no"),
-    ];
-    connection.hand_over(head, async move |mut line| {
-        line.begin(RETRY).await?;
-        let mut transport = SseTransport { line, limits };
-        admitted.serve(&mut transport).await?;
-        transport.line.finish().await?;
-        Ok(transport.line)
-    })
 }
 
 /// One event stream.
 struct SseTransport {
-    line: Line,
+    connection: Connection,
     limits: Arc<Limits>,
+}
+
+impl Endpoint for SseTransport {
+    const NAME: &'static str = "sse";
+    const PATH: &'static str = "/events";
+    const REFUSES: Refuses = Refuses::ByClose;
+    type Ask = ();
+
+    fn head((): &()) -> impl IntoResponse {
+        [
+            (header::CONTENT_TYPE.as_str(), "text/event-stream"),
+            // No proxy may keep, compress or change it.
+            (header::CACHE_CONTROL.as_str(), "no-cache, no-transform"),
+            // nginx collects a response before it passes it on, unless it is told not to.
+            ("x-accel-buffering", "no"),
+        ]
+    }
+
+    async fn begin(mut connection: Connection, (): (), limits: Arc<Limits>) -> io::Result<Self> {
+        connection.begin(RETRY).await?;
+        Ok(Self { connection, limits })
+    }
+
+    async fn finish(mut self) -> io::Result<Connection> {
+        self.connection.finish().await?;
+        Ok(self.connection)
+    }
 }
 
 impl Transport for SseTransport {
@@ -73,24 +80,24 @@ impl Transport for SseTransport {
     }
 
     async fn deliver(&mut self, batch: &Batch) -> io::Result<ControlFlow<()>> {
-        self.line.write_frames::<EventStream>(&batch.frames).await?;
+        self.connection.write_frames::<EventStream>(&batch.frames).await?;
         Ok(ControlFlow::Continue(()))
     }
 
     /// A comment for proxies, which cut what is silent, and a tick for the page, which cannot see comments.
     async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
         let tick = EventStream::encode(&Frame::tick(cursor));
-        self.line.write_more(&[b": keep-alive\n", &tick]).await?;
+        self.connection.write_more(&[b": keep-alive\n", &tick]).await?;
         Ok(ControlFlow::Continue(()))
     }
 
     async fn receive(&mut self) -> io::Result<Received> {
-        self.line.half_closed().await?;
+        self.connection.half_closed().await?;
         Ok(Received::HalfClosed)
     }
 
     async fn close(&mut self, why: Close, _: Option<&Cursor>) -> io::Result<()> {
-        self.line.write_frames::<EventStream>(&[Frame::close(why)]).await
+        self.connection.write_frames::<EventStream>(&[Frame::close(why)]).await
     }
 }
 

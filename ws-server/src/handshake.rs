@@ -18,6 +18,7 @@ const KEY_BYTES: usize = 16;
 const KEY_CHARS: usize = 24;
 
 /// A handshake that may be accepted.
+#[derive(Clone)]
 pub(crate) struct Handshake {
     /// The value of `Sec-WebSocket-Accept`: it proves that the key was read.
     pub(crate) accept: String,

@@ -2,6 +2,7 @@
 
 mod client;
 mod handshake;
+mod heartbeat;
 mod socket;
 mod transport;
 

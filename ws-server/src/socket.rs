@@ -4,11 +4,12 @@
 //! that has to see that both never write into each other.
 
 use std::future::poll_fn;
+use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_core::http::Line;
+use chat_core::http::Connection;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
@@ -20,7 +21,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 /// Every connection has such a buffer for as long as it lives; longer messages only take more reads.
 const READ_BUFFER_BYTES: usize = 512;
@@ -30,9 +31,19 @@ const READ_BUFFER_BYTES: usize = 512;
 /// [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// What comes from a client.
+pub(crate) enum Heard {
+    /// A request, as a text message or a binary one.
+    Request { json: Bytes, is_binary: bool },
+    /// A Ping, a Pong or a Close: the client is there.
+    Sign,
+    /// Nothing more comes.
+    End(Received),
+}
+
 /// A WebSocket on a bare connection.
 pub(crate) struct Socket {
-    library: WebSocketStream<Line>,
+    library: WebSocketStream<Connection>,
     /// The library has read all that there was to read.
     is_drained: bool,
     /// The library has something to say: a Pong, or the answer to a Close.
@@ -43,34 +54,44 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// A connection that has just left HTTP.
-    pub(crate) async fn on(line: Line) -> Self {
+    pub(crate) async fn on(connection: Connection) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .max_message_size(Some(Limits::FRAME_BYTES))
             .max_frame_size(Some(Limits::FRAME_BYTES));
-        let library = WebSocketStream::from_raw_socket(line, Role::Server, Some(config)).await;
+        let library = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
         Self { library, is_drained: false, owes: false, is_closing: false }
     }
 
     /// The connection under it.
-    pub(crate) fn into_line(self) -> Line {
+    pub(crate) fn into_connection(self) -> Connection {
         self.library.into_inner()
     }
 
-    /// The next message; `None` once the client has left. Pings and Closes are answered before it.
+    /// What the client says next. Pings and Closes are answered before it.
     ///
     /// Cancel safe, and cheap to poll again.
-    pub(crate) async fn receive(&mut self) -> Option<Result<Message, Error>> {
-        if let Err(error) = self.settle().await {
-            return Some(Err(error));
-        }
+    pub(crate) async fn receive(&mut self) -> io::Result<Heard> {
+        self.settle().await.map_err(broken)?;
         let message = poll_fn(|cx| self.poll_message(cx)).await;
-        match &message {
-            Some(Ok(Message::Ping(_))) => self.owes = true,
-            Some(Ok(Message::Close(_))) => (self.owes, self.is_closing) = (true, true),
-            _ => {}
-        }
-        message
+        Ok(match message {
+            Some(Ok(Message::Text(text))) => Heard::Request { json: text.into(), is_binary: false },
+            Some(Ok(Message::Binary(json))) if std::str::from_utf8(&json).is_ok() => {
+                Heard::Request { json, is_binary: true }
+            }
+            Some(Ok(Message::Binary(_))) => Heard::End(Received::Broken(Close::UnusableData)),
+            Some(Ok(Message::Ping(_))) => {
+                self.owes = true;
+                Heard::Sign
+            }
+            Some(Ok(Message::Close(_))) => {
+                (self.owes, self.is_closing) = (true, true);
+                Heard::Sign
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => Heard::Sign,
+            Some(Err(error)) => Heard::End(what_ended(error)?),
+            None => Heard::End(Received::Left),
+        })
     }
 
     /// The library is asked only when there is something to read: it clears its buffer each time.
@@ -98,33 +119,34 @@ impl Socket {
         Ok(())
     }
 
-    /// Writes whole messages, framed already, in one write; one alone is copied for nobody.
-    pub(crate) async fn write(&mut self, messages: &[&[u8]]) -> Result<(), Error> {
-        self.settle().await?;
+    /// Writes whole messages, framed already, in one write. A single message is written without copying.
+    pub(crate) async fn write(&mut self, messages: &[&[u8]]) -> io::Result<()> {
+        self.settle().await.map_err(broken)?;
         if self.is_closing {
-            return Err(Error::ConnectionClosed);
+            return Err(broken(Error::ConnectionClosed));
         }
         match messages {
-            [message] => self.library.get_mut().write_all(message).await?,
-            messages => self.library.get_mut().write_all(&messages.concat()).await?,
+            [message] => self.library.get_mut().write_all(message).await,
+            messages => self.library.get_mut().write_all(&messages.concat()).await,
         }
-        Ok(())
     }
 
-    /// Says what only the library can say, a Ping for one, in one write.
-    pub(crate) async fn say(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Error> {
-        for message in messages {
-            self.library.feed(message).await?;
+    /// Sends a Ping and a tick, in one write.
+    pub(crate) async fn beat(&mut self, ping: bool, tick: Option<&Frame>) -> io::Result<()> {
+        let ping = ping.then(|| Message::Ping(Bytes::new()));
+        let text = |tick: &Frame| Utf8Bytes::try_from(tick.json().clone()).expect("JSON is UTF-8");
+        for message in ping.into_iter().chain(tick.map(text).map(Message::Text)) {
+            self.library.feed(message).await.map_err(broken)?;
         }
-        self.library.flush().await
+        self.library.flush().await.map_err(broken)
     }
 
     /// Closes the connection from this side ([RFC 6455 §7.4]), and waits for the client to answer.
     ///
     /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
-    pub(crate) async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Error> {
+    pub(crate) async fn close(&mut self, code: u16, reason: &'static str) -> io::Result<()> {
         let close = CloseFrame { code: code.into(), reason: reason.into() };
-        self.library.send(Message::Close(Some(close))).await?;
+        self.library.send(Message::Close(Some(close))).await.map_err(broken)?;
         // The client answers with a Close of its own; leaving earlier could tear ours from the wire.
         let answered = async { while let Some(Ok(_)) = self.library.next().await {} };
         let _ = timeout(CLOSING, answered).await;
@@ -132,17 +154,27 @@ impl Socket {
     }
 }
 
-/// Why nothing more comes from a client: a broken rule of the wire ([RFC 6455 §7.4.1]), or a half-closed TCP
+/// Why nothing more comes from a client: a broken rule of the protocol ([RFC 6455 §7.4.1]), or a half-closed TCP
 /// connection without a Close frame. Every other error is one of the connection itself.
 ///
 /// [RFC 6455 §7.4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
-pub(crate) fn what_ended(error: Error) -> Result<Received, Error> {
+fn what_ended(error: Error) -> io::Result<Received> {
     match error {
         Error::Capacity(_) => Ok(Received::Broken(Close::MessageTooBig)),
         Error::Utf8(_) => Ok(Received::Broken(Close::InvalidUtf8)),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ok(Received::HalfClosed),
         Error::Protocol(_) => Ok(Received::Broken(Close::BrokenFrame)),
-        error => Err(error),
+        error => Err(broken(error)),
+    }
+}
+
+/// An error of the connection under the library.
+fn broken(error: Error) -> io::Error {
+    match error {
+        Error::Io(error) => error,
+        // The client has said that it leaves.
+        Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::UnexpectedEof.into(),
+        error => io::Error::other(error),
     }
 }
 

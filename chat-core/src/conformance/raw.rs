@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
-use super::test_server::{PATIENCE, TestConnection, TestUser};
+use super::test_server::{PATIENCE, TestConnection, TestUser, polls};
 use crate::client::{Server, Target};
 use crate::ids::Cursor;
 use crate::limits::Limits;
@@ -51,7 +51,7 @@ impl<S: Server> Raw<S> {
         let mut raw = Self::open(member, Some(after)).await;
         if let (Self::Socket(stream), Some(path)) = (&mut raw, S::PATH) {
             let head = read_head(stream).await;
-            if head.starts_with("HTTP/1.1 200") && !head.contains("text/event-stream") {
+            if head.starts_with("HTTP/1.1 200") && polls::<S>() {
                 let request = request(path, member, Some(after));
                 for _ in 0..POLLS_AHEAD {
                     // Once the server no longer reads, there is nothing more to fill.

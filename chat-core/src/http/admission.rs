@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderName, header};
 use serde::Deserialize;
 
 use super::fields::LAST_EVENT_ID;
-use super::{Peer, Problem, fields};
+use super::peer::Peer;
+use super::{Problem, fields};
 use crate::auth::Token;
 use crate::chat::{Chat, SignIn};
 use crate::ending::{Cut, End};
@@ -77,7 +78,7 @@ impl Admission {
         self.chat.limits()
     }
 
-    /// Whoever sends the same request again, after another cursor in its query.
+    /// The client once it sends the same request again, after another cursor in its query.
     pub(super) fn next(&self) -> Option<Next> {
         let token = self.sign_in.as_ref().ok().filter(|_| self.repeats)?.token;
         Some(Next { chat: self.chat.clone(), token, cut: self.cut.clone() })
@@ -88,13 +89,17 @@ impl Admission {
     /// Do this before the answer goes out: what happens once the client knows that it is connected is after its
     /// place, and reaches it.
     pub async fn enter(self, transport: &'static str) -> Admitted {
-        let wire = self.chat.metrics().wire(transport);
+        let metrics = self.chat.metrics().transport(transport);
         let cut = self.cut.clone();
         let session = match self.sign_in {
-            Ok(sign_in) => Session::open(&self.chat, sign_in, self.after, Arc::clone(&wire), self.cut).await,
+            Ok(sign_in) => {
+                Session::open(&self.chat, sign_in, self.after, Arc::clone(&metrics), self.cut).await
+            }
             Err(refusal) => Err(refusal),
         };
-        Admitted(session.map_err(|refusal| Box::new(Refused { refusal, wire, cut: cut.unwrap_or_default() })))
+        Admitted(
+            session.map_err(|refusal| Box::new(Refused { refusal, metrics, cut: cut.unwrap_or_default() })),
+        )
     }
 }
 
@@ -110,8 +115,8 @@ impl Next {
     /// Gives the client its place in the chat anew, if its sign-in is still good.
     pub(super) async fn enter(self, after: Cursor, transport: &'static str) -> Result<Box<Session>, Refusal> {
         let sign_in = self.chat.signed_in(self.token).await?;
-        let wire = self.chat.metrics().wire(transport);
-        Session::open(&self.chat, sign_in, Some(after), wire, self.cut).await
+        let metrics = self.chat.metrics().transport(transport);
+        Session::open(&self.chat, sign_in, Some(after), metrics, self.cut).await
     }
 }
 
@@ -121,7 +126,7 @@ pub struct Admitted(Result<Box<Session>, Box<Refused>>);
 /// A client that is refused, and the connection over which it is told.
 struct Refused {
     refusal: Refusal,
-    wire: Arc<TransportMetrics>,
+    metrics: Arc<TransportMetrics>,
     cut: Cut,
 }
 
@@ -135,19 +140,25 @@ impl Admitted {
             Ok(session) => session.serve(transport).await,
             Err(refused) => {
                 let why = Close::of_refusal(&refused.refusal);
-                refused.wire.refused(refused.refusal.code);
-                refused.wire.ended(&refused.cut, End::Closed(why));
+                refused.metrics.refused(refused.refusal.code);
+                refused.metrics.ended(&refused.cut, End::Closed(why));
                 transport.close(why, None).await
             }
         }
     }
 
-    /// The session, for a wire that has a status to refuse with.
+    /// The client, or the reason to refuse it, for a transport that has a status to refuse with.
     ///
     /// # Errors
     /// `unauthenticated`, `too_many_connections`, `storage_unavailable`.
-    pub fn session(self) -> Result<Box<Session>, Problem> {
-        self.0.map_err(|refused| Problem(refused.refusal))
+    pub fn or_problem(self) -> Result<Self, Problem> {
+        self.0.map(|session| Self(Ok(session))).map_err(|refused| Problem(refused.refusal))
+    }
+}
+
+impl From<Box<Session>> for Admitted {
+    fn from(session: Box<Session>) -> Self {
+        Self(Ok(session))
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) async fn history(
 /// One request or an array of them: the same JSON that a WebSocket carries, answered with the same replies.
 pub(super) async fn commands(
     State(chat): State<Chat>,
-    Extension(wire): Extension<Arc<TransportMetrics>>,
+    Extension(metrics): Extension<Arc<TransportMetrics>>,
     Caller(caller): Caller,
     JsonBytes(json): JsonBytes,
 ) -> Result<Response, Problem> {
@@ -144,22 +144,22 @@ pub(super) async fn commands(
         }
         let mut replies = Vec::with_capacity(answers.len());
         for answer in answers {
-            replies.push(finish(answer, &wire).await);
+            replies.push(finish(answer, &metrics).await);
         }
         return Ok(no_store(replies));
     }
     let answer = chat.submit(&caller, &json).await.map_err(Refusal::from)?;
-    let reply = finish(answer, &wire).await;
+    let reply = finish(answer, &metrics).await;
     let Outcome::Refusal(refusal) = &reply.outcome else { return Ok(no_store(reply)) };
     let mut response = (status(refusal), no_store(&reply)).into_response();
     retry_after(refusal, response.headers_mut());
     Ok(response)
 }
 
-async fn finish(mut answer: Answer, wire: &TransportMetrics) -> Reply {
+async fn finish(mut answer: Answer, metrics: &TransportMetrics) -> Reply {
     let reply = poll_fn(|cx| answer.poll(cx)).await;
     if let Outcome::Refusal(refusal) = &reply.outcome {
-        wire.refused(refusal.code);
+        metrics.refused(refusal.code);
     }
     reply
 }

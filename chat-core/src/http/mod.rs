@@ -1,19 +1,20 @@
 //! What every server shares over HTTP: reads are resources, requests are posted, errors are problem documents.
 
 mod admission;
-mod answer;
 mod api;
 mod body;
+mod connection;
+mod endpoint;
 pub mod fields;
-mod handover;
-mod head;
 mod host;
-mod line;
 mod options;
 mod origin;
+mod peer;
+mod plain;
 mod problem;
 mod proxy;
-mod repeated_poll;
+mod takeover;
+mod wire;
 
 use std::future::ready;
 use std::net::IpAddr;
@@ -31,16 +32,18 @@ use crate::chat::Chat;
 use crate::metrics::TransportMetrics;
 use crate::refusal::{Code, Refusal};
 
-pub use admission::Admission;
-pub use handover::Connection;
-pub(crate) use handover::{Peer, Serving};
-pub(crate) use head::Asked;
+pub use admission::{Admission, Admitted};
+pub use connection::Connection;
+pub use endpoint::{Endpoint, Refuses, endpoint};
 pub use host::{HostName, HostNameError};
-pub use line::Line;
-pub(crate) use line::{Broken, Stream};
 pub use origin::Origins;
+pub(crate) use peer::Peer;
+pub use peer::Way;
+pub(crate) use plain::NoAnswer;
 pub use problem::Problem;
 pub use proxy::TrustedProxy;
+pub(crate) use takeover::{Asked, Live, Serving};
+pub(crate) use wire::{Broken, Stream, Wire};
 
 /// What the servers of one launch know of each other.
 #[derive(Debug, Clone, Default)]
@@ -71,7 +74,7 @@ pub(crate) fn router(
     chat: &Chat,
     site: Site,
     listens: IpAddr,
-    wire: Arc<TransportMetrics>,
+    counts: Arc<TransportMetrics>,
     transport: Router<Chat>,
     pages: Router<Chat>,
 ) -> Router {
@@ -101,8 +104,8 @@ pub(crate) fn router(
         .merge(metrics)
         .merge(pages)
         .method_not_allowed_fallback(no_such_method);
-    counting(others.merge(api).fallback(no_such_path), &wire)
-        .layer(Extension(wire))
+    counting(others.merge(api).fallback(no_such_path), &counts)
+        .layer(Extension(counts))
         .layer(Extension(site))
         .layer(middleware::from_fn(options::answer))
         // Outermost: a request that can be read in two ways, or is meant for another name, comes no further.
@@ -111,20 +114,20 @@ pub(crate) fn router(
 }
 
 /// The counts alone, for operators.
-pub(crate) fn metrics_router(chat: &Chat, wire: &Arc<TransportMetrics>) -> Router {
+pub(crate) fn metrics_router(chat: &Chat, counts: &Arc<TransportMetrics>) -> Router {
     let metrics = Router::new()
         .route("/metrics", get(api::metrics))
         .method_not_allowed_fallback(no_such_method)
         .fallback(no_such_path);
-    counting(metrics, wire).with_state(chat.clone())
+    counting(metrics, counts).with_state(chat.clone())
 }
 
 /// Counts the refusals among the answers of everything that is in the router by now.
-fn counting(router: Router<Chat>, wire: &Arc<TransportMetrics>) -> Router<Chat> {
-    let wire = Arc::clone(wire);
+fn counting(router: Router<Chat>, counts: &Arc<TransportMetrics>) -> Router<Chat> {
+    let counts = Arc::clone(counts);
     router.layer(middleware::map_response(move |answer: Response| {
         if let Some(&code) = answer.extensions().get::<Code>() {
-            wire.refused(code);
+            counts.refused(code);
         }
         ready(answer)
     }))

@@ -12,7 +12,7 @@ use crate::refusal::Close;
 
 /// The connections of one server.
 pub(super) struct Connections {
-    pub(super) wire: Arc<TransportMetrics>,
+    pub(super) metrics: Arc<TransportMetrics>,
     /// Guards the numbers of open connections, and how to cut each.
     open: Mutex<(u64, HashMap<u64, Cut>)>,
     all_closed: Notify,
@@ -20,8 +20,8 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(wire: Arc<TransportMetrics>, crowd: Arc<Crowd>) -> Self {
-        Self { wire, open: Mutex::default(), all_closed: Notify::new(), crowd }
+    pub(super) fn new(metrics: Arc<TransportMetrics>, crowd: Arc<Crowd>) -> Self {
+        Self { metrics, open: Mutex::default(), all_closed: Notify::new(), crowd }
     }
 
     fn open(&self) -> MutexGuard<'_, (u64, HashMap<u64, Cut>)> {
@@ -37,7 +37,7 @@ impl Connections {
         open.0 += 1;
         let (number, cut) = (open.0, Cut::default());
         open.1.insert(number, Arc::clone(&cut));
-        self.wire.connections.inc();
+        self.metrics.connections.inc();
         let joined = self.crowd.join();
         Some((Arc::clone(&cut), Open { connections: Arc::clone(self), number, cut, _joined: joined }))
     }
@@ -69,7 +69,7 @@ pub(super) struct Open {
 impl Open {
     /// Counts the end of the connection.
     pub(super) fn ended(&self, why: End) {
-        self.connections.wire.ended(&self.cut, why);
+        self.connections.metrics.ended(&self.cut, why);
     }
 }
 
@@ -77,7 +77,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         // Only a task that panicked ends without a reason.
         self.ended(End::Closed(Close::ServerError));
-        self.connections.wire.connections.dec();
+        self.connections.metrics.connections.dec();
         let mut open = self.connections.open();
         open.1.remove(&self.number);
         if open.1.is_empty() {

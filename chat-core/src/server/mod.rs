@@ -25,7 +25,7 @@ use self::socket::Socket;
 use crate::chat::Chat;
 use crate::client::Server;
 use crate::ending::{End, Ending};
-use crate::http::{Line, Peer, Site, metrics_router, router};
+use crate::http::{Peer, Site, Way, Wire, metrics_router, router};
 use crate::limits::Limits;
 use crate::metrics::TransportMetrics;
 use crate::refusal::{Close, Code};
@@ -73,10 +73,10 @@ pub fn start<S: Server>(
     site: Site,
     pages: Router<Chat>,
 ) -> io::Result<Running> {
-    let wire = chat.metrics().wire(S::NAME);
+    let metrics = chat.metrics().transport(S::NAME);
     let listens = listener.local_addr()?.ip();
-    let router = router(chat, site, listens, Arc::clone(&wire), S::routes(), pages);
-    serve(listener, chat, wire, router)
+    let router = router(chat, site, listens, Arc::clone(&metrics), S::routes(), pages);
+    serve(listener, chat, S::WAY, metrics, router)
 }
 
 /// Starts serving the counts of a chat alone, for operators, at an address of their own.
@@ -84,25 +84,26 @@ pub fn start<S: Server>(
 /// # Errors
 /// The listener is none any more.
 pub fn start_metrics(listener: TcpListener, chat: &Chat) -> io::Result<Running> {
-    let wire = chat.metrics().wire(METRICS);
-    let router = metrics_router(chat, &wire);
-    serve(listener, chat, wire, router)
+    let metrics = chat.metrics().transport(METRICS);
+    let router = metrics_router(chat, &metrics);
+    serve(listener, chat, Way::Plain, metrics, router)
 }
 
 fn serve(
     listener: TcpListener,
     chat: &Chat,
-    wire: Arc<TransportMetrics>,
+    way: Way,
+    metrics: Arc<TransportMetrics>,
     router: Router,
 ) -> io::Result<Running> {
     let address = listener.local_addr()?;
     // It listens already; this makes more room.
     SockRef::from(&listener).listen(BACKLOG)?;
     let (stopping, stopped) = watch::channel(false);
-    let connections = Arc::new(Connections::new(wire, Arc::clone(chat.crowd())));
+    let connections = Arc::new(Connections::new(metrics, Arc::clone(chat.crowd())));
     let limits = Arc::clone(chat.limits());
     let patience = limits.shutdown_timeout;
-    let accepting = tokio::spawn(accept(listener, router, limits, Arc::clone(&connections), stopped));
+    let accepting = tokio::spawn(accept(listener, router, way, limits, Arc::clone(&connections), stopped));
     Ok(Running { address, stopping, accepting, connections, patience })
 }
 
@@ -131,6 +132,7 @@ impl Running {
 async fn accept(
     listener: TcpListener,
     router: Router,
+    way: Way,
     limits: Arc<Limits>,
     connections: Arc<Connections>,
     mut stopping: watch::Receiver<bool>,
@@ -150,8 +152,8 @@ async fn accept(
         };
         let Some((cut, open)) = connections.add(limits.connections) else {
             turn_away(&stream);
-            connections.wire.refused(Code::Busy);
-            connections.wire.ended(&Ending::default(), End::Busy);
+            connections.metrics.refused(Code::Busy);
+            connections.metrics.ended(&Ending::default(), End::Busy);
             continue;
         };
         if let Err(error) = prepare(&stream, &limits) {
@@ -160,9 +162,9 @@ async fn accept(
             continue;
         }
         let socket = Socket::new(stream, limits.write_timeout, Arc::clone(&cut), open);
-        let peer = Arc::new(Peer::new(peer.ip(), cut, Arc::clone(&connections.wire)));
-        let (router, limits) = (router.clone(), Arc::clone(&limits));
-        tokio::spawn(requests::serve(Line::new(socket), router, limits, peer, stopping.clone()));
+        let (limits, metrics) = (Arc::clone(&limits), Arc::clone(&connections.metrics));
+        let peer = Peer::new(peer.ip(), cut, way, limits, metrics, stopping.clone());
+        tokio::spawn(requests::serve(Wire::new(socket), router.clone(), Arc::new(peer)));
     }
 }
 

@@ -279,7 +279,8 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             SockRef::from(&stream).set_tcp_user_timeout(Some(KERNEL_PATIENCE)).unwrap();
             let metrics = Metrics::new();
-            let connections = Arc::new(Connections::new(metrics.wire("test"), Arc::new(Crowd::default())));
+            let connections =
+                Arc::new(Connections::new(metrics.transport("test"), Arc::new(Crowd::default())));
             let (cut, open) = connections.add(1).unwrap();
             let hour = Duration::from_secs(3_600);
             Self { client, socket: Socket::new(stream, hour, cut, open), metrics }

@@ -132,8 +132,8 @@ async fn hold<S: Server>(server: &TestServer<S>, ann: &TestUser<S>, number: u64)
     let sign_in = server.chat.authenticate(&ann.token).await.expect("signed in");
     let mut held = Vec::new();
     for _ in 0..number {
-        let wire = server.chat.metrics().wire(S::NAME);
-        held.push(Session::open(&server.chat, sign_in, None, wire, None).await.expect("a place"));
+        let metrics = server.chat.metrics().transport(S::NAME);
+        held.push(Session::open(&server.chat, sign_in, None, metrics, None).await.expect("a seat"));
     }
     held
 }

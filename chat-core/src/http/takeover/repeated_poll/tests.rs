@@ -20,8 +20,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
 use super::super::head::Asked;
-use super::super::{admission, fields};
 use super::*;
+use crate::http::{admission, fields};
 use crate::limits::Limits;
 
 const HEAD: &str = "GET /poll?after=0000000a.7&wait=5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n";
@@ -33,7 +33,6 @@ const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\
 fn only_the_cursor_may_differ() {
     let again = RepeatedPoll::of(HEAD.as_bytes()).unwrap();
     let other = HEAD.replace("0000000a.7", "0000000a.12.0000000b-3");
-    assert_eq!(again.after(&"0000000a.12.0000000b-3".parse().unwrap()), other.as_bytes());
     let (cursor, length) = again.cursor(format!("{other}GET").as_bytes()).unwrap();
     assert_eq!((cursor.to_string().as_str(), length), ("0000000a.12.0000000b-3", other.len()));
     for (one, another) in [
@@ -227,7 +226,8 @@ fn what_is_taken_for_a_repeated_poll_is_one_for_the_library_too() {
     let outcome = runner.run(&(any_head(), second()), |(first, second)| {
         let asked = read(&runtime, &[&first, NEXT].concat());
         // As the accept loop does: a head counts as it ends on the wire, and only if its request was answered.
-        let head = &first[..head_length(&first).unwrap_or(first.len())];
+        let end = first.windows(4).position(|window| window == b"\r\n\r\n");
+        let head = &first[..end.map_or(first.len(), |end| end + 4)];
         let Some(asked) = asked.first().filter(|asked| is_repeatable(asked)) else { return Ok(()) };
         let Some(again) = RepeatedPoll::of(head) else { return Ok(()) };
         remembered.set(remembered.get() + 1);

@@ -1,4 +1,4 @@
-//! The answer that a transport writes on a bare connection: at once, bit by bit, or none but an upgrade.
+//! The answer that is written on a connection that was taken over: at once, bit by bit, or none but an upgrade.
 
 use std::io::{self, Write as _};
 use std::marker::PhantomData;
@@ -8,27 +8,42 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use super::head::{Framing, Head};
-use super::line::Line;
+use crate::http::wire::Wire;
 use crate::protocol::{Encoding, Frame};
 
 /// What a chunk adds to its bytes, at most: a length, and two ends of lines.
 const CHUNK_FRAMING_BYTES: usize = 20;
 
-impl Line {
-    /// Leaves HTTP: from here on, bytes are the transport's own.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn upgrade(&mut self) -> io::Result<()> {
+/// A connection without an HTTP library, and what is left of the answer's head.
+///
+/// It begins with [`upgrade`](Self::upgrade), [`begin`](Self::begin) or [`answer`](Self::answer), which write the head.
+pub(crate) struct Taken {
+    pub(crate) wire: Wire,
+    /// The head of the answer, until it is written.
+    pub(super) head: Option<Head>,
+    /// Whether the answer's body goes out in chunks.
+    is_chunked: bool,
+    /// Whether the next request may follow.
+    pub(super) is_kept: bool,
+}
+
+impl Taken {
+    /// A connection on which an answer with this head is due.
+    pub(super) fn new(wire: Wire, head: Head) -> Self {
+        Self { wire, is_chunked: false, is_kept: head.keeps_alive(), head: Some(head) }
+    }
+
+    /// Whether the answer is whole and the next request may follow.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept && self.head.is_none()
+    }
+
+    pub(crate) async fn upgrade(&mut self) -> io::Result<()> {
         self.is_kept = false;
         self.write_head(Framing::None, &[]).await
     }
 
-    /// Begins an answer that has no end in sight: its head and its first bytes, in one write.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn begin(&mut self, first: &str) -> io::Result<()> {
+    pub(crate) async fn begin(&mut self, first: &str) -> io::Result<()> {
         self.is_chunked = self.head.as_ref().is_some_and(Head::knows_chunks);
         self.is_kept &= self.is_chunked;
         if self.is_chunked {
@@ -38,23 +53,16 @@ impl Line {
         }
     }
 
-    /// Writes more of an answer that has begun, in one write.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn write_more(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+    pub(crate) async fn write_more(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         let bytes = if self.is_chunked { chunk(parts) } else { parts.concat() };
-        self.stream.write_all(&bytes).await
+        self.wire.write_all(&bytes).await
     }
 
-    /// Writes frames into an answer that has begun, in one write; a frame alone is copied for nobody.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn write_frames<E: Encoding>(&mut self, frames: &[Arc<Frame>]) -> io::Result<()> {
+    /// A single frame is written without copying.
+    pub(crate) async fn write_frames<E: Encoding>(&mut self, frames: &[Arc<Frame>]) -> io::Result<()> {
         match frames {
-            [frame] if self.is_chunked => self.stream.write_all(frame.encoded::<Chunk<E>>()).await,
-            [frame] => self.stream.write_all(frame.encoded::<E>()).await,
+            [frame] if self.is_chunked => self.wire.write_all(frame.encoded::<Chunk<E>>()).await,
+            [frame] => self.wire.write_all(frame.encoded::<E>()).await,
             frames => {
                 let frames: Vec<&[u8]> = frames.iter().map(|frame| frame.encoded::<E>().as_ref()).collect();
                 self.write_more(&frames).await
@@ -62,38 +70,29 @@ impl Line {
         }
     }
 
-    /// Ends an answer that has begun.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn finish(&mut self) -> io::Result<()> {
+    pub(crate) async fn finish(&mut self) -> io::Result<()> {
         match self.is_chunked {
-            true => self.stream.write_all(b"0\r\n\r\n").await,
+            true => self.wire.write_all(b"0\r\n\r\n").await,
             false => Ok(()),
         }
     }
 
-    /// Gives the whole answer, in one write.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub async fn answer(&mut self, body: &[u8]) -> io::Result<()> {
+    pub(crate) async fn answer(&mut self, body: &[u8]) -> io::Result<()> {
         self.write_head(Framing::Length(body.len()), body).await
     }
 
-    /// Nothing may follow this answer.
-    pub fn end_after(&mut self) {
+    pub(crate) fn end_after(&mut self) {
         self.is_kept = false;
         self.head.iter_mut().for_each(Head::is_last);
     }
 
     async fn write_head(&mut self, framing: Framing, then: &[u8]) -> io::Result<()> {
         let head = self.head.take().ok_or(io::ErrorKind::InvalidInput)?;
-        self.stream.write_all(&head.with(framing, then)).await
+        self.wire.write_all(&head.with(framing, then)).await
     }
 }
 
-/// What a wire writes, as a chunk of its own ([RFC 9112 §7.1]).
+/// The bytes of a frame, as a chunk of their own ([RFC 9112 §7.1]).
 ///
 /// [RFC 9112 §7.1]: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
 struct Chunk<E>(PhantomData<E>);

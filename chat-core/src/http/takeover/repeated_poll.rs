@@ -18,7 +18,7 @@ const AFTER: &[u8] = b"after=";
 /// A request with the same head but for the cursor has the same sender, origin and rights, and is refused or
 /// answered for the same reasons. So it needs no routing, and no layer has to look at it again.
 #[derive(Debug)]
-pub(super) struct RepeatedPoll {
+pub(in crate::http) struct RepeatedPoll {
     before: Box<[u8]>,
     behind: Box<[u8]>,
 }
@@ -35,11 +35,6 @@ impl RepeatedPoll {
         Some(Self { before: head[..value.start].into(), behind: head[value.end..].into() })
     }
 
-    /// The head again, after another cursor.
-    pub(super) fn after(&self, cursor: &Cursor) -> Vec<u8> {
-        [&*self.before, cursor.to_string().as_bytes(), &*self.behind].concat()
-    }
-
     /// The cursor in a head that is the same otherwise, and how long the head is, if it comes first in `bytes`.
     pub(super) fn cursor(&self, bytes: &[u8]) -> Option<(Cursor, usize)> {
         let rest = bytes.strip_prefix(&*self.before)?;
@@ -48,11 +43,6 @@ impl RepeatedPoll {
         let cursor = std::str::from_utf8(value).ok()?.parse().ok()?;
         rest.starts_with(&self.behind).then_some((cursor, self.before.len() + length + self.behind.len()))
     }
-}
-
-/// How long the first head in some bytes is, if it is whole.
-pub(super) fn head_length(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|end| end + 4)
 }
 
 /// Where in a head the value of `after` is, as the HTTP library and the reader of queries find it.

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::{StatusCode, Version, header, request, response};
 use bytes::Bytes;
 
-use super::fields;
+use crate::http::fields;
 
 /// More than the heads of our answers have: room to begin with, not a limit.
 const USUAL_BYTES: usize = 512;

@@ -1,7 +1,9 @@
 //! The seam: what a wire must be able to do, and the one loop that makes it do so.
 
+mod unwatched;
+
 use std::collections::VecDeque;
-use std::future::{Ready, pending, poll_fn, ready};
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use crate::limits::Limits;
 use crate::metrics::TransportMetrics;
 use crate::protocol::{Event, Frame, Outcome, ResetReason};
 use crate::refusal::{Close, Code, Refusal};
+
+pub use self::unwatched::UnwatchedSession;
 
 /// What comes from a client.
 #[derive(Debug)]
@@ -59,19 +63,14 @@ pub trait Transport: Send {
     ///
     /// Cancel safe, and cheap to poll again: it is polled once for each delivery. Whoever polled it last is woken
     /// when something comes, though the future has been dropped by then.
-    fn receive(&mut self) -> impl Future<Output = Result<Received, Self::Error>> + Send {
-        pending()
-    }
+    fn receive(&mut self) -> impl Future<Output = Result<Received, Self::Error>> + Send;
 
     /// Ends the connection from the server's side, where the wire has a way to say so.
     fn close(
         &mut self,
-        _why: Close,
-        _cursor: Option<&Cursor>,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
-        let done: Ready<Result<(), Self::Error>> = ready(Ok(()));
-        done
-    }
+        why: Close,
+        cursor: Option<&Cursor>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// One client's seat in the chat: a user and a cursor, served over one transport.
@@ -79,7 +78,7 @@ pub struct Session {
     chat: Chat,
     sign_in: SignIn,
     seat: Seat,
-    wire: Arc<TransportMetrics>,
+    metrics: Arc<TransportMetrics>,
     /// The end of the connection that it is served over.
     cut: Cut,
     /// The client sends no more.
@@ -111,17 +110,17 @@ impl Session {
         chat: &Chat,
         sign_in: SignIn,
         after: Option<Cursor>,
-        wire: Arc<TransportMetrics>,
+        metrics: Arc<TransportMetrics>,
         cut: Option<Cut>,
     ) -> Result<Box<Self>, Refusal> {
         let seat = chat.enter(&sign_in, after, cut.clone()).await?;
-        wire.sessions.inc();
+        metrics.sessions.inc();
         // In a box: futures that pass it on would each keep room for it, for as long as it lasts.
         Ok(Box::new(Self {
             chat: chat.clone(),
             sign_in,
             seat,
-            wire,
+            metrics,
             cut: cut.unwrap_or_default(),
             is_half_closed: false,
             answers: VecDeque::new(),
@@ -167,7 +166,7 @@ impl Session {
                     Err(why) => return Box::pin(self.close(why, transport)).await,
                 },
                 Turn::Left => {
-                    self.wire.ended(&self.cut, End::Left);
+                    self.metrics.ended(&self.cut, End::Left);
                     return Ok(());
                 }
                 Turn::Reset(reason) => return Box::pin(self.reset(reason, transport)).await,
@@ -228,7 +227,7 @@ impl Session {
             while let Some(Poll::Ready(reply)) = self.answers.front_mut().map(|answer| answer.poll(cx)) {
                 self.answers.pop_front();
                 if let Outcome::Refusal(refusal) = &reply.outcome {
-                    self.wire.refused(refusal.code);
+                    self.metrics.refused(refusal.code);
                 }
                 batch.frames.push(Frame::of_reply(&reply));
             }
@@ -272,7 +271,7 @@ impl Session {
 
     /// Takes one request in. Its reply is delivered after those of the requests before it.
     async fn submit(&mut self, json: &[u8]) -> Result<(), Close> {
-        self.wire.requests.inc();
+        self.metrics.requests.inc();
         let answer = self.chat.submit(&self.sign_in, json).await.map_err(|_| Close::ProtocolError)?;
         match answer.refusal() {
             Some(Code::RateLimited) => self.consecutive_rate_limits += 1,
@@ -287,12 +286,12 @@ impl Session {
     }
 
     fn count(&self, batch: &Batch) {
-        self.wire.frames.inc_by(batch.frames.len() as u64);
-        self.wire.bytes.inc_by(batch.frames.iter().map(|frame| frame.json().len() as u64).sum());
+        self.metrics.frames.inc_by(batch.frames.len() as u64);
+        self.metrics.bytes.inc_by(batch.frames.iter().map(|frame| frame.json().len() as u64).sum());
     }
 
     async fn close<T: Transport>(&mut self, why: Close, transport: &mut T) -> Result<(), T::Error> {
-        self.wire.ended(&self.cut, End::Closed(why));
+        self.metrics.ended(&self.cut, End::Closed(why));
         let cursor = self.seat.subscription.cursor();
         transport.close(why, Some(&cursor)).await
     }
@@ -306,7 +305,7 @@ impl Session {
         match transport.deliver(&batch).await? {
             ControlFlow::Continue(()) => self.close(reason.close(), transport).await,
             ControlFlow::Break(()) => {
-                self.wire.ended(&self.cut, End::Closed(reason.close()));
+                self.metrics.ended(&self.cut, End::Closed(reason.close()));
                 Ok(())
             }
         }
@@ -321,7 +320,7 @@ async fn next_wake() {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.wire.sessions.dec();
+        self.metrics.sessions.dec();
         self.chat.leave(self.sign_in.user, self.seat.number);
     }
 }
