@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
-#[path = "wire/handover.rs"]
-mod handover;
+#[path = "wire/takeover.rs"]
+mod takeover;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

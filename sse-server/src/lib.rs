@@ -5,4 +5,24 @@ mod client;
 mod transport;
 
 pub use client::SseClient;
-pub use transport::{EventStream, SseServer};
+pub use transport::EventStream;
+
+use axum::Router;
+use chat_core::chat::Chat;
+use chat_core::client::Server;
+use chat_core::http::{Endpoint, endpoint};
+
+use crate::transport::SseTransport;
+
+/// The chat over Server-Sent Events.
+pub struct SseServer;
+
+impl Server for SseServer {
+    const NAME: &'static str = SseTransport::NAME;
+    const PATH: Option<&'static str> = Some(SseTransport::PATH);
+    type Client = SseClient;
+
+    fn routes() -> Router<Chat> {
+        endpoint::<SseTransport>()
+    }
+}

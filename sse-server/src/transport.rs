@@ -7,13 +7,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use chat_core::chat::Chat;
-use chat_core::client::Server;
-use chat_core::http::{Connection, Endpoint, Refuses, endpoint};
+use chat_core::http::{Connection, Endpoint, Refuses};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
@@ -21,26 +18,11 @@ use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
 
-use crate::SseClient;
-
 /// What a browser's `EventSource` waits before it connects again by itself, in milliseconds.
 const RETRY: &str = "retry: 2000\n\n";
 
-/// The chat over Server-Sent Events.
-pub struct SseServer;
-
-impl Server for SseServer {
-    const NAME: &'static str = SseTransport::NAME;
-    const PATH: Option<&'static str> = Some(SseTransport::PATH);
-    type Client = SseClient;
-
-    fn routes() -> Router<Chat> {
-        endpoint::<SseTransport>()
-    }
-}
-
 /// One event stream.
-struct SseTransport {
+pub(crate) struct SseTransport {
     connection: Connection,
     limits: Arc<Limits>,
 }

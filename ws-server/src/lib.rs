@@ -7,4 +7,23 @@ mod socket;
 mod transport;
 
 pub use client::WsClient;
-pub use transport::WsServer;
+
+use axum::Router;
+use chat_core::chat::Chat;
+use chat_core::client::Server;
+use chat_core::http::{Endpoint, endpoint};
+
+use crate::transport::WsTransport;
+
+/// The chat over WebSocket.
+pub struct WsServer;
+
+impl Server for WsServer {
+    const NAME: &'static str = WsTransport::NAME;
+    const PATH: Option<&'static str> = Some(WsTransport::PATH);
+    type Client = WsClient;
+
+    fn routes() -> Router<Chat> {
+        endpoint::<WsTransport>()
+    }
+}

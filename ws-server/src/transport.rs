@@ -8,12 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use chat_core::chat::Chat;
-use chat_core::client::Server;
-use chat_core::http::{Connection, Endpoint, Refuses, endpoint};
+use chat_core::http::{Connection, Endpoint, Refuses};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
@@ -21,26 +18,12 @@ use chat_core::protocol::Frame;
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
 
-use crate::WsClient;
 use crate::handshake::Handshake;
 use crate::heartbeat::Heartbeat;
 use crate::socket::{BinaryMessage, Heard, Socket, TextMessage};
 
-/// The chat over WebSocket.
-pub struct WsServer;
-
-impl Server for WsServer {
-    const NAME: &'static str = WsTransport::NAME;
-    const PATH: Option<&'static str> = Some(WsTransport::PATH);
-    type Client = WsClient;
-
-    fn routes() -> Router<Chat> {
-        endpoint::<WsTransport>()
-    }
-}
-
 /// One WebSocket connection.
-struct WsTransport {
+pub(crate) struct WsTransport {
     socket: Socket,
     heartbeat: Heartbeat,
     /// For each request whose reply is due, in order: did it come as a binary message?

@@ -1,10 +1,15 @@
 //! The laws: what every transport promises, run unchanged on each.
 //!
-//! They are the numbered requirements of `docs/protocol.md`. A transport's own test is two lines:
+//! They are the numbered requirements of `docs/protocol.md`. A transport's own test is a few lines:
 //!
 //! ```text
-//! //! The laws, on this wire.
+//! //! The laws, on this transport, both ways.
+//!
 //! chat_core::conformance_tests!(ws_server::WsServer);
+//!
+//! mod plain {
+//!     chat_core::conformance_tests!(chat_core::client::Plain<ws_server::WsServer>);
+//! }
 //! ```
 //!
 //! A new law is a function here and a line in [`conformance_tests`]; no transport can forget it. Programs that are

@@ -6,4 +6,23 @@ mod client;
 mod transport;
 
 pub use client::NdjsonClient;
-pub use transport::NdjsonServer;
+
+use axum::Router;
+use chat_core::chat::Chat;
+use chat_core::client::Server;
+use chat_core::http::{Endpoint, endpoint};
+
+use crate::transport::NdjsonTransport;
+
+/// The chat over JSON lines.
+pub struct NdjsonServer;
+
+impl Server for NdjsonServer {
+    const NAME: &'static str = NdjsonTransport::NAME;
+    const PATH: Option<&'static str> = Some(NdjsonTransport::PATH);
+    type Client = NdjsonClient;
+
+    fn routes() -> Router<Chat> {
+        endpoint::<NdjsonTransport>()
+    }
+}

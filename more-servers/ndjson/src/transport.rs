@@ -7,13 +7,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use chat_core::chat::Chat;
-use chat_core::client::Server;
-use chat_core::http::{Connection, Endpoint, Refuses, endpoint};
+use chat_core::http::{Connection, Endpoint, Refuses};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
@@ -21,23 +18,8 @@ use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
 
-use crate::NdjsonClient;
-
-/// The chat over JSON lines.
-pub struct NdjsonServer;
-
-impl Server for NdjsonServer {
-    const NAME: &'static str = NdjsonTransport::NAME;
-    const PATH: Option<&'static str> = Some(NdjsonTransport::PATH);
-    type Client = NdjsonClient;
-
-    fn routes() -> Router<Chat> {
-        endpoint::<NdjsonTransport>()
-    }
-}
-
 /// One stream of lines.
-struct NdjsonTransport {
+pub(crate) struct NdjsonTransport {
     connection: Connection,
     limits: Arc<Limits>,
 }
