@@ -165,7 +165,7 @@ fn unknown(command: &Command) -> String {
         Command::Send { cid, .. } => {
             format!("; with --cid {} it can be sent again, and is stored once", cid.as_str())
         }
-        Command::CreateGroup { .. } => "; chat groups says whether it is there".to_owned(),
+        Command::CreateGroup { .. } => "; cargo chat groups says whether it is there".to_owned(),
         // To do them twice is to do them once.
         Command::JoinGroup { .. } | Command::LeaveGroup { .. } => String::new(),
         Command::MarkRead { .. } | Command::Typing { .. } => String::new(),

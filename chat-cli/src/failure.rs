@@ -87,16 +87,16 @@ fn is_interruption(error: &anyhow::Error) -> bool {
 fn hint(error: &anyhow::Error, global: &Global) -> Option<String> {
     let sign_in = || match std::env::var_os("CHAT_TOKEN") {
         Some(_) => "CHAT_TOKEN holds no token of this server, or one whose sign-in has ended.".to_owned(),
-        None => format!("Sign in again: chat login {}.", global.name.as_deref().unwrap_or("NAME")),
+        None => format!("Sign in again: cargo chat login {}.", global.name.as_deref().unwrap_or("NAME")),
     };
     if let Some(ended) = error.downcast_ref::<Ended>() {
         return matches!(ended.name.as_str(), "unauthenticated" | "revoked").then(sign_in);
     }
     match refusal(error)?.code {
         Code::Unauthenticated => Some(sign_in()),
-        Code::NameTaken => Some("If it is yours, sign in: chat login NAME.".to_owned()),
-        Code::WrongCredentials => Some("A new user begins with: chat register NAME.".to_owned()),
-        Code::NotAMember => Some("Join first: chat groups join GROUP.".to_owned()),
+        Code::NameTaken => Some("If it is yours, sign in: cargo chat login NAME.".to_owned()),
+        Code::WrongCredentials => Some("A new user begins with: cargo chat register NAME.".to_owned()),
+        Code::NotAMember => Some("Join first: cargo chat groups join GROUP.".to_owned()),
         _ => None,
     }
 }

@@ -34,12 +34,17 @@ const TIDYING: Duration = Duration::from_millis(200);
 
 const EXAMPLES: &str = "\
 Examples:
-  chat register Ann                                      asks for a password; CHAT_PASSWORD spares the asking
-  chat send Bob 'hello, Bob'                             to a user; to a group: chat send '#rust' hello
-  chat --as Ann tail --transport sse                     what happens, as it happens, over Server-Sent Events
-  chat tail --count 1 --for 10s --json                   for scripts: fails if no message comes in time
-  chat --transport websocket --hex send Bob hi           the bytes that go over the wire, on stderr
-  chat raw '{\"command\":{\"type\":\"join_group\",\"conversation\":\"c1\"}}'
+  cargo chat register Ann
+      asks for a password; CHAT_PASSWORD spares the asking
+  cargo chat send Bob 'hello, Bob'
+      to a user; to a group: cargo chat send '#rust' hello
+  cargo chat --as Ann tail --transport sse
+      what happens, as it happens, over Server-Sent Events
+  cargo chat tail --count 1 --for 10s --json
+      for scripts: fails if no message comes in time
+  cargo chat --transport websocket --hex send Bob hi
+      the bytes that go over the wire, on stderr
+  cargo chat raw '{\"command\":{\"type\":\"join_group\",\"conversation\":\"c1\"}}'
 
 Sign-ins are kept, readable by you alone, in ${XDG_STATE_HOME:-~/.local/state}/switchboard;
 CHAT_TOKEN, if it is set, is used in their place.
@@ -47,7 +52,7 @@ Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 interrupted.";
 
 /// The chat on a command line, over any of its wires.
 #[derive(Debug, Parser)]
-#[command(name = "chat", version, after_help = EXAMPLES)]
+#[command(name = "chat", bin_name = "cargo chat", version, after_help = EXAMPLES)]
 struct Options {
     #[command(flatten)]
     global: Global,

@@ -168,7 +168,7 @@ pub(crate) fn recipient(snapshot: &Snapshot, typed: &str) -> anyhow::Result<To> 
         user.map(|user| To::User(user.id))
     };
     if let Some(name) = typed.strip_prefix('@') {
-        return user(name).ok_or_else(|| anyhow::anyhow!("nobody is called {name}: see chat people"));
+        return user(name).ok_or_else(|| anyhow::anyhow!("nobody is called {name}: see cargo chat people"));
     }
     if typed.starts_with('#') {
         return Ok(To::Conversation(group(snapshot, typed)?));
@@ -180,7 +180,9 @@ pub(crate) fn recipient(snapshot: &Snapshot, typed: &str) -> anyhow::Result<To> 
         (Some(_), false) => {
             bail!("both a user and a group are called {typed}: write '@{typed}' or '#{typed}'")
         }
-        (None, true) => bail!("nobody is called {typed}, and no group: see chat people, chat groups"),
+        (None, true) => {
+            bail!("nobody is called {typed}, and no group: see cargo chat people, cargo chat groups")
+        }
     }
 }
 
@@ -192,7 +194,7 @@ pub(crate) fn group(snapshot: &Snapshot, typed: &str) -> anyhow::Result<Conversa
     }
     let name = typed.strip_prefix('#').unwrap_or(typed);
     match named(snapshot, name)[..] {
-        [] => bail!("no group is called {name}: see chat groups"),
+        [] => bail!("no group is called {name}: see cargo chat groups"),
         [group] => Ok(group.conversation),
         [..] => {
             let ids: Vec<String> =

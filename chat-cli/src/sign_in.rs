@@ -49,7 +49,9 @@ impl Keyring {
         let who = name.unwrap_or("NAME");
         let others: Vec<String> = all.iter().map(|kept| harmless(kept.user.name.as_str())).collect();
         let others = if others.is_empty() { "nobody".to_owned() } else { others.join(", ") };
-        bail!("sign in first: chat login {who}, or chat register {who}. Signed in at this server: {others}.")
+        bail!(
+            "sign in first: cargo chat login {who}, or cargo chat register {who}. Signed in at this server: {others}."
+        )
     }
 
     /// Keeps a sign-in as the newest, in place of an earlier one of the same name or user.
@@ -85,8 +87,9 @@ impl Keyring {
     fn read(&self) -> anyhow::Result<Vec<Kept>> {
         let shown = self.path.display();
         match std::fs::read(&self.path) {
-            Ok(json) => serde_json::from_slice(unmarked(&json))
-                .with_context(|| format!("{shown} does not hold sign-ins; sign in again: chat login NAME")),
+            Ok(json) => serde_json::from_slice(unmarked(&json)).with_context(|| {
+                format!("{shown} does not hold sign-ins; sign in again: cargo chat login NAME")
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(error).with_context(|| format!("cannot read the sign-ins in {shown}")),
         }

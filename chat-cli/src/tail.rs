@@ -49,7 +49,7 @@ pub(crate) async fn tail(caller: &Caller, how: Tail) -> anyhow::Result<()> {
         ended = follow(caller, &how) => ended,
         () = unread() => Ok(()),
         () = enough => match how.count {
-            Some(count) => bail!("fewer than {count} messages came in time"),
+            Some(count) => bail!("not all of the messages came in time; {count} were to come"),
             None => Ok(()),
         }
     }
@@ -78,7 +78,7 @@ struct Reached(Cursor);
 
 impl Drop for Reached {
     fn drop(&mut self) {
-        note(&format!("To go on from here: chat tail --after {}", self.0));
+        note(&format!("To go on from here: cargo chat tail --after {}", self.0));
     }
 }
 

@@ -50,7 +50,7 @@ async fn the_sign_in_that_is_kept_is_used_until_it_ends() {
     assert_eq!(you(world.run(&["people"]).await.succeeded()), "Bob");
     assert_eq!(you(world.run(&["people", "--as", "ANN"]).await.succeeded()), "Ann");
     let complaint = world.run(&["people", "--as", "Cid"]).await;
-    assert!(complaint.failed(1).contains("chat login Cid"), "{}", complaint.stderr());
+    assert!(complaint.failed(1).contains("cargo chat login Cid"), "{}", complaint.stderr());
     assert!(complaint.stderr().contains("Bob, Ann"), "{}", complaint.stderr());
 
     let bobs = token(&world);

@@ -48,7 +48,7 @@ async fn a_tail_goes_on_where_the_last_one_ended() {
         }
         assert!(tail.message().await.ends_with("Ann: one"));
         let (_, said) = tail.ended().await;
-        let cursor = said.trim().strip_prefix("To go on from here: chat tail --after ").unwrap();
+        let cursor = said.trim().strip_prefix("To go on from here: cargo chat tail --after ").unwrap();
         let mut tail = world.tail(&[&["--after", cursor][..], &count].concat()).await;
         assert!(tail.message().await.ends_with("Ann: two"), "{transport}");
     }
@@ -108,7 +108,7 @@ async fn groups_are_founded_joined_written_to_and_left() {
     assert_eq!(world.run(&["--as", "Ann", "groups", "create", "rust"]).await.succeeded(), "founded: c1\n");
     let refused = world.run(&["send", "#rust", "hi"]).await;
     assert!(refused.failed(1).starts_with("error: refused (not_a_member): "), "{}", refused.stderr());
-    assert!(refused.stderr().contains("chat groups join"), "{}", refused.stderr());
+    assert!(refused.stderr().contains("cargo chat groups join"), "{}", refused.stderr());
 
     assert_eq!(world.run(&["groups", "join", "#Rust"]).await.succeeded(), "joined c1\n");
     assert_eq!(

@@ -354,7 +354,7 @@ mod tests {
         let first = poll_fn(|cx| seat.subscription.poll_batch(cx)).await.unwrap();
         assert_eq!((first.frames.len(), first.more), (Limits::BATCH_FRAMES, true));
 
-        chat.forget_events().await.unwrap();
+        chat.trim().await.unwrap();
         let lost = poll_fn(|cx| seat.subscription.poll_batch(cx)).await.unwrap_err();
         assert_eq!(lost, Lost::Reset(ResetReason::Expired));
     }

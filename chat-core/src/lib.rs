@@ -49,4 +49,4 @@ pub mod transport;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-pub use store::{ForeignWriter, Location, OpenError};
+pub use store::{ForeignWriter, Held, Location, OpenError};

@@ -1,6 +1,6 @@
 //! The launcher: every server side by side around one chat, and one page to use them all.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use axum::Router;
@@ -106,7 +106,9 @@ async fn launch(options: Options) -> anyhow::Result<()> {
     ended
 }
 
-fn introduction([page, websocket, sse, longpoll]: &[SocketAddr; 4]) -> String {
+fn introduction(addresses: &[SocketAddr; 4]) -> String {
+    let [page, websocket, sse, longpoll] = addresses.map(reached);
+    let others = others(addresses);
     format!(
         "Switchboard: one chat on every wire. Open http://{page} in two browsers.
 
@@ -116,8 +118,34 @@ fn introduction([page, websocket, sse, longpoll]: &[SocketAddr; 4]) -> String {
   long polling           http://{longpoll}/poll
   short polling          http://{longpoll}/poll?wait=0
 
-Ctrl-C stops it."
+{others}Ctrl-C stops it."
     )
+}
+
+/// Where this machine reaches a server. `0.0.0.0` means every address, and is none itself.
+fn reached(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    address
+}
+
+/// How other machines reach the page, if they do, and what is missing for them.
+fn others([page, transports @ ..]: &[SocketAddr; 4]) -> String {
+    if page.ip().is_loopback() {
+        return String::new();
+    }
+    if transports.iter().any(|address| address.ip().is_loopback()) {
+        let wanted = page.ip();
+        return format!(
+            "Other machines reach the page, but not every transport: listen on {wanted} with --websocket, --sse and \
+             --longpoll, too.\n"
+        );
+    }
+    let port = page.port();
+    format!("Other machines open http://ADDRESS:{port}, with an address of this machine.\n")
 }
 
 /// Sessions first, so that every wire says goodbye in its own way; then connections; the database last.

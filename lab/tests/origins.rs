@@ -171,3 +171,27 @@ async fn a_preflight_permits_listed_pages_for_an_hour() {
         assert_eq!(preflight(origin).await.header("access-control-allow-origin"), None, "{origin}");
     }
 }
+
+#[tokio::test]
+async fn a_page_of_ours_is_welcome_under_every_address_of_this_machine() {
+    let everywhere = ["--listen", "0.0.0.0:0", "--websocket", "0.0.0.0:0", "--sse", "0.0.0.0:0"];
+    let lab = Lab::start_temporary(&everywhere).await;
+    let at = |ip: &str, port: u16| -> SocketAddr { format!("{ip}:{port}").parse().unwrap() };
+    let (page, sse, longpoll) = (lab.page.port(), lab.sse.port(), lab.longpoll.port());
+    let credentials = json!({"name": "Ann", "password": PASSWORD});
+    // The address that was reached counts, with any port of this launch that is open there.
+    for (reached, origin, status) in [
+        (at("127.0.0.2", page), format!("http://127.0.0.2:{page}"), 401),
+        (at("127.0.0.2", sse), format!("http://127.0.0.2:{page}"), 401),
+        (at("127.0.0.2", page), format!("http://127.0.0.3:{page}"), 403),
+        (at("127.0.0.2", page), "http://127.0.0.2:1".to_owned(), 403),
+        (at("127.0.0.2", page), format!("https://127.0.0.2:{page}"), 403),
+        (at("127.0.0.2", page), format!("http://127.0.0.2:{longpoll}"), 403),
+        (at("127.0.0.1", longpoll), format!("http://127.0.0.2:{page}"), 403),
+    ] {
+        let answer = post(reached, "/api/login", &format!("Origin: {origin}\r\n"), &credentials).await;
+        assert_eq!(answer.status, status, "{origin} at {reached}");
+        let shown = answer.header("access-control-allow-origin");
+        assert_eq!(shown, (status == 401).then_some(origin.as_str()), "{origin} at {reached}");
+    }
+}

@@ -186,8 +186,13 @@ async fn an_address_may_be_a_port_alone() {
     let flags = if v6 { flags } else { flags.map(|flag| flag.trim_start_matches("[::1]:")) };
     let lab = Lab::start_temporary(&flags).await;
     let hosts = [lab.page, lab.websocket, lab.longpoll].map(|address| address.ip().to_string());
-    assert_eq!(hosts, ["127.0.0.1", "127.0.0.1", "0.0.0.0"]);
+    // What is open everywhere is shown as an address that can be opened.
+    assert_eq!(hosts, ["127.0.0.1", "127.0.0.1", "127.0.0.1"]);
     assert_eq!(lab.sse.is_ipv6(), v6);
+    for (address, is_open_elsewhere) in [(lab.websocket, false), (lab.longpoll, true)] {
+        let elsewhere = TcpStream::connect(("127.0.0.2", address.port())).await;
+        assert_eq!(elsewhere.is_ok(), is_open_elsewhere, "{address}");
+    }
 }
 
 #[tokio::test]

@@ -21,9 +21,7 @@ use crate::protocol::ResetReason;
 use crate::publisher::{Handle, Publisher};
 use crate::refusal::{Close, Refusal};
 use crate::signal::Signal;
-#[cfg(any(test, feature = "conformance"))]
-use crate::store::Held;
-use crate::store::{ForeignWriter, Health, Location, OpenError, ReadError, Store};
+use crate::store::{ForeignWriter, Health, Held, Location, OpenError, ReadError, Store};
 
 pub(crate) use self::commands::Answer;
 pub use crate::auth::SignIn;
@@ -232,21 +230,22 @@ impl Chat {
         &self.0.crowd
     }
 
-    /// Lets go of all events so far, as retention will some day.
-    #[cfg(any(test, feature = "conformance"))]
-    pub(crate) async fn forget_events(&self) -> Result<(), Refusal> {
+    /// Removes every event so far from the log, as retention does with old ones. Messages stay in the history.
+    ///
+    /// # Errors
+    /// `storage_unavailable`, `storage_damaged`.
+    pub async fn trim(&self) -> Result<(), Refusal> {
         self.0.store.forget_all().await
     }
 
-    /// Stops the writer in the batch that it comes to next, as a disk does that hangs.
-    #[cfg(any(test, feature = "conformance"))]
-    pub(crate) async fn hold_writer(&self) -> Held {
+    /// Stops the writer in the batch that it comes to next, as a disk does that hangs. For tests.
+    pub async fn hold_writer(&self) -> Held {
         self.0.store.hold_writer().await
     }
 
-    /// Stops all readers, as a disk does that hangs.
-    #[cfg(any(test, feature = "conformance"))]
-    pub(crate) fn hold_readers(&self) -> Held {
+    /// Stops all readers, as a disk does that hangs. For tests.
+    #[must_use]
+    pub fn hold_readers(&self) -> Held {
         self.0.store.hold_readers()
     }
 

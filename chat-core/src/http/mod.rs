@@ -145,7 +145,9 @@ async fn no_such_method() -> Problem {
 ///
 /// [the CORS protocol]: https://fetch.spec.whatwg.org/#http-cors-protocol
 fn cors(site: Arc<Site>) -> CorsLayer {
-    let listed = move |origin: &HeaderValue, _: &request::Parts| site.origins.lists(origin);
+    let listed = move |origin: &HeaderValue, request: &request::Parts| {
+        site.origins.lists(origin, origin::reached(&request.extensions))
+    };
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(listed.clone()))
         .allow_credentials(AllowCredentials::predicate(listed))

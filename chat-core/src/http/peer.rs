@@ -30,6 +30,8 @@ pub enum Way {
 pub(crate) struct Peer {
     /// Its address.
     pub(crate) address: IpAddr,
+    /// The address of this machine that it has reached.
+    pub(crate) reached: IpAddr,
     /// Cuts the connection, and takes note of its end.
     pub(crate) cut: Cut,
     pub(crate) way: Way,
@@ -45,7 +47,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(
-        address: IpAddr,
+        (address, reached): (IpAddr, IpAddr),
         cut: Cut,
         way: Way,
         limits: Arc<Limits>,
@@ -54,6 +56,7 @@ impl Peer {
     ) -> Self {
         Self {
             address,
+            reached: reached.to_canonical(),
             cut,
             way,
             half_closed: Signal::default(),

@@ -53,7 +53,7 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         let (host, port) = (host(address), address.port());
         let why = match error.kind() {
             ErrorKind::AddrInUse => format!(
-                "port {port} of {host} is in use by another program.\n\
+                "port {port} of {host} is in use by another program, perhaps by another Switchboard.\n\
                  Stop it, or choose another port with {flag} {host}:PORT (0 takes any free one)."
             ),
             ErrorKind::PermissionDenied => format!(

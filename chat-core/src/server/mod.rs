@@ -156,14 +156,17 @@ async fn accept(
             connections.metrics.ended(&Ending::default(), End::Busy);
             continue;
         };
-        if let Err(error) = prepare(&stream, &limits) {
-            tracing::debug!(%error, "a connection ended before it began");
-            open.ended(End::of_error(&error));
-            continue;
-        }
+        let reached = match prepare(&stream, &limits).and_then(|()| stream.local_addr()) {
+            Ok(reached) => reached,
+            Err(error) => {
+                tracing::debug!(%error, "a connection ended before it began");
+                open.ended(End::of_error(&error));
+                continue;
+            }
+        };
         let socket = Socket::new(stream, limits.write_timeout, Arc::clone(&cut), open);
         let (limits, metrics) = (Arc::clone(&limits), Arc::clone(&connections.metrics));
-        let peer = Peer::new(peer.ip(), cut, way, limits, metrics, stopping.clone());
+        let peer = Peer::new((peer.ip(), reached.ip()), cut, way, limits, metrics, stopping.clone());
         tokio::spawn(requests::serve(Wire::new(socket), router.clone(), Arc::new(peer)));
     }
 }

@@ -63,8 +63,7 @@ impl Append<'_> {
         Ok(())
     }
 
-    /// Removes all events so far, as retention will some day.
-    #[cfg(any(test, feature = "conformance"))]
+    /// Removes all events so far, as retention does with old ones.
     pub(super) fn forget_all(&mut self) -> Result<Position, WriteError> {
         let head = self.head.to_sql();
         self.conn.execute("DELETE FROM events WHERE position <= ?1", [head])?;

@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 /// What stands still until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     releases: Vec<SyncSender<()>>,
     begun: Vec<oneshot::Receiver<()>>,
 }
@@ -37,7 +37,7 @@ impl Held {
     }
 
     /// Waits until everything stands still.
-    pub(crate) async fn begun(&mut self) {
+    pub async fn begun(&mut self) {
         for begun in self.begun.drain(..) {
             let _ = begun.await;
         }

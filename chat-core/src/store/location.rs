@@ -93,6 +93,17 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no directory for a database that is gone at exit.
+    #[error(
+        "cannot make a temporary database in {directory}: {source}.\n\
+         Set TMPDIR to a directory that can be written, or keep the chat in a file with --database PATH."
+    )]
+    NoTemporary {
+        /// Where temporary files are to be made.
+        directory: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It is a database, but of another program.
     #[error("the file is an SQLite database of another program. Choose another file with --database PATH.")]
     Foreign,

@@ -25,7 +25,6 @@ mod connect;
 mod fault;
 mod fence;
 mod health;
-#[cfg(any(test, feature = "conformance"))]
 mod hold;
 mod location;
 mod ownership;
@@ -62,8 +61,7 @@ use fault::{Fault, Part};
 use fence::Fence;
 pub use fence::ForeignWriter;
 pub(crate) use health::Health;
-#[cfg(any(test, feature = "conformance"))]
-pub(crate) use hold::Held;
+pub use hold::Held;
 pub use location::{Location, OpenError};
 use ownership::Ownership;
 pub(crate) use reading::ReadError;
@@ -168,8 +166,8 @@ impl Store {
         let (path, directory) = match location {
             Location::File(path) => (path.clone(), None),
             Location::Temporary => {
-                let unwritable = |source| OpenError::Unwritable { path: std::env::temp_dir(), source };
-                let directory = tempfile::tempdir().map_err(unwritable)?;
+                let none = |source| OpenError::NoTemporary { directory: std::env::temp_dir(), source };
+                let directory = tempfile::tempdir().map_err(none)?;
                 (directory.path().join("chat.db"), Some(directory))
             }
         };
@@ -304,8 +302,7 @@ impl Store {
         }
     }
 
-    /// Removes all events so far, as retention will some day.
-    #[cfg(any(test, feature = "conformance"))]
+    /// Removes all events so far, as retention does with old ones.
     pub(crate) async fn forget_all(&self) -> Result<(), Refusal> {
         let forgotten = self.submit(|append| append.forget_all()).await.await?;
         self.0.trimmed.fetch_max(forgotten.0, Ordering::AcqRel);

@@ -50,15 +50,17 @@ export class WireDrawer {
     this.#cameFrom = /** @type {HTMLElement | null} */ (document.activeElement);
     chat.wire.onRecord = () => this.#soon();
     this.#draw();
-    document.getElementById("wire-close")?.focus();
+    // Somebody who writes goes on writing.
+    if (!this.#cameFrom?.matches("input, textarea")) document.getElementById("wire-close")?.focus();
   }
 
   close() {
     if (!this.#chat) return;
     this.#chat.wire.onRecord = () => {};
     this.#chat = null;
+    const hadFocus = this.#root.contains(document.activeElement);
     render(nothing, this.#root);
-    this.#cameFrom?.focus();
+    if (hadFocus) this.#cameFrom?.focus();
     if (document.activeElement === document.body) goOn();
   }
 

@@ -114,7 +114,7 @@ pub async fn resets_an_expired_cursor<S: Server>() {
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let old = bob.cursor().await;
     ann.connect().await.send(To::User(bob.id()), "forgotten").await;
-    server.chat.forget_events().await.expect("forgotten");
+    server.chat.trim().await.expect("forgotten");
     expect_reset(&bob, old, ResetReason::Expired, Close::CursorExpired).await;
     // Only the log forgets.
     let conversation = bob.target.snapshot(&bob.token).await.expect("a snapshot").conversations[0].id;
