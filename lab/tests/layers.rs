@@ -10,17 +10,18 @@ use std::path::{Path, PathBuf};
 const TRANSPORTS: [&str; 3] = ["ws-server", "sse-server", "longpoll-server"];
 
 /// Which crates of this workspace each crate may use.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("chat-core", &[]),
     ("web-client", &[]),
     ("wiretap", &[]),
     ("ws-server", &["chat-core", "web-client"]),
     ("sse-server", &["chat-core", "web-client"]),
     ("longpoll-server", &["chat-core", "web-client"]),
-    ("more-servers/ndjson", &["chat-core"]),
+    ("ndjson-server", &["chat-core"]),
     ("lab", &["chat-core", "web-client", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
     ("chat-cli", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
-    ("benches", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
+    ("benches", &["chat-core", "ws-server", "sse-server", "longpoll-server"]),
+    ("measure", &["chat-core", "wiretap", "ws-server", "sse-server", "longpoll-server"]),
 ];
 
 fn root() -> PathBuf {
@@ -168,23 +169,34 @@ fn the_core_names_no_transport() {
     }
 }
 
-#[test]
-fn no_crate_uses_one_that_it_must_not_know() {
+/// The workspace's packages: the name of each, and what its manifest says.
+fn packages() -> Vec<(String, String)> {
     let workspace = read("Cargo.toml");
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
-    let members: Vec<&str> =
-        members.trim_end_matches(']').split(", ").map(|name| name.trim_matches('"')).collect();
-    assert!(members.contains(&"chat-core"), "{members:?}");
-    for member in &members {
+    let folders = members.trim_end_matches(']').split(", ").map(|folder| folder.trim_matches('"'));
+    let package = |folder: &str| {
+        let manifest = read(format!("{folder}/Cargo.toml"));
+        let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
+        (name.trim_matches('"').to_owned(), manifest)
+    };
+    folders.map(package).collect()
+}
+
+#[test]
+fn no_crate_uses_one_that_it_must_not_know() {
+    let packages = packages();
+    let is_ours = |name: &str| packages.iter().any(|(package, _)| package == name);
+    assert!(is_ours("chat-core") && is_ours("measure"), "{packages:?}");
+    for (package, manifest) in &packages {
         let (_, may_use) = MAY_USE
             .iter()
-            .find(|(name, _)| name == member)
-            .unwrap_or_else(|| panic!("{member} is new: say here which crates it may use"));
-        for line in read(format!("{member}/Cargo.toml")).lines() {
+            .find(|(name, _)| name == package)
+            .unwrap_or_else(|| panic!("{package} is new: say here which crates it may use"));
+        for line in manifest.lines() {
             let name = line.split(['.', ' ', '=']).next().unwrap();
             // A crate may be its own dependency, with other features, for its tests.
-            if members.contains(&name) && name != *member {
-                assert!(may_use.contains(&name), "{member} uses {name}");
+            if is_ours(name) && name != package {
+                assert!(may_use.contains(&name), "{package} uses {name}");
             }
         }
     }

@@ -101,7 +101,7 @@ struct Filter {
 
 impl Filter {
     fn new(port: u16) -> anyhow::Result<Self> {
-        let filter = Self { chain: format!("bench-{port}"), port, dropped: 0.0, packets: 0.0 };
+        let filter = Self { chain: format!("measure-{port}"), port, dropped: 0.0, packets: 0.0 };
         iptables(&["-N", &filter.chain])?;
         for side in ["--sport", "--dport"] {
             filter.hook("-I", side)?;

@@ -54,18 +54,18 @@ const FLAGS: [&str; 14] = [
 
 /// Measures WebSocket, SSE, long polling and short polling under one chat, by one method.
 #[derive(Debug, Parser)]
-#[command(name = "bench", version, after_help = EXAMPLES)]
+#[command(name = "measure", version, after_help = EXAMPLES)]
 struct Options {
     #[command(subcommand)]
     action: Action,
 }
 
 const EXAMPLES: &str = "Examples:
-  bench run --quick                                      everything, in less than three minutes
-  bench run --scenario cpu,idle --transport websocket    two scenarios of one transport
-  bench run --quick --fail-if 'latency/sse p50 > 5ms'    exit code 3 if it is slower
-  bench compare before.json after.json                   what changed, and what is not clearly apart
-  bench advise --rate 0.2/s --rtt 80ms --clients 5000    which transport fits; exit code 4 if it cannot tell";
+  measure run --quick                                      everything, in less than three minutes
+  measure run --scenario cpu,idle --transport websocket    two scenarios of one transport
+  measure run --quick --fail-if 'latency/sse p50 > 5ms'    exit code 3 if it is slower
+  measure compare before.json after.json                   what changed, and what is not clearly apart
+  measure advise --rate 0.2/s --rtt 80ms --clients 5000    which transport fits; exit code 4 if it cannot tell";
 
 #[derive(Debug, Subcommand)]
 enum Action {

@@ -1,12 +1,13 @@
 //! The people of a scenario: they register, found a group and join it, and one of them writes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context, bail};
-use benches::cid;
 use chat_core::auth::Token;
 use chat_core::client::{Target, read};
 use chat_core::ids::{ConversationId, UserId};
 use chat_core::protocol::{Command, Done, Reply, Request, To};
-use chat_core::text::{Name, Text};
+use chat_core::text::{Cid, Name, Text};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::Method;
 
@@ -62,6 +63,13 @@ impl Crowd {
         let connecting = self.readers.iter().map(|(_, token)| Bare::open(process, subject, token, None));
         stream::iter(connecting).buffered(AT_ONCE).try_collect().await
     }
+}
+
+/// An id that this process has not used before.
+pub(crate) fn cid() -> Cid {
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+    Cid::try_from(format!("{:08x}-{number}", std::process::id())).expect("it is short and plain")
 }
 
 /// Sends commands in one POST.

@@ -11,7 +11,7 @@ use tempfile::tempdir;
 fn rows(scenario: &str) -> Vec<Value> {
     let directory = tempdir().unwrap();
     let output = directory.path().join("results.json");
-    let run = Command::new(env!("CARGO_BIN_EXE_bench"))
+    let run = Command::new(env!("CARGO_BIN_EXE_measure"))
         .args(["run", "--quick", "--repetitions", "1", "--scenario", scenario, "--json", "--output"])
         .arg(&output)
         .output()

@@ -57,9 +57,9 @@ pub(crate) struct Options {
 }
 
 const EXAMPLES: &str = "Examples:
-  bench advise --rate 0.2/s --rtt 80ms --clients 5000      a company's chat
-  bench advise --rate 50/s --rtt 120ms --clients 200       a ticker
-  bench advise --rate 1/h --rtt 40ms --clients 100000      a news page
+  measure advise --rate 0.2/s --rtt 80ms --clients 5000      a company's chat
+  measure advise --rate 50/s --rtt 120ms --clients 200       a ticker
+  measure advise --rate 1/h --rtt 40ms --clients 100000      a news page
 
 Exit codes: 0 there is advice, 4 cannot tell and the text says why, 1 an error, 2 wrong usage.";
 

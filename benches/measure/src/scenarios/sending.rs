@@ -5,12 +5,11 @@
 
 use std::time::Instant;
 
-use benches::cid;
 use chat_core::protocol::{Command, Request, To};
 use hdrhistogram::Histogram;
 
 use crate::book::Book;
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, cid};
 use crate::link::Link;
 use crate::load::{Latencies, text};
 use crate::process::Process;

@@ -4,12 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use benches::cid;
 use chat_core::protocol::{Command, Request, To};
 use futures_util::future::try_join_all;
 
 use crate::book::Book;
-use crate::crowd::Crowd;
+use crate::crowd::{Crowd, cid};
 use crate::load::text;
 use crate::process::Process;
 use crate::run::Settings;

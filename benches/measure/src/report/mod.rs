@@ -101,7 +101,7 @@ pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
 /// The checkout around the current directory.
 pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir()?;
-    let root = here.ancestors().find(|directory| directory.join("benches/Cargo.toml").is_file());
+    let root = here.ancestors().find(|directory| directory.join("benches/measure/Cargo.toml").is_file());
     root.map(Path::to_owned).context("this is no checkout of Switchboard; name one with --into")
 }
 
@@ -124,7 +124,9 @@ impl Source {
             .into_iter()
             .max_by(|one, other| (&one.run.made, &one.file).cmp(&(&other.run.made, &other.file)));
         newest.with_context(|| {
-            format!("{RESULTS} holds no results; make some with: bench run --output {RESULTS}/NAME.json")
+            format!(
+                "{RESULTS} holds no results; make some with: cargo measure run --output {RESULTS}/NAME.json"
+            )
         })
     }
 }

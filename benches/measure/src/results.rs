@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// The version of this form. It rises when a reader of the old form would read a new file wrongly.
 pub(crate) const VERSION: u32 = 1;
 
-/// One run of `bench run`: what was measured, where and how.
+/// One run of `measure run`: what was measured, where and how.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -145,7 +145,7 @@ struct Form {
 }
 
 fn not_results(path: &std::path::Path) -> String {
-    format!("{} is not what `bench run` writes", path.display())
+    format!("{} is not what `measure run` writes", path.display())
 }
 
 impl Row {

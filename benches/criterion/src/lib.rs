@@ -102,8 +102,7 @@ pub fn message(to: To) -> Request {
 }
 
 /// An id that this process has not used before.
-#[must_use]
-pub fn cid() -> Cid {
+fn cid() -> Cid {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     Cid::try_from(format!("{:08x}-{number}", std::process::id())).expect("it is short and plain")
