@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use crate::load::Latencies;
+use crate::latencies::Latencies;
 use crate::results::{Deliveries, Row, encode};
 use crate::subject::Subject;
 

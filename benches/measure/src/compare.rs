@@ -238,7 +238,7 @@ fn differences(before: &Run, after: &Run) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::made_up::{row, run};
+    use crate::results::made_up::{row, run};
 
     fn line(figure: &str, before: &[f64], after: &[f64]) -> Line {
         let of = |samples: &[f64]| run(vec![row("cpu", "sse", &[("clients", 10.0)], figure, samples)]);

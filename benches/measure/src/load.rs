@@ -3,7 +3,6 @@
 //! Each message carries its number, and with it the moment at which it was due. A late message is late because something held it up,
 //! and that counts: there is no coordinated omission.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -16,6 +15,7 @@ use tokio::time::timeout_at;
 use crate::book::Open;
 use crate::clock::wait_until;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
+use crate::latencies::Latencies;
 use crate::lateness::Lateness;
 use crate::process::{Look, Process, Usage};
 use crate::results::Deliveries;
@@ -146,23 +146,6 @@ impl Delivery {
             histogram.record(u64::try_from(delay.as_micros())?)?;
         }
         Ok(Latencies(histogram))
-    }
-}
-
-/// Delays in microseconds.
-pub(crate) struct Latencies(pub(crate) Histogram<u64>);
-
-impl Latencies {
-    /// Percentiles in milliseconds, by the names they have in results.
-    pub(crate) fn percentiles(&self) -> BTreeMap<&'static str, f64> {
-        let at = |quantile: f64| self.0.value_at_quantile(quantile) as f64 / 1e3;
-        BTreeMap::from([
-            ("p50_ms", at(0.5)),
-            ("p90_ms", at(0.9)),
-            ("p99_ms", at(0.99)),
-            ("p999_ms", at(0.999)),
-            ("max_ms", self.0.max() as f64 / 1e3),
-        ])
     }
 }
 

@@ -1,16 +1,29 @@
-//! The comparison: scenarios that measure every transport by one method, and what can be read from them.
+//! The measuring program: every transport under one chat, measured by one method, and what the figures say.
 //!
-//! Reading order: `subject` is what is compared, `load` how messages are sent and counted, `scenarios` what is
-//! measured, `results` the form in which it is kept; `report`, `compare` and `advise` only read that form.
+//! Read the modules in this order; arrows between them run one way, from later to earlier:
+//!
+//! 1. `clock`, `say`: waiting for a moment; writing to stdout
+//! 2. `results`, `number`, `catalogue`: the form of a file of results; numbers and names as people read them
+//! 3. `floor`, `subject`: a bare TCP broadcast, the floor; everything that is compared
+//! 4. `latencies`, `book`: percentiles; what is noted while a run is under way
+//! 5. `serve`, `process`, `machine`: the measured servers in a process of their own, and the machine around them
+//! 6. `bare`, `crowd`: the smallest client of each transport; the users of a scenario
+//! 7. `link`, `lateness`, `load`: a connection that counts its bytes; sending on time, and counting what arrives
+//! 8. `settings`, `scenarios`: what is measured, and how
+//! 9. `quote`, `ranking`: which figures may be quoted; which transports are ahead
+//! 10. `table`, `threshold`, `run`: a whole run, and what it prints
+//! 11. `checkout`, `compare`, `advise`, `report`: what reads kept results, and measures nothing
 
 mod advise;
 mod bare;
 mod book;
 mod catalogue;
+mod checkout;
 mod clock;
 mod compare;
 mod crowd;
 mod floor;
+mod latencies;
 mod lateness;
 mod link;
 mod load;
@@ -25,6 +38,7 @@ mod run;
 mod say;
 mod scenarios;
 mod serve;
+mod settings;
 mod subject;
 mod table;
 mod threshold;
@@ -34,23 +48,7 @@ use std::process::ExitCode;
 use chat_core::run::execute;
 use clap::{Parser, Subcommand};
 
-/// The servers' flags that differ from their defaults: nobody is too fast, and passwords are not what is measured.
-const FLAGS: [&str; 14] = [
-    "--hash-memory",
-    "8",
-    "--registrations-per-minute",
-    "1000000",
-    "--messages-per-second",
-    "1000000",
-    "--message-burst",
-    "1000000",
-    "--connections",
-    "20000",
-    "--connections-per-user",
-    "1000",
-    "--presence-interval",
-    "1h",
-];
+use crate::settings::Scope;
 
 /// Measures WebSocket, SSE, long polling and short polling under one chat, by one method.
 #[derive(Debug, Parser)]
@@ -88,8 +86,8 @@ fn main() -> ExitCode {
     let mut code = ExitCode::SUCCESS;
     let ended = execute(async {
         match Options::parse().action {
-            Action::Run(options) => code = exit(run::run(options, run::Scope::Comparison).await?),
-            Action::Floor(options) => code = exit(run::run(options, run::Scope::Floor).await?),
+            Action::Run(options) => code = exit(run::run(options, Scope::Comparison).await?),
+            Action::Floor(options) => code = exit(run::run(options, Scope::Floor).await?),
             Action::Compare(options) => compare::compare(&options)?,
             Action::Report(options) => report::report(&options)?,
             Action::Advise(options) => code = advise::advise(&options)?,

@@ -16,6 +16,24 @@ use tokio::time::timeout;
 use crate::serve::Addresses;
 use crate::subject::Subject;
 
+/// The servers' flags that differ from their defaults: nobody is too fast, and passwords are not what is measured.
+pub(crate) const FLAGS: [&str; 14] = [
+    "--hash-memory",
+    "8",
+    "--registrations-per-minute",
+    "1000000",
+    "--messages-per-second",
+    "1000000",
+    "--message-burst",
+    "1000000",
+    "--connections",
+    "20000",
+    "--connections-per-user",
+    "1000",
+    "--presence-interval",
+    "1h",
+];
+
 /// How long a server may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,7 +59,7 @@ impl Process {
     /// Starts one with a database of the caller's.
     pub(crate) async fn start_on(database: &std::path::Path, flags: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("serve").arg("--database").arg(database).args(crate::FLAGS).args(flags);
+        command.arg("serve").arg("--database").arg(database).args(FLAGS).args(flags);
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
         let line = timeout(PATIENCE, lines.next_line()).await.context("the server does not start")??;

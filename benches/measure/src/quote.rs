@@ -187,7 +187,7 @@ pub(crate) fn nines(row: &Row) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::made_up::{row, with_messages};
+    use crate::results::made_up::{row, with_messages};
 
     fn said(row: &Row, name: &str) -> String {
         quote(row, name).words("ms")

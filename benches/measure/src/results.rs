@@ -1,5 +1,8 @@
 //! What a run found, as it is kept: versioned JSON, whose schema lies beside the results.
 
+#[cfg(test)]
+pub(crate) mod made_up;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};

@@ -10,12 +10,14 @@ use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::book::Book;
+use crate::load;
 use crate::machine::{commit, load_average, machine, now};
+use crate::process::FLAGS;
 use crate::results::{Method, Run, VERSION};
 use crate::scenarios::Scenario;
+use crate::settings::{Scope, Settings};
 use crate::subject::{EveryTwoSeconds, Subject};
 use crate::threshold::Threshold;
-use crate::{FLAGS, load};
 use longpoll_server::Pace;
 
 /// A load average beyond this share of the cores before a run deserves a warning.
@@ -45,22 +47,6 @@ pub(crate) struct Options {
     /// Ends with exit code 3 if a figure breaks it, such as 'latency/sse p50 > 5ms' or 'cpu/websocket cpu_us > 12'
     #[arg(long = "fail-if", value_name = "RULE")]
     thresholds: Vec<Threshold>,
-}
-
-/// How a scenario is to be measured.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) scope: Scope,
-    pub(crate) quick: bool,
-    /// The transports that are compared, in the order of every table.
-    pub(crate) transports: Vec<Subject>,
-}
-
-impl Settings {
-    /// One value for a full run, another for a quick one.
-    pub(crate) fn full_or_quick<T>(&self, full: T, quick: T) -> T {
-        if self.quick { quick } else { full }
-    }
 }
 
 /// Measures, writes the results down, and says whether they are valid and below the thresholds.
@@ -160,15 +146,6 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
         (0, false) => Ok(Outcome::Missed),
         (rows, _) => bail!("{rows} rows are not valid; the results say why"),
     }
-}
-
-/// Which subjects a run is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// The transports, and the floor beside them.
-    Comparison,
-    /// The floor alone.
-    Floor,
 }
 
 /// How a run ended.

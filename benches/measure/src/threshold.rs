@@ -95,7 +95,7 @@ impl Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::made_up::{row, run, with_messages};
+    use crate::results::made_up::{row, run, with_messages};
 
     #[test]
     fn a_rule_names_a_figure_with_or_without_its_place() {

@@ -20,14 +20,17 @@ pub(crate) use model::{Estimate, Model, Wish};
 pub(crate) use verdict::{Choice, Verdict};
 
 use crate::catalogue::title;
+use crate::checkout::{Source, checkout};
 use crate::number::joined;
 use crate::quote::Reason;
-use crate::report::{Source, checkout};
 use crate::say::say;
 use range::Range;
 
 /// Without `--send-rate`: everybody is in groups of so many, and each writes its share of what all receive.
 const GROUP: f64 = 100.0;
+
+/// The same advice in the report's page, which reckons by the rules of `model.rs` and `verdict.rs`.
+pub(crate) const ADVICE: &str = include_str!("advice.js");
 
 /// The exit code where the figures do not tell which transport fits.
 const CANNOT_TELL: u8 = 4;

@@ -1,6 +1,6 @@
 //! What was measured, as a model of a chat of the reader's own: latency looked up, and the rest added up.
 //!
-//! The report's page holds the same model as JSON, and reckons with it by the same rules (`report/advice.js`).
+//! The report's page holds the same model as JSON, and reckons with it by the same rules (`advice.js`).
 
 use std::collections::BTreeMap;
 

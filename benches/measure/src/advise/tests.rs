@@ -6,7 +6,7 @@ use super::model::{Model, Wish};
 use super::verdict::{Choice, Place, Verdict};
 use super::words::sentences;
 use super::{Range, Rate};
-use crate::report::made_up::{row, run};
+use crate::results::made_up::{row, run};
 use crate::results::{Row, Run};
 
 /// What is made up of one transport: latency at each rate, bytes of a lone message, processor time and memory.
@@ -193,7 +193,7 @@ fn the_page_gives_the_same_advice() {
     .to_vec();
     let script = format!(
         "{}\nconst [model, wishes] = {};\nconsole.log(JSON.stringify(wishes.map((wish) => advise(model, wish))));",
-        crate::report::ADVICE,
+        super::ADVICE,
         serde_json::to_string(&(&model, &wishes)).unwrap()
     );
     let node = std::process::Command::new("node").args(["--input-type=module", "--eval", &script]).output();

@@ -68,7 +68,7 @@ fn bytes(run: &Run) -> Option<String> {
     let layers = LAYERS.map(|name| all.iter().find(|sheet| sheet.name == name));
     let bar = |line: usize, subject: &'static str| {
         let parts = layers
-            .map(|layer| layer.and_then(|sheet| figure(sheet, line, subject)).map_or(0.0, Figure::median));
+            .map(|layer| layer.and_then(|sheet| sheet.figure(line, subject)).map_or(0.0, Figure::median));
         let sum: f64 = parts.iter().sum();
         Bar {
             subject,
@@ -93,9 +93,9 @@ fn bytes(run: &Run) -> Option<String> {
 fn cpu(run: &Run) -> Option<String> {
     let all = sheets(run, "cpu");
     let sheet = all.iter().find(|sheet| sheet.name == "delivery_us")?;
-    let floor = |line: usize| figure(sheet, line, FLOOR).map(Figure::median);
+    let floor = |line: usize| sheet.figure(line, FLOOR).map(Figure::median);
     let bar = |line: usize, subject: &'static str| {
-        let figure = figure(sheet, line, subject);
+        let figure = sheet.figure(line, subject);
         let times = match (figure, floor(line)) {
             (Some(figure), Some(floor)) if subject != FLOOR && floor > 0.0 => {
                 format!(" · {}× floor", number(figure.median() / floor))
@@ -134,7 +134,7 @@ fn memory(run: &Run) -> Option<String> {
         ["process_kib", "kernel_kib"].map(|name| all.iter().find(|sheet| sheet.name == name));
     let process = process?;
     let bar = |line: usize, subject: &'static str| {
-        let [own, kernels] = [Some(process), kernel].map(|sheet| figure(sheet?, line, subject));
+        let [own, kernels] = [Some(process), kernel].map(|sheet| sheet?.figure(line, subject));
         let part = |figure: Option<&Figure>| figure.map_or(0.0, Figure::median).max(0.0);
         let words = own.map_or_else(
             || "not measured".to_owned(),
@@ -192,10 +192,4 @@ fn told(groups: &[Group]) -> String {
         format!("{}: {}.", group.title, bars.join(", "))
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// A subject's figure in a line of a table.
-pub(super) fn figure<'a>(sheet: &Sheet<'a>, line: usize, subject: &str) -> Option<&'a Figure> {
-    let column = sheet.subjects.iter().position(|one| *one == subject)?;
-    sheet.lines.get(line)?.cells[column].figure()
 }

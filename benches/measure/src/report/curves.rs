@@ -1,6 +1,5 @@
 //! The charts of latency: as a distribution, and against the rate.
 
-use super::charts::figure;
 use super::plot::{Axis, Panel, Point, Series};
 use super::sheet::{Sheet, sheets};
 use super::svg::{Svg, known};
@@ -107,7 +106,7 @@ fn against_rate(sheet: &Sheet<'_>, trip: f64, subject: &'static str) -> Series {
     let lines = sheet.lines.iter().enumerate().filter(|(_, line)| line.values[1] == trip);
     let points: Vec<Point> = lines
         .filter_map(|(index, line)| {
-            let figure = figure(sheet, index, subject)?;
+            let figure = sheet.figure(index, subject)?;
             let at = (line.values[0], figure.median());
             let words = format!("{}, {}: {} ms", title(subject), joined(&plain(at.0), "/s"), spread(figure));
             Some(Point { at, interval: figure.interval(), words })

@@ -13,9 +13,9 @@
 
 use anyhow::{Context, bail};
 
-use super::Source;
 use super::key::Key;
 use crate::catalogue::topic;
+use crate::checkout::Source;
 use crate::number::{between, bytes, joined};
 use crate::quote::Quote;
 use crate::ranking::LEAST_SAMPLES;

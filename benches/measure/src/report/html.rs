@@ -3,9 +3,9 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::Source;
-use crate::advise::Model;
+use crate::advise::{ADVICE, Model};
 use crate::catalogue::{Better, CONDITIONS, FLOOR, INCIDENTAL, SUBJECTS, TOPICS, Values, find};
+use crate::checkout::Source;
 use crate::quote::{Reason, nines, quote, withdrawn};
 use crate::ranking::{Mark, rank};
 use crate::results::{Figure, Row, Run};
@@ -14,9 +14,6 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const PARTS: &str = include_str!("parts.js");
-
-/// The verdict's part of the script, which the tests run by itself, too.
-pub(crate) const ADVICE: &str = include_str!("advice.js");
 
 /// What the script reads.
 #[derive(Serialize)]

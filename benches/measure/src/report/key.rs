@@ -108,7 +108,7 @@ impl fmt::Display for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::made_up::{row, run};
+    use crate::results::made_up::{row, run};
 
     #[test]
     fn every_name_in_a_key_must_be_known() {

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use super::COMMAND;
 use super::charts::Chart;
 use super::sheet::{Line, Sheet, scenarios, sheets};
-use super::{COMMAND, Source};
 use crate::catalogue::{Better, TOPICS, condition_title, condition_value, title};
+use crate::checkout::Source;
 use crate::number::{capital, joined, plain};
 use crate::quote::{Reason, withdrawn};
 use crate::ranking::{LEAST_SAMPLES, NOTICED_MS};

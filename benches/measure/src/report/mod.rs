@@ -10,8 +10,6 @@ mod curves;
 mod folklore;
 mod html;
 mod key;
-#[cfg(test)]
-pub(crate) mod made_up;
 mod markdown;
 mod plot;
 mod readme;
@@ -20,22 +18,13 @@ mod svg;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{create_dir_all, read_dir, read_to_string, remove_file, write};
+use std::fs::{create_dir_all, read_to_string, remove_file, write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 
-#[cfg(test)]
-pub(crate) use html::ADVICE;
-
-use crate::results::Run;
-
-/// Where results are kept, seen from the root of the checkout.
-const RESULTS: &str = "benches/results";
-
-/// Where the JSON Schema of results is. It lies among them, and is none.
-const SCHEMA: &str = "benches/results/schema.json";
+use crate::checkout::{Source, checkout, names};
 
 /// Where charts are.
 const CHARTS: &str = "docs/charts";
@@ -54,13 +43,6 @@ pub(crate) struct Options {
     /// The checkout whose README and docs are rendered [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
-}
-
-/// Results, and where they lie.
-pub(crate) struct Source {
-    pub(crate) run: Run,
-    /// The file's place, seen from the root of the checkout if it lies there.
-    pub(crate) file: String,
 }
 
 /// A file that is rendered.
@@ -96,56 +78,6 @@ pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
     }
     eprintln!("rendered {} files from {}, {} of them changed", rendered.len(), source.file, stale.len());
     Ok(())
-}
-
-/// The checkout around the current directory.
-pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
-    let here = std::env::current_dir()?;
-    let root = here.ancestors().find(|directory| directory.join("benches/measure/Cargo.toml").is_file());
-    root.map(Path::to_owned).context("this is no checkout of Switchboard; name one with --into")
-}
-
-impl Source {
-    /// Reads these results, or else the newest of the checkout.
-    pub(crate) fn open(root: &Path, path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else { return Self::newest(root) };
-        let place =
-            || Some(path.canonicalize().ok()?.strip_prefix(root.canonicalize().ok()?).ok()?.to_owned());
-        let file = place().unwrap_or_else(|| path.to_owned()).display().to_string();
-        Ok(Self { run: Run::read(path)?, file })
-    }
-
-    fn newest(root: &Path) -> anyhow::Result<Self> {
-        let mut sources = Vec::new();
-        for file in results(root)? {
-            sources.push(Self { run: Run::read(&root.join(&file))?, file });
-        }
-        let newest = sources
-            .into_iter()
-            .max_by(|one, other| (&one.run.made, &one.file).cmp(&(&other.run.made, &other.file)));
-        newest.with_context(|| {
-            format!(
-                "{RESULTS} holds no results; make some with: cargo measure run --output {RESULTS}/NAME.json"
-            )
-        })
-    }
-}
-
-/// All files of results in a checkout, seen from its root.
-pub(crate) fn results(root: &Path) -> anyhow::Result<Vec<String>> {
-    let mut files = names(&root.join(RESULTS), ".json").with_context(|| format!("cannot list {RESULTS}"))?;
-    files.iter_mut().for_each(|name| *name = format!("{RESULTS}/{name}"));
-    files.retain(|file| file != SCHEMA);
-    Ok(files)
-}
-
-fn names(directory: &Path, ending: &str) -> anyhow::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in read_dir(directory)? {
-        names.extend(entry?.file_name().to_str().filter(|name| name.ends_with(ending)).map(str::to_owned));
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Everything that is made from results.

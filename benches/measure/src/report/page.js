@@ -1,9 +1,9 @@
 /**
  * The page around the figures: a chat of the reader's own, and every figure as chart and table.
  *
- * @typedef {import('./advice.js').Model} Model
- * @typedef {import('./advice.js').Range} Range
- * @typedef {import('./advice.js').Estimate} Estimate
+ * @typedef {import('../advise/advice.js').Model} Model
+ * @typedef {import('../advise/advice.js').Range} Range
+ * @typedef {import('../advise/advice.js').Estimate} Estimate
  * @typedef {{ name: string, title: string, unit: string, better: 'lower' | 'higher' | 'neither' }} Measure
  * @typedef {{ scenario: string, title: string, method: string, measures: Measure[] }} Topic
  * @typedef {{ name: string, title: string, unit: string | null }} Condition
@@ -19,7 +19,7 @@
  * @typedef {{ at: number[], words: string, cells: Map<string, Row> }} Line
  */
 
-import { LEAST_SAMPLES, advise, beyond } from './advice.js';
+import { LEAST_SAMPLES, advise, beyond } from '../advise/advice.js';
 import { MARKS, html, joined, number, plain, range, spread, svg, table } from './parts.js';
 
 /** @template {HTMLElement} T @param {string} id @returns {T} */

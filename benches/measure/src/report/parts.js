@@ -1,7 +1,7 @@
 /**
  * What the page is put together from: numbers as people read them, and elements.
  *
- * @typedef {import('./advice.js').Range} Range
+ * @typedef {import('../advise/advice.js').Range} Range
  */
 
 /** The subjects' marks, as in the charts. */

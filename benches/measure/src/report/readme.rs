@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::Context;
 
-use super::Source;
 use super::key::Key;
 use super::markdown::{legend, notes};
 use crate::catalogue::{Better, FLOOR, SUBJECTS, find};
+use crate::checkout::Source;
 use crate::quote::Quote;
 use crate::ranking::{Mark, rank};
 use crate::results::Figure;

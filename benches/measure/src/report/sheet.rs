@@ -106,6 +106,12 @@ impl<'a> Sheet<'a> {
             && self.subjects.iter().filter(|subject| **subject != FLOOR).count() > 1
     }
 
+    /// A subject's figure in one line.
+    pub(super) fn figure(&self, line: usize, subject: &str) -> Option<&'a Figure> {
+        let column = self.subjects.iter().position(|one| *one == subject)?;
+        self.lines.get(line)?.cells[column].figure()
+    }
+
     /// How the subjects stand to each other in one line.
     pub(super) fn rank(&self, line: &Line<'a>) -> Ranking<'a> {
         let figures: Vec<(&str, &Figure)> = line.figures(&self.subjects).collect();

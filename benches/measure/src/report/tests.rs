@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::folklore::{fill, slug};
-use super::made_up::{row, run};
-use super::{Options, RESULTS, SCHEMA, Source, markdown, render, report, results};
+use super::{Options, markdown, render, report};
+use crate::checkout::{RESULTS, SCHEMA, Source, results};
+use crate::results::made_up::{row, run};
 use crate::results::{Row, Run};
 
 const README: &str = "# Switchboard\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe end.\n";

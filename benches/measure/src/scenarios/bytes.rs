@@ -12,7 +12,7 @@ use crate::crowd::{Crowd, Writer};
 use crate::link::{Link, PATIENCE};
 use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
 /// Messages at once.

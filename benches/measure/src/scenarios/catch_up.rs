@@ -16,7 +16,7 @@ use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::{AnyEvents, Subject};
 
 /// Clients that come back, and the messages that each has missed: one after long, and a storm after short.

@@ -11,10 +11,11 @@ use hdrhistogram::Histogram;
 
 use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
+use crate::latencies::Latencies;
 use crate::link::Link;
-use crate::load::{Latencies, text};
+use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
 /// Time between the ends of the wire and back, in milliseconds.

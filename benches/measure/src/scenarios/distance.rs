@@ -8,7 +8,7 @@ use crate::crowd::Crowd;
 use crate::link::Link;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Time between the ends of the wire and back, in milliseconds.

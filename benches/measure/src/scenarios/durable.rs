@@ -11,7 +11,7 @@ use crate::book::Book;
 use crate::crowd::{Crowd, cid};
 use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
 const CLIENTS: [usize; 3] = [1, 8, 64];

@@ -11,9 +11,10 @@ use hdrhistogram::Histogram;
 use crate::book::Book;
 use crate::catalogue::FIRST_TO_LAST;
 use crate::crowd::Crowd;
-use crate::load::{Arrivals, Delivery, Latencies, Plan, deliver};
+use crate::latencies::Latencies;
+use crate::load::{Arrivals, Delivery, Plan, deliver};
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Members of the group, and messages a second to each: enough work to be measured, and time between two messages.

@@ -15,7 +15,7 @@ use crate::bare::Bare;
 use crate::book::Book;
 use crate::crowd::AT_ONCE;
 use crate::process::{Process, kernel_memory_kib};
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// How long the server may take until all are there, or gone, and its memory rests.

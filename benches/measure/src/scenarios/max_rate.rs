@@ -9,7 +9,7 @@ use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// In time: while people talk, a tenth of a second is at once.

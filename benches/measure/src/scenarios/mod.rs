@@ -22,7 +22,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use crate::book::Book;
-use crate::run::{Scope, Settings};
+use crate::settings::{Scope, Settings};
 use crate::subject::Subject;
 
 /// A scenario, in the order in which they are measured.

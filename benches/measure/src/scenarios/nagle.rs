@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::book::Book;
-use crate::load::Latencies;
-use crate::run::Settings;
+use crate::latencies::Latencies;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// A request in bytes: about a head and a body, each in half of it.

@@ -18,7 +18,7 @@ use crate::book::Book;
 use crate::crowd::{Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// What a location says beyond where to pass requests on to, under the name it has in results.

@@ -11,7 +11,7 @@ use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::link::Link;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Clients, so that the server's work for them can be seen.

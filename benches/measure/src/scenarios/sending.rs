@@ -10,10 +10,11 @@ use hdrhistogram::Histogram;
 
 use crate::book::Book;
 use crate::crowd::{Crowd, cid};
+use crate::latencies::Latencies;
 use crate::link::Link;
-use crate::load::{Latencies, text};
+use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Time between the ends of the wire and back, in milliseconds.

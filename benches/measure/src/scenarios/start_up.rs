@@ -6,7 +6,7 @@ use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
-use crate::run::Settings;
+use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Messages written before the process is killed, so that the next one finds them in the write-ahead log.

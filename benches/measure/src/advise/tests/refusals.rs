@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::quote::quote;
-use crate::report::made_up::with_messages;
+use crate::results::made_up::with_messages;
 
 /// A chat, what was measured for it, and what there is to say: transports that fit, or none where nobody can tell.
 struct Case {
@@ -140,7 +140,7 @@ fn no_latency_is_below_half_of_the_round_trip_and_the_transports_own_time() {
 #[test]
 fn no_advice_from_the_kept_results_rests_on_a_withdrawn_figure() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    for file in crate::report::results(root).unwrap() {
+    for file in crate::checkout::results(root).unwrap() {
         let kept = Run::read(&root.join(file)).unwrap();
         // The raw data, without a single figure that may not be quoted.
         let mut quotable = kept.clone();

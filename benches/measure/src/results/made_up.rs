@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use crate::results::{Figure, Machine, Method, Row, Run, VERSION, encode};
+use super::{Figure, Machine, Method, Row, Run, VERSION, encode};
 
 /// A run of these rows, on no machine.
 pub(crate) fn run(rows: Vec<Row>) -> Run {

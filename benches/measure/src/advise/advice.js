@@ -1,5 +1,5 @@
 /**
- * The verdict, calculated in the page: the same rules as `advise/model.rs` and `advise/verdict.rs`, on the same model.
+ * The verdict, calculated in the page: the same rules as `model.rs` and `verdict.rs`, on the same model.
  * A test gives both the same chats and compares what they say.
  *
  * @typedef {{ median: number, least: number, most: number, samples: number }} Range
@@ -22,7 +22,7 @@
  * @typedef {{ fit: string[] } | { trade: string[] } | 'cannot_tell'} Choice
  */
 
-/** Fewer samples rank nobody: as in `ranking.rs`. */
+/** Fewer samples rank nobody: as in `../ranking.rs`. */
 export const LEAST_SAMPLES = 3;
 
 /** Why latency is unknown where a transport would need more than the measured machine has. */
