@@ -1,13 +1,23 @@
-//! Arrows run one way: no module of the core uses a later one, and no crate one that it must not know.
+//! Arrows run one way: no module uses a later one, no modules use each other in a circle, and no crate uses one that it
+//! must not know.
 //!
-//! The order is the one that the tour in `chat-core/src/lib.rs` states, so page and test cannot differ.
+//! The order of a crate's modules is the one that its `lib.rs` or `main.rs` states, so page and test cannot differ.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The servers and the page of one launch are nobody's business but the launcher's.
 const TRANSPORTS: [&str; 3] = ["ws-server", "sse-server", "longpoll-server"];
+
+/// The files that state an order of their crate's modules.
+const ORDERS: [&str; 2] = ["chat-core/src/lib.rs", "benches/measure/src/main.rs"];
+
+/// Where modules still use each other in a circle: the package, and the parent of these modules.
+const TANGLED: [(&str, &str); 4] =
+    [("chat-core", "http"), ("chat-core", "store"), ("wiretap", ""), ("wiretap", "observe")];
 
 /// Which crates of this workspace each crate may use.
 const MAY_USE: [(&str, &[&str]); 11] = [
@@ -33,28 +43,34 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The core's modules in the order of the tour: `//! 3. `limits`, `metrics`: what …`.
-fn layers() -> Vec<String> {
-    let tour = read("chat-core/src/lib.rs");
-    let steps = tour.lines().filter_map(|line| {
+/// A module's path from the root of its crate.
+type Name = Vec<String>;
+
+/// A module, and its code without comments and without unit tests.
+type Module = (Name, String);
+
+/// The modules of a crate in the order that its root states: `//! 3. `limits`, `metrics`: what …`.
+fn order(file: &str) -> Vec<String> {
+    let page = read(file);
+    let steps = page.lines().filter_map(|line| {
         let (number, rest) = line.strip_prefix("//! ")?.split_once(". ")?;
         number.parse::<u32>().ok()?;
         Some(rest.split_once("]: ").or_else(|| rest.split_once("`: "))?.0.to_owned())
     });
     let names = steps.flat_map(|step| step.split(", ").map(plain).collect::<Vec<_>>());
-    // The laws rest on everything and nothing rests on them; they are not part of the tour.
-    names.chain(["conformance".to_owned()]).collect()
+    // The laws use every module of the core, and no module uses them; they are not part of the tour.
+    names.chain(file.starts_with("chat-core/").then(|| "conformance".to_owned())).collect()
 }
 
-/// A module's name without what marks it as code or as a link.
+/// A module's name without the marks of code and links.
 fn plain(name: &str) -> String {
     name.trim_matches(['[', ']', '`']).to_owned()
 }
 
-/// All source files below a directory.
+/// All source files below a directory; none if it does not exist.
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
+    for entry in std::fs::read_dir(directory).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(sources(&path));
@@ -65,91 +81,176 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The core's files: the path of their module, and their code without comments. `lib.rs` is the root itself.
-fn core() -> Vec<(Vec<String>, String)> {
-    let directory = root().join("chat-core/src");
-    let mut core = Vec::new();
+/// The modules of a crate, without its root and without tests: these may use any module to set a scene.
+fn modules(directory: impl AsRef<Path>) -> Vec<Module> {
+    let directory = root().join(directory);
+    let mut modules = Vec::new();
     for file in sources(&directory) {
         let inside = file.strip_prefix(&directory).unwrap().with_extension("");
-        let mut module: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        module.pop_if(|last| last == "mod");
-        if module != ["lib"] {
+        let mut name: Name = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        name.pop_if(|last| last == "mod");
+        if name != ["lib"] && name != ["main"] && !name.contains(&"tests".to_owned()) {
             let source = read(&file);
-            // Unit tests are no part of the crate: they may set a scene with whatever they need.
             let shipped = source.split("#[cfg(test)]\nmod tests").next().unwrap();
-            core.push((module, without_comments(shipped)));
+            modules.push((name, without_comments(shipped)));
         }
     }
-    core
+    modules
+}
+
+fn core() -> Vec<Module> {
+    modules("chat-core/src")
 }
 
 fn without_comments(source: &str) -> String {
     source.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules of the core that some code names, by paths from the crate's root or up to it.
-fn used(code: &str, depth: usize) -> Vec<String> {
+/// What a module names by a path that begins with `crate` or `super`, as paths from the root of its crate.
+fn used(module: &[String], code: &str) -> Vec<Name> {
     let mut used = Vec::new();
-    for (place, _) in code.match_indices("crate::") {
+    for (place, start) in code.match_indices("crate::") {
         // `$crate` is for the macro's users.
         if !code[..place].ends_with('$') {
-            used.extend(heads(&code[place + "crate::".len()..]));
+            used.extend(branches(&code[place + start.len()..]));
         }
     }
-    for (place, _) in code.match_indices("super::") {
-        let climbs = code[place..].split("super::").take_while(|between| between.is_empty()).count();
+    for (place, start) in code.match_indices("super::") {
         // Counted once, from the first of several.
-        if !code[..place].ends_with("super::") && climbs >= depth {
-            used.extend(heads(&code[place + climbs * "super::".len()..]));
+        if code[..place].ends_with(start) {
+            continue;
         }
+        let climbs = code[place..].split(start).take_while(|between| between.is_empty()).count();
+        let parent = &module[..module.len().saturating_sub(climbs)];
+        let paths = branches(&code[place + climbs * start.len()..]);
+        used.extend(paths.into_iter().map(|path| [parent, &path].concat()));
     }
     used
 }
 
-/// The first names of what follows a `::`: one, or those of a group in braces.
-fn heads(path: &str) -> Vec<String> {
-    let name = |text: &str| -> String {
-        text.trim_start().chars().take_while(|&c| c.is_alphanumeric() || c == '_').collect()
-    };
-    let Some(group) = path.strip_prefix('{') else { return vec![name(path)] };
-    let mut heads = vec![name(group)];
-    let mut depth = 1;
+/// The paths that begin here: one, or one for each branch of a group in braces.
+fn branches(text: &str) -> Vec<Name> {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        return members(group).into_iter().flat_map(branches).collect();
+    }
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let tails = rest.strip_prefix("::").map_or_else(|| vec![Vec::new()], branches);
+    tails.into_iter().map(|tail| [vec![name.to_owned()], tail].concat()).collect()
+}
+
+/// The members of a group in braces, from behind the brace that opens it.
+fn members(group: &str) -> Vec<&str> {
+    let (mut depth, mut begin, mut members) = (1, 0, Vec::new());
     for (place, c) in group.char_indices() {
         match c {
             '{' => depth += 1,
             '}' => depth -= 1,
-            ',' if depth == 1 => heads.push(name(&group[place + 1..])),
             _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',') {
+            members.push(&group[begin..place]);
+            begin = place + 1;
         }
         if depth == 0 {
             break;
         }
     }
-    heads
+    members
 }
 
-#[test]
-fn no_module_of_the_core_uses_a_later_one() {
-    let layers = layers();
-    let place = |module: &str| layers.iter().position(|layer| layer == module);
-    let mut backwards = Vec::new();
-    for (module, code) in core() {
-        let here = place(&module[0])
-            .unwrap_or_else(|| panic!("{} has no place in the tour of chat-core/src/lib.rs", module[0]));
-        for other in used(&code, module.len()) {
-            if place(&other).is_some_and(|there| there > here) {
-                backwards.push(format!("{} uses {other}", module.join("::")));
+/// One module uses another that has the same parent; what lies below a module counts as the module.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrow {
+    parent: Name,
+    from: String,
+    to: String,
+}
+
+impl fmt::Display for Arrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { parent, from, to } = self;
+        let parent = parent.iter().map(|name| format!("{name}::")).collect::<String>();
+        write!(f, "{parent}{from} → {parent}{to}")
+    }
+}
+
+/// All arrows between the modules of a crate, on every level.
+fn arrows(modules: &[Module]) -> BTreeSet<Arrow> {
+    let names: BTreeSet<&[String]> = modules.iter().map(|(name, _)| &name[..]).collect();
+    let mut arrows = BTreeSet::new();
+    for (name, code) in modules {
+        for path in used(name, code) {
+            let shared = name.iter().zip(&path).take_while(|(one, other)| one == other).count();
+            // A parent and what is below it are one module.
+            if shared < name.len() && shared < path.len() && names.contains(&path[..=shared]) {
+                let (from, to) = (name[shared].clone(), path[shared].clone());
+                arrows.insert(Arrow { parent: name[..shared].to_vec(), from, to });
             }
         }
     }
-    backwards.sort();
-    backwards.dedup();
-    assert!(backwards.is_empty(), "arrows that run back: {backwards:#?}\nthe order: {}", layers.join(" → "));
+    arrows
+}
+
+/// The arrows that are part of a circle, or lead from one circle to another.
+fn circles(mut arrows: BTreeSet<Arrow>) -> BTreeSet<Arrow> {
+    loop {
+        let goes_on = |arrow: &Arrow| {
+            let mut others = arrows.iter().filter(|other| other.parent == arrow.parent);
+            others.clone().any(|other| other.from == arrow.to) && others.any(|other| other.to == arrow.from)
+        };
+        let left: BTreeSet<Arrow> = arrows.iter().filter(|arrow| goes_on(arrow)).cloned().collect();
+        if left.len() == arrows.len() {
+            return left;
+        }
+        arrows = left;
+    }
+}
+
+#[test]
+fn no_module_uses_a_later_one() {
+    for file in ORDERS {
+        let (directory, crate_root) = file.rsplit_once('/').unwrap();
+        let order = order(file);
+        let place = |module: &str| order.iter().position(|known| known == module);
+        let mut backwards = BTreeSet::new();
+        for (module, code) in modules(directory) {
+            let here = place(&module[0]).unwrap_or_else(|| panic!("{} has no place in {file}", module[0]));
+            for path in used(&module, &code) {
+                match place(&path[0]) {
+                    Some(there) if there > here => {
+                        backwards.insert(format!("{} uses {}", module.join("::"), path.join("::")));
+                    }
+                    // A library's root re-exports what its users need; a program's root is the last of all.
+                    None if crate_root == "main.rs" => {
+                        backwards.insert(format!("{} uses {} of {file}", module.join("::"), path[0]));
+                    }
+                    Some(_) | None => {}
+                }
+            }
+        }
+        let order = order.join(" → ");
+        assert!(backwards.is_empty(), "arrows that run back: {backwards:#?}\nthe order in {file}: {order}");
+    }
+}
+
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    let mut found = Vec::new();
+    for (package, folder, _) in packages() {
+        let modules = modules(Path::new(&folder).join("src"));
+        let is_known =
+            |arrow: &Arrow| TANGLED.contains(&(package.as_str(), arrow.parent.join("::").as_str()));
+        let circles = circles(arrows(&modules)).into_iter().filter(|arrow| !is_known(arrow));
+        found.extend(circles.map(|arrow| format!("{package}: {arrow}")));
+    }
+    assert!(found.is_empty(), "circles: {found:#?}");
 }
 
 #[test]
 fn nothing_below_http_names_axum() {
-    let layers = layers();
+    let layers = order(ORDERS[0]);
     let below = layers.iter().take_while(|layer| *layer != "http").collect::<Vec<_>>();
     assert!(below.len() > 10 && below.len() < layers.len(), "{layers:?}");
     for (module, code) in core() {
@@ -169,15 +270,15 @@ fn the_core_names_no_transport() {
     }
 }
 
-/// The workspace's packages: the name of each, and what its manifest says.
-fn packages() -> Vec<(String, String)> {
+/// The workspace's packages: the name of each, its folder, and what its manifest says.
+fn packages() -> Vec<(String, String, String)> {
     let workspace = read("Cargo.toml");
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
     let folders = members.trim_end_matches(']').split(", ").map(|folder| folder.trim_matches('"'));
     let package = |folder: &str| {
         let manifest = read(format!("{folder}/Cargo.toml"));
         let name = manifest.lines().find_map(|line| line.strip_prefix("name = ")).unwrap();
-        (name.trim_matches('"').to_owned(), manifest)
+        (name.trim_matches('"').to_owned(), folder.to_owned(), manifest)
     };
     folders.map(package).collect()
 }
@@ -185,9 +286,9 @@ fn packages() -> Vec<(String, String)> {
 #[test]
 fn no_crate_uses_one_that_it_must_not_know() {
     let packages = packages();
-    let is_ours = |name: &str| packages.iter().any(|(package, _)| package == name);
+    let is_ours = |name: &str| packages.iter().any(|(package, ..)| package == name);
     assert!(is_ours("chat-core") && is_ours("measure"), "{packages:?}");
-    for (package, manifest) in &packages {
+    for (package, _, manifest) in &packages {
         let (_, may_use) = MAY_USE
             .iter()
             .find(|(name, _)| name == package)
@@ -204,9 +305,43 @@ fn no_crate_uses_one_that_it_must_not_know() {
 
 #[test]
 fn paths_are_found_however_they_are_written() {
+    let found = |module: &str, code: &str| -> Vec<String> {
+        let module: Name = module.split("::").map(str::to_owned).collect();
+        used(&module, code).into_iter().map(|path| path.join("::")).collect()
+    };
     let code = "use crate::ids::Cursor;\npub use crate::{chat::{Chat, SignIn}, http};\n\
                 let x = crate::text::Name::try_from(y); $crate::conformance::laws(); use super::super::store::Page;";
-    assert_eq!(used(code, 2), ["ids", "chat", "http", "text", "store"]);
-    assert_eq!(used("use super::Problem;", 2), [""; 0]);
-    assert_eq!(used("use super::Problem;", 1), ["Problem"]);
+    assert_eq!(
+        found("http::origin", code),
+        ["ids::Cursor", "chat::Chat", "chat::SignIn", "http", "text::Name::try_from", "store::Page"]
+    );
+    assert_eq!(found("http::origin", "use super::Problem;"), ["http::Problem"]);
+    assert_eq!(found("http", "use super::Problem;"), ["Problem"]);
+}
+
+#[test]
+fn circles_are_found_on_every_level() {
+    let module = |name: &str, code: &str| -> Module {
+        (name.split("::").map(str::to_owned).collect(), code.to_owned())
+    };
+    let found = |modules: &[Module]| -> Vec<String> {
+        circles(arrows(modules)).iter().map(ToString::to_string).collect()
+    };
+    let line = [
+        module("a", "use crate::b::B;"),
+        module("b", "crate::c::d::C;"),
+        module("c", ""),
+        module("c::d", ""),
+    ];
+    assert_eq!(found(&line), [""; 0]);
+    // A part of `c` counts as `c`.
+    let round = [&line[..], &[module("c::e", "use crate::{a::A, x};")]].concat();
+    assert_eq!(found(&round), ["a → b", "b → c", "c → a"]);
+    // A parent may use its parts, and they may use it.
+    let below = [
+        module("c", "use self::d::D; use crate::c::e;"),
+        module("c::d", "use super::{C, e::E};"),
+        module("c::e", "use super::d;"),
+    ];
+    assert_eq!(found(&below), ["c::d → c::e", "c::e → c::d"]);
 }
