@@ -9,8 +9,8 @@ use chat_core::client::Target;
 use tokio::time::{sleep, timeout};
 use wiretap::{Conditions, Counts, Direction, Reader, Settings, TcpIp, Wiretap};
 
-use crate::book::Open;
 use crate::process::Process;
+use crate::recorder::RowBuilder;
 use crate::subject::Subject;
 
 /// How long something may take that does not depend on the transport's own pauses.
@@ -100,7 +100,7 @@ impl Traffic {
     }
 
     /// Notes it by layer, for each of so many delivered messages.
-    pub(crate) fn note(&self, row: &mut Open, messages: f64) {
+    pub(crate) fn note(&self, row: &mut RowBuilder, messages: f64) {
         let layers = [Direction::ToServer, Direction::ToClient].map(|way| self.counts.flow(way).layers);
         let both = |layer: fn(&wiretap::Layers) -> u64| layers.iter().map(layer).sum::<u64>() as f64;
         let segments = (self.tcp_ip.segments.to_server + self.tcp_ip.segments.to_client) * SEGMENT_BYTES;

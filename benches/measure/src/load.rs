@@ -12,12 +12,12 @@ use futures_util::future::{try_join, try_join_all};
 use hdrhistogram::Histogram;
 use tokio::time::timeout_at;
 
-use crate::book::Open;
 use crate::clock::wait_until;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::latencies::Latencies;
 use crate::lateness::Lateness;
 use crate::process::{Look, Process, Usage};
+use crate::recorder::RowBuilder;
 use crate::results::Deliveries;
 use crate::subject::{AnyEvents, Subject};
 
@@ -124,7 +124,7 @@ pub(crate) async fn deliver<C: AnyEvents + 'static>(
 
 impl Delivery {
     /// Notes what became of the messages, and whether the client had processor time enough to say so.
-    pub(crate) fn judge(&self, row: &mut Open) {
+    pub(crate) fn judge(&self, row: &mut RowBuilder) {
         let mut deliveries = Deliveries::default();
         self.arrivals.iter().for_each(|reader| deliveries.add(reader.deliveries));
         row.add_deliveries(deliveries);

@@ -5,7 +5,7 @@
 //! 1. `clock`, `say`: waiting for a moment; writing to stdout
 //! 2. `results`, `number`, `catalogue`: the form of a file of results; numbers and names as people read them
 //! 3. `floor`, `subject`: a bare TCP broadcast, the floor; everything that is compared
-//! 4. `latencies`, `book`: percentiles; what is noted while a run is under way
+//! 4. `latencies`, `recorder`: percentiles; collecting the samples of a run
 //! 5. `serve`, `process`, `machine`: the measured servers in a process of their own, and the machine around them
 //! 6. `bare`, `crowd`: the smallest client of each transport; the users of a scenario
 //! 7. `link`, `lateness`, `load`: a connection that counts its bytes; sending on time, and counting what arrives
@@ -16,7 +16,6 @@
 
 mod advise;
 mod bare;
-mod book;
 mod catalogue;
 mod checkout;
 mod clock;
@@ -32,6 +31,7 @@ mod number;
 mod process;
 mod quote;
 mod ranking;
+mod recorder;
 mod report;
 mod results;
 mod run;

@@ -9,10 +9,10 @@ use clap::Args;
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::book::Book;
 use crate::load;
 use crate::machine::{commit, load_average, machine, now};
 use crate::process::FLAGS;
+use crate::recorder::Recorder;
 use crate::results::{Method, Run, VERSION};
 use crate::scenarios::Scenario;
 use crate::settings::{Scope, Settings};
@@ -83,7 +83,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
     // What the binary was built from is what is checked out now; later it may be something else.
     let (made, commit) = (now(), commit());
     let before = load_average()?;
-    let mut book = Book::default();
+    let mut recorder = Recorder::default();
     let rounds = rounds(&scenarios, &settings);
     let progress = progress((rounds.len() * repetitions) as u64);
     for repetition in 1..=repetitions {
@@ -92,9 +92,9 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
             let measuring = round.iter().map(|&(scenario, subject)| {
                 let settings = &settings;
                 async move {
-                    let mut book = Book::default();
-                    let measured = scenario.measure(subject, settings, &mut book).await;
-                    (scenario, subject, book, measured)
+                    let mut recorder = Recorder::default();
+                    let measured = scenario.measure(subject, settings, &mut recorder).await;
+                    (scenario, subject, recorder, measured)
                 }
             });
             for (scenario, subject, mut noted, measured) in join_all(measuring).await {
@@ -103,7 +103,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
                     progress.suspend(|| eprintln!("{scenario} of {subject} failed: {why}"));
                     noted.row(scenario.name(), subject, &[]).invalidate(format!("not measured: {why}"));
                 }
-                book.merge(noted)?;
+                recorder.merge(noted)?;
             }
             progress.inc(1);
         }
@@ -125,7 +125,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
             load_average: [before, after],
         },
         warnings,
-        rows: book.close()?,
+        rows: recorder.finish()?,
     };
     warn(&mut run);
     let json = serde_json::to_string_pretty(&run)?;

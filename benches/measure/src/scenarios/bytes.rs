@@ -7,18 +7,22 @@ use anyhow::Context;
 use chat_core::protocol::Event;
 use tokio::time::timeout;
 
-use crate::book::Book;
 use crate::crowd::{Crowd, Writer};
 use crate::link::{Link, PATIENCE};
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
 /// Messages at once.
 const BURSTS: [usize; 2] = [1, 20];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, 1).await?;
     let writer = Writer::new(&process, subject, &crowd).await?;
@@ -37,7 +41,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
             }
         }
         let traffic = link.traffic().since(before.context("there was a first turn")?);
-        traffic.note(book.row("bytes", subject, &[("burst", burst as f64)]), (burst * turns) as f64);
+        traffic.note(recorder.row("bytes", subject, &[("burst", burst as f64)]), (burst * turns) as f64);
     }
     process.stop().await
 }

@@ -12,10 +12,10 @@ use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
 use crate::bare::Bare;
-use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{AnyEvents, Subject};
 
@@ -26,7 +26,11 @@ const AWAY_QUICK: [(usize, usize); 2] = [(1, 2_000), (100, 20)];
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     for (clients, missed) in settings.full_or_quick(AWAY, AWAY_QUICK) {
         let process = Process::start(&[]).await?;
         let crowd = Crowd::gather(&process, clients).await?;
@@ -41,7 +45,8 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         timeout(PATIENCE, try_join_all(reading)).await.context("they do not catch up")??;
         let took = begun.elapsed().as_secs_f64();
         let server = process.usage()?.since(&server);
-        let row = book.row("catch_up", subject, &[("clients", clients as f64), ("missed", missed as f64)]);
+        let row =
+            recorder.row("catch_up", subject, &[("clients", clients as f64), ("missed", missed as f64)]);
         row.add("catch_up_ms", took * 1e3);
         row.add("events_per_s", (clients * missed) as f64 / took);
         row.add("cpu_us", server.cpu.as_secs_f64() * 1e6 / (clients * missed) as f64);

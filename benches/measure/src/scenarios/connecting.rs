@@ -9,19 +9,23 @@ use chat_core::protocol::Event;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;
 
-use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::latencies::Latencies;
 use crate::link::Link;
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
 /// Time between the ends of the wire and back, in milliseconds.
 const FAR_MS: f64 = 100.0;
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let clients = settings.full_or_quick(500, 100);
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, clients).await?;
@@ -40,7 +44,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
             first_event.record(u64::try_from(begun.elapsed().as_micros())?)?;
         }
         let latencies = Latencies(first_event);
-        let row = book.row("connecting", subject, &[("rtt_ms", rtt_ms)]);
+        let row = recorder.row("connecting", subject, &[("rtt_ms", rtt_ms)]);
         if rtt_ms > 0.0 {
             row.add("round_trips", latencies.percentiles()["p50_ms"] / rtt_ms);
         }
@@ -57,7 +61,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     });
     let connected: Vec<_> = stream::iter(connecting).buffer_unordered(AT_ONCE).try_collect().await?;
     let rate = connected.len() as f64 / begun.elapsed().max(Duration::from_nanos(1)).as_secs_f64();
-    book.row("connecting", subject, &[("clients", clients as f64)]).add("connects_per_s", rate);
+    recorder.row("connecting", subject, &[("clients", clients as f64)]).add("connects_per_s", rate);
     drop(connected);
     process.stop().await
 }

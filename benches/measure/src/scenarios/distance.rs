@@ -3,11 +3,11 @@
 //! One reader behind each link, all in one group: they get the same messages at the same time. Rates from people who
 //! talk now and then to machines that never rest: together with the delay they decide which transport wins.
 
-use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::link::Link;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -23,18 +23,26 @@ const BURST: usize = 20;
 const BURSTS_PER_S: f64 = 1.0;
 
 /// One message after the other.
-pub(super) async fn crossover(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn crossover(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     for &rate in settings.full_or_quick(&RATES[..], &RATES_QUICK[..]) {
         // At least four messages.
         let seconds =
             settings.full_or_quick(3.0, 1.0_f64).max(4.0 / rate).max(2.0 * subject.pause().as_secs_f64());
-        measure("crossover", subject, Plan::steady(rate, seconds, 1.0 / rate), book).await?;
+        measure("crossover", subject, Plan::steady(rate, seconds, 1.0 / rate), recorder).await?;
     }
     Ok(())
 }
 
 /// Twenty at once.
-pub(super) async fn bursts(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn bursts(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let bursts = settings.full_or_quick(5, 2);
     let plan = Plan {
         rate_per_s: BURSTS_PER_S * BURST as f64,
@@ -42,10 +50,15 @@ pub(super) async fn bursts(subject: Subject, settings: &Settings, book: &mut Boo
         messages: bursts * BURST,
         burst: BURST,
     };
-    measure("round_trip", subject, plan, book).await
+    measure("round_trip", subject, plan, recorder).await
 }
 
-async fn measure(scenario: &str, subject: Subject, plan: Plan, book: &mut Book) -> anyhow::Result<()> {
+async fn measure(
+    scenario: &str,
+    subject: Subject,
+    plan: Plan,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, ROUND_TRIPS_MS.len()).await?;
     let (mut links, mut clients) = (Vec::new(), Vec::new());
@@ -59,7 +72,7 @@ async fn measure(scenario: &str, subject: Subject, plan: Plan, book: &mut Book) 
     for (index, (rtt_ms, link)) in links.iter().enumerate() {
         let rate = ("rate_per_s", plan.rate_per_s);
         let conditions = [rate, ("rtt_ms", *rtt_ms), ("burst", plan.burst as f64)];
-        let row = book.row(scenario, subject, &conditions);
+        let row = recorder.row(scenario, subject, &conditions);
         row.add_latencies(&Delivery::latencies(&delivery.arrivals[index..=index])?)?;
         link.traffic().since(before[index]).note(row, plan.total() as f64);
         // Of the server for all readers together: a link costs it nothing.

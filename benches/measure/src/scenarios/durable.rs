@@ -7,17 +7,21 @@ use std::time::{Duration, Instant};
 use chat_core::protocol::{Command, Request, To};
 use futures_util::future::try_join_all;
 
-use crate::book::Book;
 use crate::crowd::{Crowd, cid};
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
 const CLIENTS: [usize; 3] = [1, 8, 64];
 const CLIENTS_QUICK: [usize; 2] = [1, 64];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     for &clients in settings.full_or_quick(&CLIENTS[..], &CLIENTS_QUICK[..]) {
         let process = Process::start(&[]).await?;
         let crowd = Crowd::gather(&process, clients).await?;
@@ -42,7 +46,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         });
         let acknowledged: usize = try_join_all(sending).await?.into_iter().sum();
         let rate = acknowledged as f64 / begun.elapsed().as_secs_f64();
-        book.row("durable", subject, &[("clients", clients as f64)]).add("acknowledged_per_s", rate);
+        recorder.row("durable", subject, &[("clients", clients as f64)]).add("acknowledged_per_s", rate);
         process.stop().await?;
     }
     Ok(())

@@ -8,19 +8,23 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::book::Book;
 use crate::catalogue::FIRST_TO_LAST;
 use crate::crowd::Crowd;
 use crate::latencies::Latencies;
 use crate::load::{Arrivals, Delivery, Plan, deliver};
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Members of the group, and messages a second to each: enough work to be measured, and time between two messages.
 const CROWDS: [(usize, f64); 3] = [(10, 50.0), (100, 20.0), (1_000, 4.0)];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let crowds = settings.full_or_quick(&CROWDS[..], &CROWDS[1..2]);
     for &(readers, rate) in crowds {
         let plan = Plan::steady(rate, settings.full_or_quick(3.0, 0.5) + subject.pause().as_secs_f64(), 0.2);
@@ -28,14 +32,14 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let delivery = delivery(subject, readers, plan).await?;
         let delivered = delivery.delivered();
         let cpu = delivery.server.cpu.as_secs_f64() * 1e6;
-        let row = book.row("cpu", subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
+        let row = recorder.row("cpu", subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
         row.add("cpu_us", cpu / delivered);
         row.add("delivery_us", (cpu - alone) / delivered);
         row.add("publishing_us", alone / plan.messages as f64);
         row.add("context_switches", delivery.server.context_switches / delivered);
         row.add("client_cpu_us", delivery.client.cpu.as_secs_f64() * 1e6 / delivered);
         delivery.judge(row);
-        let row = book.row(FIRST_TO_LAST, subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
+        let row = recorder.row(FIRST_TO_LAST, subject, &[("clients", readers as f64), ("rate_per_s", rate)]);
         row.add_latencies(&skew(&delivery.arrivals)?)?;
         delivery.judge(row);
     }

@@ -12,9 +12,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{sleep, timeout};
 
 use crate::bare::Bare;
-use crate::book::Book;
 use crate::crowd::AT_ONCE;
 use crate::process::{Process, kernel_memory_kib};
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -50,7 +50,11 @@ const FLAGS: [&str; 10] = [
     "200ms",
 ];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let connections = settings.full_or_quick(5_000, 300);
     let process = Process::start(&FLAGS).await?;
     let target = process.target(subject);
@@ -80,7 +84,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     // Users are let go after their grace, and free memory then goes back to the system.
     let left = settle(&process, LOOKS_AFTER).await?;
     let each = |kib: f64| kib / connections as f64;
-    let row = book.row("idle", subject, &[("clients", connections as f64)]);
+    let row = recorder.row("idle", subject, &[("clients", connections as f64)]);
     row.add("process_kib", each(full - empty));
     // Client and server are on this machine, so half of the sockets are the client's.
     row.add("kernel_kib", each(kernel_full - kernel_empty) / 2.0);

@@ -1,9 +1,9 @@
 //! Latency against the offered rate: from when a message was due until each of ten members has it.
 
-use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -14,7 +14,11 @@ pub(super) const READERS: usize = 10;
 const RATES: [f64; 4] = [10.0, 100.0, 500.0, 2_000.0];
 const RATES_QUICK: [f64; 2] = [10.0, 200.0];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, READERS).await?;
     for &rate in settings.full_or_quick(&RATES[..], &RATES_QUICK[..]) {
@@ -22,7 +26,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let seconds = settings.full_or_quick(3.0, 0.6) + subject.pause().as_secs_f64();
         let plan = Plan::steady(rate, seconds, 0.2);
         let delivery = deliver(&process, subject, &crowd, clients, plan).await?;
-        let row = book.row("latency", subject, &[("rate_per_s", rate), ("clients", READERS as f64)]);
+        let row = recorder.row("latency", subject, &[("rate_per_s", rate), ("clients", READERS as f64)]);
         row.add_latencies(&Delivery::latencies(&delivery.arrivals)?)?;
         delivery.judge(row);
     }

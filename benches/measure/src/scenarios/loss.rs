@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::sleep;
 
-use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -38,11 +38,15 @@ pub(super) fn missing() -> Option<&'static str> {
     }
 }
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     for &percent in settings.full_or_quick(&LOSSES[..], &LOSSES_QUICK[..]) {
         for in_bursts in [false, true] {
             if percent > 0.0 || !in_bursts {
-                measure_one(subject, settings, book, percent, in_bursts).await?;
+                measure_one(subject, settings, recorder, percent, in_bursts).await?;
             }
         }
     }
@@ -52,7 +56,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
 async fn measure_one(
     subject: Subject,
     settings: &Settings,
-    book: &mut Book,
+    recorder: &mut Recorder,
     percent: f64,
     in_bursts: bool,
 ) -> anyhow::Result<()> {
@@ -70,7 +74,7 @@ async fn measure_one(
     drop(filter);
     let conditions =
         [("loss_percent", percent), ("in_bursts", f64::from(u8::from(in_bursts))), ("rate_per_s", RATE)];
-    let row = book.row("loss", subject, &conditions);
+    let row = recorder.row("loss", subject, &conditions);
     row.add_latencies(&Delivery::latencies(&delivery.arrivals)?)?;
     row.add("observed_percent", observed_percent);
     delivery.judge(row);

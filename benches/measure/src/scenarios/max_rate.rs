@@ -5,10 +5,10 @@
 //! server; `--quick` has no time for it.
 
 use super::latency::READERS;
-use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -20,7 +20,11 @@ const FIRST: f64 = 250.0;
 const FIRST_QUICK: f64 = 2_000.0;
 const LAST: f64 = 64_000.0;
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, READERS).await?;
     let trial = async |rate: f64| {
@@ -45,6 +49,6 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         }
     }
     let conditions = [("clients", READERS as f64), ("objective_ms", OBJECTIVE_MS)];
-    book.row("max_rate", subject, &conditions).add("rate_per_s", held);
+    recorder.row("max_rate", subject, &conditions).add("rate_per_s", held);
     process.stop().await
 }

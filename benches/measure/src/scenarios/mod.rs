@@ -21,7 +21,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::book::Book;
+use crate::recorder::Recorder;
 use crate::settings::{Scope, Settings};
 use crate::subject::Subject;
 
@@ -186,26 +186,26 @@ impl Scenario {
         self,
         subject: Subject,
         settings: &Settings,
-        book: &mut Book,
+        recorder: &mut Recorder,
     ) -> anyhow::Result<()> {
         match self {
-            Self::Latency => latency::measure(subject, settings, book).await,
-            Self::MaxRate => max_rate::measure(subject, settings, book).await,
-            Self::Bytes => bytes::measure(subject, settings, book).await,
-            Self::IdleBytes => quiet::measure(subject, settings, book).await,
-            Self::Cpu => fan_out::measure(subject, settings, book).await,
-            Self::Idle => idle::measure(subject, settings, book).await,
-            Self::Connecting => connecting::measure(subject, settings, book).await,
-            Self::CatchUp => catch_up::measure(subject, settings, book).await,
-            Self::Loss => loss::measure(subject, settings, book).await,
-            Self::RoundTrip => distance::bursts(subject, settings, book).await,
-            Self::SlowReader => slow_reader::measure(subject, settings, book).await,
-            Self::Sending => sending::measure(subject, settings, book).await,
-            Self::Proxy => proxy::measure(subject, settings, book).await,
-            Self::Crossover => distance::crossover(subject, settings, book).await,
-            Self::Durable => durable::measure(subject, settings, book).await,
-            Self::Nagle => nagle::measure(settings, book).await,
-            Self::StartUp => start_up::measure(settings, book).await,
+            Self::Latency => latency::measure(subject, settings, recorder).await,
+            Self::MaxRate => max_rate::measure(subject, settings, recorder).await,
+            Self::Bytes => bytes::measure(subject, settings, recorder).await,
+            Self::IdleBytes => quiet::measure(subject, settings, recorder).await,
+            Self::Cpu => fan_out::measure(subject, settings, recorder).await,
+            Self::Idle => idle::measure(subject, settings, recorder).await,
+            Self::Connecting => connecting::measure(subject, settings, recorder).await,
+            Self::CatchUp => catch_up::measure(subject, settings, recorder).await,
+            Self::Loss => loss::measure(subject, settings, recorder).await,
+            Self::RoundTrip => distance::bursts(subject, settings, recorder).await,
+            Self::SlowReader => slow_reader::measure(subject, settings, recorder).await,
+            Self::Sending => sending::measure(subject, settings, recorder).await,
+            Self::Proxy => proxy::measure(subject, settings, recorder).await,
+            Self::Crossover => distance::crossover(subject, settings, recorder).await,
+            Self::Durable => durable::measure(subject, settings, recorder).await,
+            Self::Nagle => nagle::measure(settings, recorder).await,
+            Self::StartUp => start_up::measure(settings, recorder).await,
         }
     }
 }

@@ -14,8 +14,8 @@ use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::book::Book;
 use crate::latencies::Latencies;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -26,12 +26,12 @@ const REPLY_BYTES: usize = 64;
 /// Exchanges before the first that counts: a young connection is acknowledged at once.
 const WARM_UP: usize = 30;
 
-pub(super) async fn measure(settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(settings: &Settings, recorder: &mut Recorder) -> anyhow::Result<()> {
     for nodelay in [false, true] {
         for writes in [1, 2] {
             let round_trips = exchange(nodelay, writes, settings.full_or_quick(100, 10)).await?;
             let conditions = [("nodelay", f64::from(u8::from(nodelay))), ("writes", writes as f64)];
-            book.row("nagle", Subject::Tcp, &conditions).add_latencies(&Latencies(round_trips))?;
+            recorder.row("nagle", Subject::Tcp, &conditions).add_latencies(&Latencies(round_trips))?;
         }
     }
     Ok(())

@@ -14,10 +14,10 @@ use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::book::Book;
 use crate::crowd::{Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -49,14 +49,18 @@ pub(super) fn missing() -> Option<&'static str> {
     found.is_err().then_some("nginx (Debian: apt-get install nginx-light)")
 }
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let messages = settings.full_or_quick(5, 2);
     for &(name, directives) in settings.full_or_quick(&SETTINGS[..], &SETTINGS[..2]) {
         let process = Process::start(&[]).await?;
         let crowd = Crowd::gather(&process, 1).await?;
         let proxy = Proxy::start(&process, subject, directives).await?;
         let came = in_time(&process, subject, &crowd, &proxy.target(), messages).await?;
-        let row = book.row("proxy", subject, &[(name, 1.0)]);
+        let row = recorder.row("proxy", subject, &[(name, 1.0)]);
         row.add("in_time_percent", came as f64 * 100.0 / messages as f64);
         process.stop().await?;
     }
@@ -71,7 +75,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         )
         .await?;
         let survived = survives(subject, &crowd, &proxy.target(), Duration::from_secs(2) * periods).await?;
-        let row = book.row("proxy", subject, &[("idle_timeout_s", f64::from(idle_timeout))]);
+        let row = recorder.row("proxy", subject, &[("idle_timeout_s", f64::from(idle_timeout))]);
         row.add("survived_percent", if survived { 100.0 } else { 0.0 });
         process.stop().await?;
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::link::Link;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -21,7 +21,11 @@ const CLIENTS: usize = 100;
 const HASTY: [&str; 8] =
     ["--ping-after", "2s", "--pong-timeout", "1s", "--keep-alive", "1500ms", "--poll-wait", "2500ms"];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let flags = settings.full_or_quick(&[][..], &HASTY[..]);
     // A page cannot ask another poll to wait for less than the server's own default.
     let shortened = if settings.quick && subject != Subject::ShortPoll { 10.0 } else { 1.0 };
@@ -43,7 +47,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
     let (traffic, server) = (link.traffic().since(traffic), process.usage()?.since(&server));
     reading.iter().for_each(tokio::task::JoinHandle::abort);
     let hourly = |sum: f64| sum / CLIENTS as f64 / shortened * 3_600.0 / length.as_secs_f64();
-    let row = book.row("idle_bytes", subject, &[("shortened", shortened)]);
+    let row = recorder.row("idle_bytes", subject, &[("shortened", shortened)]);
     row.add("hourly_up_bytes", hourly(traffic.up_bytes()));
     row.add("hourly_down_bytes", hourly(traffic.down_bytes()));
     row.add("hourly_requests", hourly(traffic.requests()));

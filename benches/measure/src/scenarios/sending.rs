@@ -8,19 +8,23 @@ use std::time::Instant;
 use chat_core::protocol::{Command, Request, To};
 use hdrhistogram::Histogram;
 
-use crate::book::Book;
 use crate::crowd::{Crowd, cid};
 use crate::latencies::Latencies;
 use crate::link::Link;
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Time between the ends of the wire and back, in milliseconds.
 const ROUND_TRIPS_MS: [f64; 2] = [0.0, 50.0];
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let process = Process::start(&[]).await?;
     let crowd = Crowd::gather(&process, 1).await?;
     for rtt_ms in ROUND_TRIPS_MS {
@@ -54,7 +58,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
                 }
             }
             let conditions = [("rtt_ms", rtt_ms), ("committed", f64::from(u8::from(committed)))];
-            let row = book.row("sending", subject, &conditions);
+            let row = recorder.row("sending", subject, &conditions);
             row.add_latencies(&Latencies(round_trips))?;
             // A message comes back to whoever wrote it; without one, only requests and replies have passed.
             if !committed {

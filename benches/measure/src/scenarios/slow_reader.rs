@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU64;
 
-use crate::book::Book;
 use crate::crowd::Crowd;
 use crate::link::Link;
 use crate::load::{Delivery, Plan, deliver};
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
@@ -19,7 +19,11 @@ const PACES: [Option<NonZeroU64>; 2] = [None, NonZeroU64::new(8_192)];
 /// Messages a second: much more than the slow one reads.
 const RATE: f64 = 200.0;
 
-pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(
+    subject: Subject,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     for pace in PACES {
         let process = Process::start(&[]).await?;
         let crowd = Crowd::gather(&process, OTHERS + 1).await?;
@@ -38,7 +42,7 @@ pub(super) async fn measure(subject: Subject, settings: &Settings, book: &mut Bo
         let seconds = settings.full_or_quick(4.0, 0.5) + subject.pause().as_secs_f64();
         let delivery = deliver(&process, subject, &crowd, clients, Plan::steady(RATE, seconds, 0.2)).await?;
         let conditions = [("bytes_per_s", pace.map_or(0.0, |pace| pace.get() as f64)), ("rate_per_s", RATE)];
-        let row = book.row("slow_reader", subject, &conditions);
+        let row = recorder.row("slow_reader", subject, &conditions);
         row.add("server_kib", process.memory_kib()? - before);
         row.add("others_p99_ms", Delivery::latencies(&delivery.arrivals)?.percentiles()["p99_ms"]);
         delivery.judge(row);

@@ -2,17 +2,17 @@
 
 use std::time::Instant;
 
-use crate::book::Book;
 use crate::crowd::{AT_ONCE, Crowd, Writer};
 use crate::load::text;
 use crate::process::Process;
+use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
 /// Messages written before the process is killed, so that the next one finds them in the write-ahead log.
 const UNTIDY: usize = 1_000;
 
-pub(super) async fn measure(settings: &Settings, book: &mut Book) -> anyhow::Result<()> {
+pub(super) async fn measure(settings: &Settings, recorder: &mut Recorder) -> anyhow::Result<()> {
     let messages = settings.full_or_quick(100_000, 5_000);
     let directory = tempfile::tempdir()?;
     let database = directory.path().join("chat.db");
@@ -30,7 +30,7 @@ pub(super) async fn measure(settings: &Settings, book: &mut Book) -> anyhow::Res
     let begun = Instant::now();
     let process = Process::start_on(&database, &[]).await?;
     let after_kill_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let row = book.row("start_up", Subject::Server, &[("messages", messages as f64)]);
+    let row = recorder.row("start_up", Subject::Server, &[("messages", messages as f64)]);
     row.add("ready_ms", ready_ms);
     row.add("after_kill_ready_ms", after_kill_ms);
     process.stop().await

@@ -1,4 +1,4 @@
-//! What is noted while a run is under way: a sample at a time, row by row.
+//! The recorder: it collects the samples of a run, row by row.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,29 @@ use crate::latencies::Latencies;
 use crate::results::{Deliveries, Row, encode};
 use crate::subject::Subject;
 
-/// The rows of a run that is under way, in the order in which they were first noted.
+/// The rows of a run that is under way, in the order in which their first samples were added.
 #[derive(Default)]
-pub(crate) struct Book {
-    rows: Vec<Open>,
+pub(crate) struct Recorder {
+    rows: Vec<RowBuilder>,
 }
 
-/// One row that still grows.
-pub(crate) struct Open {
+/// One row, to which samples are still added.
+pub(crate) struct RowBuilder {
     row: Row,
     latencies_us: Option<Histogram<u64>>,
 }
 
-impl Book {
-    /// The row of a subject under some conditions: the one that is there, or a new one.
-    pub(crate) fn row(&mut self, scenario: &str, subject: Subject, conditions: &[(&str, f64)]) -> &mut Open {
+impl Recorder {
+    /// The row of a subject under these conditions. The first call makes it.
+    pub(crate) fn row(
+        &mut self,
+        scenario: &str,
+        subject: Subject,
+        conditions: &[(&str, f64)],
+    ) -> &mut RowBuilder {
         let conditions: BTreeMap<String, f64> =
             conditions.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        let known = self.rows.iter().position(|Open { row, .. }| {
+        let known = self.rows.iter().position(|RowBuilder { row, .. }| {
             row.scenario == scenario && row.subject == subject.name() && row.conditions == conditions
         });
         let index = known.unwrap_or_else(|| {
@@ -38,39 +43,39 @@ impl Book {
                 deliveries: None,
                 invalid: Vec::new(),
             };
-            self.rows.push(Open { row, latencies_us: None });
+            self.rows.push(RowBuilder { row, latencies_us: None });
             self.rows.len() - 1
         });
         &mut self.rows[index]
     }
 
-    /// Adds what was noted in another book.
+    /// Adds the samples of another recorder.
     pub(crate) fn merge(&mut self, other: Self) -> anyhow::Result<()> {
-        for Open { row, latencies_us } in other.rows {
-            let known = self.rows.iter_mut().find(|Open { row: known, .. }| {
+        for RowBuilder { row, latencies_us } in other.rows {
+            let known = self.rows.iter_mut().find(|RowBuilder { row: known, .. }| {
                 known.scenario == row.scenario
                     && known.subject == row.subject
                     && known.conditions == row.conditions
             });
             match known {
                 Some(known) => known.merge(row, latencies_us)?,
-                None => self.rows.push(Open { row, latencies_us }),
+                None => self.rows.push(RowBuilder { row, latencies_us }),
             }
         }
         Ok(())
     }
 
-    /// All rows, finished.
-    pub(crate) fn close(self) -> anyhow::Result<Vec<Row>> {
-        let close = |Open { mut row, latencies_us }: Open| {
+    /// All rows, with their histograms encoded.
+    pub(crate) fn finish(self) -> anyhow::Result<Vec<Row>> {
+        let finish = |RowBuilder { mut row, latencies_us }: RowBuilder| {
             row.latencies_us = latencies_us.as_ref().map(encode).transpose()?;
             Ok(row)
         };
-        self.rows.into_iter().map(close).collect()
+        self.rows.into_iter().map(finish).collect()
     }
 }
 
-impl Open {
+impl RowBuilder {
     /// Adds this repetition's sample of a figure. Its name ends in its unit: `p99_ms`, `cpu_us`, `total_bytes`.
     pub(crate) fn add(&mut self, name: &str, sample: f64) {
         let figure = self.row.figures.entry(name.to_owned()).or_default();
@@ -94,7 +99,7 @@ impl Open {
         Ok(())
     }
 
-    /// Adds the samples of the same row in another book.
+    /// Adds the samples of the same row in another recorder.
     fn merge(&mut self, row: Row, latencies_us: Option<Histogram<u64>>) -> anyhow::Result<()> {
         for (name, figure) in row.figures {
             figure.samples.into_iter().for_each(|sample| self.add(&name, sample));
