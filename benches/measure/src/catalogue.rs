@@ -340,8 +340,8 @@ pub(crate) fn condition_value(name: &str, value: f64) -> String {
     }
 }
 
-/// Where a condition stands among the others; strangers come last.
-pub(crate) fn condition_place(name: &str) -> usize {
+/// A condition's column among the others; unknown ones come last.
+pub(crate) fn condition_column(name: &str) -> usize {
     CONDITIONS.iter().position(|condition| condition.name == name).unwrap_or(CONDITIONS.len())
 }
 
@@ -355,7 +355,7 @@ pub(crate) fn letter(subject: &str) -> &'static str {
     SUBJECTS.iter().find(|name| name.subject == subject).map_or("?", |name| name.letter)
 }
 
-/// A subject's place in every table; strangers come last.
-pub(crate) fn place(subject: &str) -> usize {
+/// A subject's column in every table; unknown ones come last.
+pub(crate) fn column(subject: &str) -> usize {
     SUBJECTS.iter().position(|name| name.subject == subject).unwrap_or(SUBJECTS.len())
 }

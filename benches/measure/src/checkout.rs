@@ -16,7 +16,7 @@ pub(crate) const SCHEMA: &str = "benches/results/schema.json";
 /// Results, and where they lie.
 pub(crate) struct Source {
     pub(crate) run: Run,
-    /// The file's place, seen from the root of the checkout if it lies there.
+    /// The file's path, seen from the root of the checkout if it lies there.
     pub(crate) file: String,
 }
 
@@ -31,9 +31,9 @@ impl Source {
     /// Reads these results, or else the newest of the checkout.
     pub(crate) fn open(root: &Path, path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Self::newest(root) };
-        let place =
+        let inside =
             || Some(path.canonicalize().ok()?.strip_prefix(root.canonicalize().ok()?).ok()?.to_owned());
-        let file = place().unwrap_or_else(|| path.to_owned()).display().to_string();
+        let file = inside().unwrap_or_else(|| path.to_owned()).display().to_string();
         Ok(Self { run: Run::read(path)?, file })
     }
 

@@ -1,6 +1,6 @@
 //! The comparison of transports in one figure: a rank only where all runs are apart.
 
-use crate::catalogue::{Better, FLOOR, place, title};
+use crate::catalogue::{Better, FLOOR, column, title};
 use crate::results::Figure;
 
 /// With fewer samples of each, chance alone puts two intervals apart too often: with two each, once in three times;
@@ -82,7 +82,7 @@ pub(crate) fn rank<'a>(better: Better, figures: &[(&'a str, &Figure)]) -> Rankin
 /// In the order of every table, which says nothing about who is better.
 fn in_order<'a>(subjects: &[&'a str]) -> Vec<&'a str> {
     let mut subjects = subjects.to_vec();
-    subjects.sort_by_key(|subject| place(subject));
+    subjects.sort_by_key(|subject| column(subject));
     subjects
 }
 

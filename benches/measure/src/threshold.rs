@@ -29,8 +29,7 @@ impl FromStr for Threshold {
         };
         let mut words = left.split_whitespace().rev();
         let figure = words.next().ok_or_else(form)?;
-        let (scenario, subject) = match words.next().map(|place| place.split_once('/').unwrap_or((place, "")))
-        {
+        let (scenario, subject) = match words.next().map(|row| row.split_once('/').unwrap_or((row, ""))) {
             None => (None, None),
             Some((scenario, "")) => (Some(scenario.to_owned()), None),
             Some((scenario, subject)) => (Some(scenario.to_owned()), Some(subject.to_owned())),
@@ -98,7 +97,7 @@ mod tests {
     use crate::results::made_up::{row, run, with_messages};
 
     #[test]
-    fn a_rule_names_a_figure_with_or_without_its_place() {
+    fn a_rule_names_a_figure_with_or_without_its_row() {
         let rule: Threshold = "p99 > 50ms".parse().unwrap();
         assert_eq!((rule.scenario.as_deref(), rule.figure.as_str(), rule.value), (None, "p99_ms", 50.0));
         let rule: Threshold = "cpu/websocket cpu_us > 12.5".parse().unwrap();

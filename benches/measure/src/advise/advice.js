@@ -16,8 +16,8 @@
  *   subject: string, p50_ms: Range | null, hourly_bytes: Range | null, cores: Range | null,
  *   memory_mib: Range | null, lacking: Record<string, string>,
  * }} Estimate
- * @typedef {'best' | 'level' | 'close' | 'behind'} Place
- * @typedef {{ subject: string, value: Range, place: Place }} Standing
+ * @typedef {'best' | 'level' | 'close' | 'behind'} Rank
+ * @typedef {{ subject: string, value: Range, rank: Rank }} Standing
  * @typedef {{ name: string, noticed: number, standings: Standing[] }} Criterion
  * @typedef {{ fit: string[] } | { trade: string[] } | 'cannot_tell'} Choice
  */
@@ -74,9 +74,9 @@ export function at({ points }, rate, trip) {
   if (!along || !down) return null;
   let sum = NOTHING;
   for (const [index, share] of [[0, 1 - along[2]], [1, along[2]]]) {
-    for (const [place, part] of [[0, 1 - down[2]], [1, down[2]]]) {
+    for (const [side, part] of [[0, 1 - down[2]], [1, down[2]]]) {
       if (share * part === 0) continue;
-      const known = points.find((point) => Math.log(point[0]) === along[index] && point[1] === down[place]);
+      const known = points.find((point) => Math.log(point[0]) === along[index] && point[1] === down[side]);
       if (!known) return null;
       sum = plus(sum, times(known[2], share * part));
     }
@@ -141,12 +141,12 @@ function criterion(name, noticed, values) {
   );
   const standings = known.map(({ subject, value }) => {
     const first = best ?? { subject, value };
-    /** @type {Place} */
-    let place = 'behind';
-    if (first.subject === subject) place = 'best';
-    else if (!apart(value, first.value)) place = 'level';
-    else if (value.median - first.value.median < noticed) place = 'close';
-    return { subject, value, place };
+    /** @type {Rank} */
+    let rank = 'behind';
+    if (first.subject === subject) rank = 'best';
+    else if (!apart(value, first.value)) rank = 'level';
+    else if (value.median - first.value.median < noticed) rank = 'close';
+    return { subject, value, rank };
   });
   return { name, noticed, standings };
 }
@@ -157,15 +157,15 @@ function choose(criteria, estimates) {
     standings.length >= 2 && standings.every(({ value }) => value.samples >= LEAST_SAMPLES));
   if (!known.some(({ name }) => name === 'latency')) return 'cannot_tell';
   let subjects = estimates.map(({ subject }) => subject);
-  const place = (/** @type {Criterion} */ { standings }, /** @type {string} */ subject) =>
-    standings.find((standing) => standing.subject === subject)?.place;
-  const left = subjects.filter((subject) => !known.some((one) => place(one, subject) === 'behind'));
+  const rank = (/** @type {Criterion} */ { standings }, /** @type {string} */ subject) =>
+    standings.find((standing) => standing.subject === subject)?.rank;
+  const left = subjects.filter((subject) => !known.some((one) => rank(one, subject) === 'behind'));
   // What is not known of a transport can neither recommend it nor rule it out.
-  const fit = left.filter((subject) => known.every((one) => place(one, subject)));
+  const fit = left.filter((subject) => known.every((one) => rank(one, subject)));
   if (fit.length > 0) return { fit };
   if (left.length > 0) return 'cannot_tell';
   for (const one of known) {
-    const ahead = subjects.filter((subject) => (place(one, subject) ?? 'behind') !== 'behind');
+    const ahead = subjects.filter((subject) => (rank(one, subject) ?? 'behind') !== 'behind');
     if (ahead.length > 0) subjects = ahead;
   }
   return { trade: subjects };

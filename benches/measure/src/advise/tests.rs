@@ -3,7 +3,7 @@
 mod refusals;
 
 use super::model::{Model, Wish};
-use super::verdict::{Choice, Place, Verdict};
+use super::verdict::{Choice, Rank, Verdict};
 use super::words::sentences;
 use super::{Range, Rate};
 use crate::results::made_up::{row, run};
@@ -95,7 +95,7 @@ fn what_is_not_clearly_apart_is_said_to_be_level() {
             .criteria
             .iter()
             .flat_map(|one| &one.standings)
-            .all(|one| one.place != Place::Behind && one.place != Place::Close)
+            .all(|one| one.rank != Rank::Behind && one.rank != Rank::Close)
     );
     assert!(words.starts_with("It does not matter"), "{words}");
     assert!(words.contains("Not clearly apart: latency of WebSocket, SSE and long polling"), "{words}");
@@ -209,12 +209,12 @@ fn the_page_gives_the_same_advice() {
         let verdict = Verdict::of(&model, &estimates);
         let ours = serde_json::to_value(&verdict.choice).unwrap();
         assert_eq!(theirs[index]["choice"], ours, "{wish:?}");
-        for (place, estimate) in estimates.iter().enumerate() {
-            same(&theirs[index]["estimates"][place], &serde_json::to_value(estimate).unwrap());
+        for (column, estimate) in estimates.iter().enumerate() {
+            same(&theirs[index]["estimates"][column], &serde_json::to_value(estimate).unwrap());
         }
-        for (place, criterion) in verdict.criteria.iter().enumerate() {
+        for (column, criterion) in verdict.criteria.iter().enumerate() {
             same(
-                &theirs[index]["criteria"][place]["standings"],
+                &theirs[index]["criteria"][column]["standings"],
                 &serde_json::to_value(&criterion.standings).unwrap(),
             );
         }

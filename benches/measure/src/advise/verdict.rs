@@ -35,12 +35,13 @@ pub(crate) struct Criterion {
 pub(crate) struct Standing {
     pub(crate) subject: &'static str,
     pub(crate) value: Range,
-    pub(crate) place: Place,
+    pub(crate) rank: Rank,
 }
 
+/// How a transport compares with the best one in a criterion.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+pub(crate) enum Rank {
     /// The best median.
     Best,
     /// Cannot be told from the best.
@@ -96,20 +97,20 @@ impl Criterion {
             estimates.iter().filter_map(|one| Some((one.subject, value(one)?))).collect();
         let best = known.iter().min_by(|one, other| one.1.median.total_cmp(&other.1.median)).copied();
         let standing = |(subject, value): (&'static str, Range)| {
-            let place = match best {
-                Some((first, _)) if first == subject => Place::Best,
-                Some((_, first)) if !value.apart_from(&first) => Place::Level,
-                Some((_, first)) if value.median - first.median < noticed => Place::Close,
-                Some(_) | None => Place::Behind,
+            let rank = match best {
+                Some((first, _)) if first == subject => Rank::Best,
+                Some((_, first)) if !value.apart_from(&first) => Rank::Level,
+                Some((_, first)) if value.median - first.median < noticed => Rank::Close,
+                Some(_) | None => Rank::Behind,
             };
-            Standing { subject, value, place }
+            Standing { subject, value, rank }
         };
         Self { name, unit, noticed, standings: known.into_iter().map(standing).collect() }
     }
 
     /// Who is ahead.
     pub(crate) fn best(&self) -> Option<&Standing> {
-        self.standings.iter().find(|standing| standing.place == Place::Best)
+        self.standings.iter().find(|standing| standing.rank == Rank::Best)
     }
 
     /// How a transport stands, if it was measured.
@@ -118,12 +119,12 @@ impl Criterion {
     }
 
     pub(crate) fn is_behind(&self, subject: &str) -> bool {
-        self.standing(subject).is_some_and(|standing| standing.place == Place::Behind)
+        self.standing(subject).is_some_and(|standing| standing.rank == Rank::Behind)
     }
 
     /// Whether anybody is behind in it.
     pub(crate) fn matters(&self) -> bool {
-        self.standings.iter().any(|standing| standing.place == Place::Behind)
+        self.standings.iter().any(|standing| standing.rank == Rank::Behind)
     }
 
     /// Whether it compares at least two, on enough samples.
@@ -153,7 +154,7 @@ fn choose(criteria: &[Criterion], estimates: &[Estimate]) -> Choice {
     let mut subjects = all;
     for criterion in known {
         let is_ahead =
-            |subject: &&str| criterion.standing(subject).is_some_and(|one| one.place != Place::Behind);
+            |subject: &&str| criterion.standing(subject).is_some_and(|one| one.rank != Rank::Behind);
         let left: Vec<&str> = subjects.iter().copied().filter(is_ahead).collect();
         if !left.is_empty() {
             subjects = left;

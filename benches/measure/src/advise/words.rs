@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::model::{Estimate, Model, Wish};
-use super::verdict::{Choice, Criterion, Place, Standing, Verdict};
+use super::verdict::{Choice, Criterion, Rank, Standing, Verdict};
 use crate::catalogue::title;
 use crate::number::{between, bytes, capital, joined, plain};
 use crate::results::Run;
@@ -131,7 +131,7 @@ fn indifferent(verdict: &Verdict) -> Option<String> {
     let close = |criterion: &&Criterion| {
         criterion.is_known()
             && !criterion.matters()
-            && criterion.standings.iter().any(|one| one.place == Place::Close)
+            && criterion.standings.iter().any(|one| one.rank == Rank::Close)
     };
     let told: Vec<String> = verdict
         .criteria
@@ -154,7 +154,7 @@ fn indifferent(verdict: &Verdict) -> Option<String> {
 /// What is not clearly apart.
 fn ties(verdict: &Verdict) -> Option<String> {
     let tied = |criterion: &Criterion| {
-        let level = criterion.standings.iter().filter(|one| matches!(one.place, Place::Best | Place::Level));
+        let level = criterion.standings.iter().filter(|one| matches!(one.rank, Rank::Best | Rank::Level));
         let level: Vec<&str> = level.map(|standing| standing.subject).collect();
         (criterion.is_known() && level.len() > 1)
             .then(|| format!("{} of {}", subject(criterion.name), list(&level)))

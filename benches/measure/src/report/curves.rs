@@ -3,7 +3,7 @@
 use super::plot::{Axis, Panel, Point, Series};
 use super::sheet::{Sheet, sheets};
 use super::svg::{Svg, known};
-use crate::catalogue::{condition_value, place, title};
+use crate::catalogue::{column, condition_value, title};
 use crate::number::{joined, plain, spread, with_unit};
 use crate::quote::{nines, quote};
 use crate::results::{Row, Run};
@@ -23,7 +23,7 @@ pub(super) fn latencies(run: &Run) -> anyhow::Result<Option<String>> {
         for row in rows {
             series.extend(distribution(row)?);
         }
-        series.sort_by_key(|one: &Series| place(one.subject));
+        series.sort_by_key(|one: &Series| column(one.subject));
         let values = series.iter().flat_map(|one| &one.line).map(|(latency, _)| *latency);
         let across = Axis::log("milliseconds, logarithmic", values);
         let up = Axis::nines("share delivered", 4);

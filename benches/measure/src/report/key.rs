@@ -21,9 +21,9 @@ impl Key {
     /// Reads a key. Every name in it must be in the catalogue, so that a slip of the pen is found at once.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut words = text.split_whitespace();
-        let place = words.next().context("a key begins with SCENARIO/SUBJECT")?;
+        let row = words.next().context("a key begins with SCENARIO/SUBJECT")?;
         let (scenario, subject) =
-            place.split_once('/').with_context(|| format!("{text:?} names no subject"))?;
+            row.split_once('/').with_context(|| format!("{text:?} names no subject"))?;
         let mut words: Vec<&str> = words.collect();
         let figure = words.pop().with_context(|| format!("{text:?} names no figure"))?;
         topic(scenario).with_context(|| format!("{text:?}: there is no scenario {scenario}"))?;

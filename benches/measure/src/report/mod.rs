@@ -47,7 +47,7 @@ pub(crate) struct Options {
 
 /// A file that is rendered.
 pub(crate) struct Rendered {
-    /// Its place, seen from the root of the checkout.
+    /// Its path, seen from the root of the checkout.
     pub(crate) file: String,
     pub(crate) text: String,
 }

@@ -45,7 +45,7 @@ const COLUMNS = [
   ['memory', 'server’s memory', 1, 'MiB', (one) => one.memory_mib],
 ];
 
-const PLACES = { best: 'least', level: 'not clearly apart from the least', close: 'more, too little to matter', behind: 'behind' };
+const RANKS = { best: 'least', level: 'not clearly apart from the least', close: 'more, too little to matter', behind: 'behind' };
 
 function showAdvice() {
   const value = (/** @type {string} */ id) => Number(/** @type {HTMLInputElement} */ (element(id)).value);
@@ -77,10 +77,10 @@ function showAdvice() {
     html('th', titles.get(one.subject) ?? one.subject),
     ...COLUMNS.map(([name, , factor, unit, get]) => {
       const found = get(one);
-      const place = criteria.find((criterion) => criterion.name === name)?.standings
-        .find(({ subject }) => subject === one.subject)?.place;
-      const cell = html('td', found ? spread(found, unit, factor) : one.lacking[name] ?? 'not measured', place ?? '');
-      if (place && found && found.samples >= LEAST_SAMPLES) cell.append(html('small', PLACES[place]));
+      const rank = criteria.find((criterion) => criterion.name === name)?.standings
+        .find(({ subject }) => subject === one.subject)?.rank;
+      const cell = html('td', found ? spread(found, unit, factor) : one.lacking[name] ?? 'not measured', rank ?? '');
+      if (rank && found && found.samples >= LEAST_SAMPLES) cell.append(html('small', RANKS[rank]));
       return cell;
     }),
   ]);
@@ -122,11 +122,11 @@ function showFigures() {
   const topic = results.topics.find(({ scenario }) => scenario === chosen.scenario);
   const rows = results.rows.filter(({ scenario }) => scenario === chosen.scenario);
   const names = [...new Set(rows.flatMap((row) => [...Object.keys(row.figures), ...Object.keys(row.withdrawn)]))];
-  const place = (/** @type {string} */ name) => {
+  const column = (/** @type {string} */ name) => {
     const index = topic?.measures.findIndex((measure) => measure.name === name) ?? -1;
     return index < 0 ? names.length : index;
   };
-  names.sort((one, other) => place(one) - place(other));
+  names.sort((one, other) => column(one) - column(other));
   if (!names.includes(chosen.figure)) chosen.figure = names[0] ?? '';
   /** @type {Measure} */
   const measure = topic?.measures.find(({ name }) => name === chosen.figure)
@@ -219,10 +219,10 @@ function showValues(lines, measure, subjects) {
 
 /** @param {Line[]} lines @param {Measure} measure @param {string[]} subjects */
 function showPlot(lines, measure, subjects) {
-  const points = lines.flatMap((line, index) => subjects.flatMap((subject, place) => {
+  const points = lines.flatMap((line, index) => subjects.flatMap((subject, column) => {
     const row = line.cells.get(subject);
     const samples = row?.figures[measure.name];
-    return samples ? [{ line, index, subject, place, value: range(samples) }] : [];
+    return samples ? [{ line, index, subject, column, value: range(samples) }] : [];
   }));
   const told = element('told');
   told.textContent = points.length ? 'Point at a value, or go through them with the arrow keys.' : 'There is nothing to show here: the table below says why.';
@@ -246,7 +246,7 @@ function showPlot(lines, measure, subjects) {
   chart.append(svg('text', { class: 'soft', x: left, y: bottom + 32 }, `${measure.title}${measure.unit ? `, ${measure.unit.trim()}` : ''}${positive ? ', logarithmic' : ''}`));
   lines.forEach((line, index) => chart.append(svg('text', { class: 'strong', x: left, y: top + index * group + 15 }, line.words)));
   const marks = points.map((point) => {
-    const y = top + point.index * group + 30 + point.place * step;
+    const y = top + point.index * group + 30 + point.column * step;
     chart.append(svg('path', { class: `${point.subject} whisker`, d: `M${across(point.value.least)} ${y}H${across(point.value.most)}` }));
     const mark = svg('path', { class: `${point.subject} mark`, d: MARKS.get(point.subject) ?? '', transform: `translate(${across(point.value.median)} ${y})` });
     chart.append(mark);
@@ -285,10 +285,10 @@ function ticks(from, to, logarithmic, width) {
 /** The distribution of latencies, where a single line of the table is left. @param {Line[]} lines @param {string[]} subjects */
 function showDistribution(lines, subjects) {
   const there = lines.filter((line) => [...line.cells.values()].some((row) => row.shares));
-  const place = element('distribution');
-  if (there.length === 0) return place.replaceChildren();
-  if (lines.length > 1) return place.replaceChildren(html('p', 'Choose one condition above to see the whole distribution of latencies.', 'soft'));
-  const width = Math.max(place.clientWidth, 320);
+  const around = element('distribution');
+  if (there.length === 0) return around.replaceChildren();
+  if (lines.length > 1) return around.replaceChildren(html('p', 'Choose one condition above to see the whole distribution of latencies.', 'soft'));
+  const width = Math.max(around.clientWidth, 320);
   const [left, right, top, bottom] = [60, width - 32, 10, 310];
   const curves = subjects.flatMap((subject) => {
     const row = there[0].cells.get(subject);
@@ -315,7 +315,7 @@ function showDistribution(lines, subjects) {
       if (point) chart.append(svg('path', { class: `${subject} mark`, d: MARKS.get(subject) ?? '', transform: `translate(${across(point[1])} ${up(point[0])})` }));
     }
   }
-  place.replaceChildren(html('p', 'All runs together:', 'soft'), chart);
+  around.replaceChildren(html('p', 'All runs together:', 'soft'), chart);
 }
 
 element('facts').replaceChildren(...results.facts.map((fact) => html('li', fact)));

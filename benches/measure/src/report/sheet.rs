@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalogue::{Better, FLOOR, INCIDENTAL, Measure, Topic, condition_place, find, place, topic};
+use crate::catalogue::{Better, FLOOR, INCIDENTAL, Measure, Topic, column, condition_column, find, topic};
 use crate::quote::{Quote, Reason, quote};
 use crate::ranking::{Ranking, rank};
 use crate::results::{Figure, Row, Run};
@@ -55,12 +55,12 @@ impl<'a> Sheet<'a> {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.figures.contains_key(name)).copied().collect();
         let measure = find(scenario, name);
         let mut subjects: Vec<&str> = rows.iter().map(|row| row.subject.as_str()).collect();
-        subjects.sort_by_key(|subject| (place(subject), *subject));
+        subjects.sort_by_key(|subject| (column(subject), *subject));
         subjects.dedup();
         let mut conditions: Vec<&str> =
             rows.iter().flat_map(|row| row.conditions.keys()).map(String::as_str).collect();
         conditions.retain(|name| *name != INCIDENTAL);
-        conditions.sort_by_key(|name| (condition_place(name), *name));
+        conditions.sort_by_key(|name| (condition_column(name), *name));
         conditions.dedup();
         let same = |name: &&str| rows.iter().all(|row| row.condition(name) == rows[0].condition(name));
         let (fixed, varied): (Vec<&str>, Vec<&str>) = conditions.into_iter().partition(same);
