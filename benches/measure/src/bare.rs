@@ -168,7 +168,7 @@ impl Incoming {
     /// Takes the answer to a poll, if it is whole.
     fn take_answer(&mut self) -> Result<(), ClientError> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct PollBody {
             events: Vec<Event>,
             cursor: Option<Cursor>,
             more: bool,
@@ -178,7 +178,7 @@ impl Incoming {
         if body.len() < content_length(head)? {
             return Ok(());
         }
-        let Answer { events, cursor, more } = serde_json::from_slice(body)?;
+        let PollBody { events, cursor, more } = serde_json::from_slice(body)?;
         self.bytes.clear();
         self.ready.extend(events);
         let pause = if more { Duration::ZERO } else { self.subject.pause() };

@@ -33,12 +33,12 @@ pub(crate) struct Options {
 struct Comparison {
     /// What differs between the runs beside the figures.
     warnings: Vec<String>,
-    lines: Vec<Line>,
+    changes: Vec<Change>,
 }
 
-/// One figure that both runs have.
+/// One figure that both runs have, before and after.
 #[derive(Debug, Serialize)]
-struct Line {
+struct Change {
     scenario: String,
     subject: String,
     conditions: BTreeMap<String, f64>,
@@ -80,7 +80,7 @@ pub(crate) fn compare(options: &Options) -> anyhow::Result<()> {
     if options.json {
         return say(serde_json::to_string_pretty(&comparison)?);
     }
-    if comparison.lines.is_empty() {
+    if comparison.changes.is_empty() {
         bail!("the two runs have no figure in common");
     }
     say(comparison.table())?;
@@ -91,7 +91,7 @@ pub(crate) fn compare(options: &Options) -> anyhow::Result<()> {
 impl Comparison {
     fn of(before: &Run, after: &Run) -> Self {
         let mut warnings = differences(before, after);
-        let mut lines = Vec::new();
+        let mut changes = Vec::new();
         let mut alone = 0;
         for old in &before.rows {
             let Some(new) = after.rows.iter().find(|new| is_same(old, new)) else {
@@ -106,10 +106,10 @@ impl Comparison {
                 ));
                 continue;
             }
-            let line = |name: &String| {
-                Some(Line::of(old, name, quote(old, name).figure()?, quote(new, name).figure()?))
+            let change = |name: &String| {
+                Some(Change::of(old, name, quote(old, name).figure()?, quote(new, name).figure()?))
             };
-            lines.extend(old.figures.keys().filter_map(line));
+            changes.extend(old.figures.keys().filter_map(change));
         }
         alone += after.rows.iter().filter(|new| !before.rows.iter().any(|old| is_same(old, new))).count();
         if alone > 0 {
@@ -118,7 +118,7 @@ impl Comparison {
         let reasons = withdrawn(before.rows.iter().chain(&after.rows));
         warnings.extend(reasons.into_iter().map(|one| format!("figures are withdrawn ({})", one.name())));
         warnings.dedup();
-        Self { warnings, lines }
+        Self { warnings, changes }
     }
 
     fn table(&self) -> Table {
@@ -135,28 +135,28 @@ impl Comparison {
             "n",
             "finding",
         ]);
-        for line in &self.lines {
+        for change in &self.changes {
             let conditions: Vec<String> =
-                line.conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            let ratio = line.ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.words());
-            let (before, after) = (line.before, line.after);
+                change.conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let ratio = change.ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.words());
+            let (before, after) = (change.before, change.after);
             table.add_row([
-                line.scenario.clone(),
+                change.scenario.clone(),
                 conditions.join(" "),
-                title(&line.subject).to_owned(),
-                line.figure.clone(),
+                title(&change.subject).to_owned(),
+                change.figure.clone(),
                 before.words(),
                 after.words(),
                 ratio,
                 format!("{}, {}", before.samples, after.samples),
-                line.finding.words().to_string(),
+                change.finding.words().to_string(),
             ]);
         }
         table
     }
 }
 
-impl Line {
+impl Change {
     fn of(row: &Row, name: &str, before: &Figure, after: &Figure) -> Self {
         let (old, new) = (Spread::of(before), Spread::of(after));
         // The extremes of both sides bound the ratio; they can do so only on one side of zero.
@@ -240,25 +240,25 @@ mod tests {
     use super::*;
     use crate::results::made_up::{row, run};
 
-    fn line(figure: &str, before: &[f64], after: &[f64]) -> Line {
+    fn change(figure: &str, before: &[f64], after: &[f64]) -> Change {
         let of = |samples: &[f64]| run(vec![row("cpu", "sse", &[("clients", 10.0)], figure, samples)]);
-        Comparison::of(&of(before), &of(after)).lines.pop().unwrap()
+        Comparison::of(&of(before), &of(after)).changes.pop().unwrap()
     }
 
     #[test]
     fn only_intervals_that_are_apart_are_a_finding() {
-        assert_eq!(line("cpu_us", &[4.0, 5.0, 6.0], &[1.0, 2.0, 3.0]).finding, Finding::Better);
-        assert_eq!(line("cpu_us", &[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).finding, Finding::Worse);
-        assert_eq!(line("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 5.0, 6.0]).finding, Finding::NotApart);
-        assert_eq!(line("cpu_us", &[1.0, 2.0], &[4.0, 5.0]).finding, Finding::TooFewSamples);
-        assert_eq!(line("publishing_us", &[1.0; 3], &[4.0; 3]).finding, Finding::Higher);
+        assert_eq!(change("cpu_us", &[4.0, 5.0, 6.0], &[1.0, 2.0, 3.0]).finding, Finding::Better);
+        assert_eq!(change("cpu_us", &[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).finding, Finding::Worse);
+        assert_eq!(change("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 5.0, 6.0]).finding, Finding::NotApart);
+        assert_eq!(change("cpu_us", &[1.0, 2.0], &[4.0, 5.0]).finding, Finding::TooFewSamples);
+        assert_eq!(change("publishing_us", &[1.0; 3], &[4.0; 3]).finding, Finding::Higher);
     }
 
     #[test]
     fn a_ratio_is_bounded_by_the_extremes() {
-        let ratio = line("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 6.0, 8.0]).ratio.unwrap();
+        let ratio = change("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 6.0, 8.0]).ratio.unwrap();
         assert_eq!((ratio.median, ratio.least, ratio.most), (3.0, 1.0, 8.0));
-        assert_eq!(line("cpu_us", &[0.0, 2.0, 4.0], &[4.0, 6.0, 8.0]).ratio, None);
+        assert_eq!(change("cpu_us", &[0.0, 2.0, 4.0], &[4.0, 6.0, 8.0]).ratio, None);
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
         after.rows[0].invalid.push("something was lost".to_owned());
         after.rows.pop();
         let comparison = Comparison::of(&before, &after);
-        assert!(comparison.lines.is_empty());
+        assert!(comparison.changes.is_empty());
         for told in ["the kernel differs", "cpu of SSE is invalid", "1 rows are in one of them alone"] {
             assert!(comparison.warnings.iter().any(|warning| warning.contains(told)), "{told}");
         }

@@ -215,10 +215,10 @@ mod tests {
     use super::*;
     use crate::subject::Later;
 
-    /// A wire that delivers what it is told to, in that order, and then falls silent.
-    struct Wire(VecDeque<usize>);
+    /// A client that receives these messages in this order, and then none.
+    struct FakeClient(VecDeque<usize>);
 
-    impl AnyEvents for Wire {
+    impl AnyEvents for FakeClient {
         fn next(&mut self) -> Later<'_, Event> {
             let next = self.0.pop_front();
             Box::pin(async move {
@@ -234,7 +234,7 @@ mod tests {
 
     /// What becomes of four messages, the first of which is warm-up.
     async fn deliveries(arriving: &[usize]) -> Deliveries {
-        let client = Wire(arriving.iter().copied().collect());
+        let client = FakeClient(arriving.iter().copied().collect());
         let plan = Plan { rate_per_s: 1_000.0, warm_up: 1, messages: 3, burst: 1 };
         let begin = Instant::now();
         let (arrivals, _) = read_all(client, plan, begin, begin + Duration::from_millis(20)).await.unwrap();

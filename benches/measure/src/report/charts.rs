@@ -4,7 +4,7 @@ use super::CHARTS;
 use super::bars::{Bar, Bars, Group};
 use super::crossover;
 use super::curves;
-use super::sheet::{Sheet, sheets};
+use super::sheet::{Sheet, TableLine, sheets};
 use super::svg::known;
 use crate::catalogue::{FLOOR, condition_title, condition_value, title};
 use crate::number::{joined, number, spread, with_unit};
@@ -169,7 +169,7 @@ fn grouped(
     bar: impl Fn(usize, &'static str) -> Bar,
     floor: impl Fn(usize) -> Option<f64>,
 ) -> Vec<Group> {
-    let group = |(index, line): (usize, &super::sheet::Line<'_>)| {
+    let group = |(index, line): (usize, &TableLine<'_>)| {
         let conditions =
             sheet.varied.iter().copied().zip(line.values.iter().copied()).chain(sheet.fixed.iter().copied());
         let words: Vec<String> = conditions

@@ -1,6 +1,6 @@
 //! The crossover: for each rate and each round trip, which transport is ahead. What is not clearly apart shares a cell.
 
-use super::sheet::{Line, Sheet};
+use super::sheet::{Sheet, TableLine};
 use super::svg::{Anchor, Svg, known};
 use crate::catalogue::{condition_value, letter};
 use crate::number::{joined, plain, with_unit};
@@ -94,7 +94,7 @@ fn grid(svg: &mut Svg, sheet: &Sheet<'_>, title: &str, (x, y): (f64, f64)) {
     svg.text(x + LEFT, below, Anchor::Start, "soft small", "→ messages a second · ↓ round trip");
 }
 
-fn cell(svg: &mut Svg, sheet: &Sheet<'_>, line: &Line<'_>, (x, y): (f64, f64)) {
+fn cell(svg: &mut Svg, sheet: &Sheet<'_>, line: &TableLine<'_>, (x, y): (f64, f64)) {
     let size = (CELL.0 - 3.0, CELL.1 - 3.0);
     svg.rectangle("cell", (x, y), size);
     let ranking = sheet.rank(line);
@@ -122,7 +122,7 @@ fn letters(ranking: &Ranking<'_>) -> String {
 }
 
 /// The best median among those that are ahead.
-fn best(sheet: &Sheet<'_>, line: &Line<'_>, ahead: &[&str]) -> Option<f64> {
+fn best(sheet: &Sheet<'_>, line: &TableLine<'_>, ahead: &[&str]) -> Option<f64> {
     let medians =
         line.figures(&sheet.subjects).filter(|(subject, _)| ahead.is_empty() || ahead.contains(subject));
     medians.map(|(_, figure)| Figure::median(figure)).min_by(f64::total_cmp)

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::COMMAND;
 use super::charts::Chart;
-use super::sheet::{Line, Sheet, scenarios, sheets};
+use super::sheet::{Sheet, TableLine, scenarios, sheets};
 use crate::catalogue::{Better, TOPICS, condition_title, condition_value, title};
 use crate::checkout::Source;
 use crate::number::{capital, joined, plain};
@@ -190,7 +190,7 @@ pub(super) fn notes(reasons: impl IntoIterator<Item = Reason>) -> String {
     )
 }
 
-fn samples(line: &Line<'_>) -> String {
+fn samples(line: &TableLine<'_>) -> String {
     let mut counts: Vec<usize> =
         line.cells.iter().filter_map(|cell| Some(cell.figure()?.samples.len())).collect();
     counts.sort_unstable();

@@ -16,7 +16,7 @@
  *   facts: string[], warnings: string[], notes: [string, string][], floor: string, incidental: string, subjects: [string, string][],
  *   conditions: Condition[], topics: Topic[], rows: Row[], model: Model,
  * }} Results
- * @typedef {{ at: number[], words: string, cells: Map<string, Row> }} Line
+ * @typedef {{ at: number[], words: string, cells: Map<string, Row> }} TableLine
  */
 
 import { LEAST_SAMPLES, advise, beyond } from '../advise/advice.js';
@@ -153,7 +153,7 @@ function showFigures() {
   );
   const fixed = conditions.filter((name) => !varied.includes(name)).map((name) => conditionWords(name, values(name)[0]));
   element('method').textContent = [topic?.method ?? '', ...fixed.map((words) => `Throughout: ${words}.`)].join(' ');
-  /** @type {Line[]} */
+  /** @type {TableLine[]} */
   const lines = [];
   for (const row of having.filter(fits)) {
     const at = varied.map((name) => row.conditions[name]);
@@ -190,7 +190,7 @@ function withdrawn(row, name) {
   return why ? `withdrawn (${why})` : 'not measured';
 }
 
-/** @param {Line[]} lines @param {Measure} measure @param {string[]} subjects */
+/** @param {TableLine[]} lines @param {Measure} measure @param {string[]} subjects */
 function showValues(lines, measure, subjects) {
   const rows = lines.map((line) => [
     html('th', line.words),
@@ -217,7 +217,7 @@ function showValues(lines, measure, subjects) {
   element('values').replaceChildren(table(caption, head, rows));
 }
 
-/** @param {Line[]} lines @param {Measure} measure @param {string[]} subjects */
+/** @param {TableLine[]} lines @param {Measure} measure @param {string[]} subjects */
 function showPlot(lines, measure, subjects) {
   const points = lines.flatMap((line, index) => subjects.flatMap((subject, column) => {
     const row = line.cells.get(subject);
@@ -282,7 +282,7 @@ function ticks(from, to, logarithmic, width) {
   return Array.from({ length: Math.floor(to / step) - first + 1 }, (_, index) => (first + index) * step);
 }
 
-/** The distribution of latencies, where a single line of the table is left. @param {Line[]} lines @param {string[]} subjects */
+/** The distribution of latencies, where a single line of the table is left. @param {TableLine[]} lines @param {string[]} subjects */
 function showDistribution(lines, subjects) {
   const there = lines.filter((line) => [...line.cells.values()].some((row) => row.shares));
   const around = element('distribution');

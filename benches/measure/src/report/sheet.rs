@@ -20,11 +20,11 @@ pub(super) struct Sheet<'a> {
     /// The conditions that are the same in all lines.
     pub(super) fixed: Vec<(&'a str, f64)>,
     pub(super) subjects: Vec<&'a str>,
-    pub(super) lines: Vec<Line<'a>>,
+    pub(super) lines: Vec<TableLine<'a>>,
 }
 
 /// One set of conditions.
-pub(super) struct Line<'a> {
+pub(super) struct TableLine<'a> {
     /// The values of what is varied.
     pub(super) values: Vec<f64>,
     /// A cell for each subject.
@@ -76,7 +76,7 @@ impl<'a> Sheet<'a> {
             let row = rows.iter().find(|row| row.subject == subject && values(row) == set);
             row.map_or(Quote::NotMeasured, |row| quote(row, name))
         };
-        let line = |set: Vec<f64>| Line {
+        let line = |set: Vec<f64>| TableLine {
             cells: subjects.iter().map(|subject| cell(&set, subject)).collect(),
             values: set,
         };
@@ -113,13 +113,13 @@ impl<'a> Sheet<'a> {
     }
 
     /// How the subjects stand to each other in one line.
-    pub(super) fn rank(&self, line: &Line<'a>) -> Ranking<'a> {
+    pub(super) fn rank(&self, line: &TableLine<'a>) -> Ranking<'a> {
         let figures: Vec<(&str, &Figure)> = line.figures(&self.subjects).collect();
         rank(self.better, &figures)
     }
 }
 
-impl<'a> Line<'a> {
+impl<'a> TableLine<'a> {
     /// The figures that can be quoted, with their subjects.
     pub(super) fn figures(&self, subjects: &[&'a str]) -> impl Iterator<Item = (&'a str, &'a Figure)> {
         subjects.iter().zip(&self.cells).filter_map(|(subject, cell)| Some((*subject, cell.figure()?)))
