@@ -1,6 +1,6 @@
 //! Inboxes: one event into many of them, and reading on after a cursor, from memory and from the disk.
 //!
-//! Inboxes are not public, so both are driven through the transport without a wire. `fan_out` has a commit in it
+//! Inboxes are not public, so both are driven through the memory transport. `fan_out` has a commit in it
 //! (one for 64 messages, as a rule), and every reader decodes the JSON that it gets, as any client would: what an
 //! inbox itself costs is less than what is shown. Compare the steps from one number of members to the next.
 

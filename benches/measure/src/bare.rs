@@ -1,6 +1,6 @@
 //! A bare client: a socket that says what makes it a client of a transport, and takes apart what comes.
 //!
-//! It knows of each wire as little as reading takes, and is one task with one buffer. Client and server share a
+//! It knows as little of each transport as reading takes, and is one task with one buffer. Client and server share a
 //! processor here: what a client library does there delays the polls, so that the server wakes up for each, and pushes
 //! the server's memory out of the caches. It answers no pings, and so is a client for some seconds only.
 
@@ -53,7 +53,7 @@ impl Bare {
             Subject::LongPoll | Subject::ShortPoll => ("/poll?wait=0".to_owned(), ""),
             // Nobody is asked anything there.
             Subject::Tcp => (String::new(), ""),
-            Subject::Server => bail!("the servers as such have no wire"),
+            Subject::Server => bail!("the servers as such are no transport"),
         };
         let address = process.address(subject);
         let stream = TcpStream::connect(address).await?;

@@ -1,5 +1,5 @@
 //! Waking up on time. The runtime's timer counts whole milliseconds, and rounds up: a message that it makes late
-//! would be late on every wire, by more than most wires need.
+//! would be late on every transport, by more than most transports need.
 
 use std::thread::sleep;
 use std::time::Instant;

@@ -16,7 +16,7 @@ use crate::subject::Subject;
 /// How long something may take that does not depend on the transport's own pauses.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A wire on which nothing has passed for so long is silent: longer than an answer takes, shorter than any pause.
+/// A link is silent when no byte has passed for this time: longer than a reply takes, shorter than any pause.
 const SILENCE: Duration = Duration::from_millis(150);
 
 /// The headers of one segment over IPv4 as Linux writes them: 20 bytes of IP, 20 of TCP, 12 of timestamps.
@@ -67,7 +67,7 @@ impl Link {
                 last = now;
             }
         };
-        timeout(PATIENCE, quiet).await.context("the wire is never silent")
+        timeout(PATIENCE, quiet).await.context("the link is never silent")
     }
 }
 

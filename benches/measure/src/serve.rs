@@ -34,7 +34,7 @@ pub(crate) struct Addresses {
     pub(crate) tcp: SocketAddr,
 }
 
-/// Serves one chat on every wire, and the floor, on free ports until it is told to stop.
+/// Serves one chat over every transport, and the floor, on free ports until it is told to stop.
 pub(crate) async fn serve(options: Options) -> anyhow::Result<()> {
     let chat = Chat::open(&options.chat.database, options.chat.limits)?;
     let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));

@@ -33,7 +33,7 @@ pub(crate) enum Subject {
     /// A bare TCP broadcast: the floor.
     #[value(skip)]
     Tcp,
-    /// The servers themselves, whatever the wire.
+    /// The servers themselves, without any transport.
     #[value(skip)]
     Server,
 }
@@ -85,7 +85,7 @@ impl Subject {
             }
             Self::ShortPoll => Connection::open::<PollClient<EveryTwoSeconds>>(&target, token, after).await,
             Self::Tcp => Connection::open::<TcpClient>(&target, token, after).await,
-            Self::Server => Err(ClientError::Disconnected("the servers as such have no wire".to_owned())),
+            Self::Server => Err(ClientError::Disconnected("the servers as such are no transport".to_owned())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Latency from end to end: from the sender's call to the event at the receiver, both on the same kind of wire.
+//! Latency from end to end: from the sender's call to the event at the receiver, both over the same transport.
 //!
 //! The next message is sent once the one before has arrived and is acknowledged. A short poller has just asked then
 //! and would always be found in the same mood, so it gets its messages at moments that are spread over its pause.

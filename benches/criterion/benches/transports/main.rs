@@ -1,7 +1,7 @@
-//! The transports side by side: latency, fan-out, sending, connecting, and what a message costs on each wire.
+//! The transports side by side: latency, fan-out, sending, connecting, and what a message costs on each transport.
 //!
 //! First the laws: a transport that breaks one gets no row, and the program ends with 1. Then each bench on one
-//! transport after the other, `memory` last: the chat without a wire, the floor of all the others.
+//! transport after the other, `memory` last: a transport without a network, the floor of all the others.
 //!
 //! Closed loop: whatever comes next waits until what came before is done, so queues never form, and the figures
 //! are the best case, not what people see under load. The server and all its clients share one process and its

@@ -1,6 +1,6 @@
 //! What a message costs beside the network and the disk: encoding, framing, parsing.
 //!
-//! `encode`, `frame` and `parse` are single steps. An event is encoded once for all wires, and framed once for each,
+//! `encode`, `frame` and `parse` are single steps. An event is encoded once for all transports, and framed once for each,
 //! however many get it; only a poll's answer, the array around its events, is made for each client. HTTP's heads and
 //! chunks are in none of them. `read_on` has everything in it for each of 960 messages that a client has missed, from
 //! the server's memory through both ends of the wire, heads, chunks, system calls and the client's parser included;

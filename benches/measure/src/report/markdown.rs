@@ -68,7 +68,7 @@ fn opening(source: &Source) -> String {
     ];
     let mut text = format!(
         "<!-- Rendered by `measure report` from {}; what is changed by hand is lost. -->\n\n# Results\n\n\
-         One chat on four wires, measured by one method.\n\
+         One chat over four transports, measured by one method.\n\
          The same figures [to play with](results.html) · [the raw data](../{}) and [its form](../benches/results/schema.json) · \
          [how it was measured](measuring.md) · [folklore, tested](folklore.md)\n\n| | |\n|---|---|\n",
         source.file, source.file

@@ -1,6 +1,6 @@
 //! Bytes on the wire for each delivered message, by layer: one message alone, and twenty at once.
 //!
-//! One after the other: the next message is sent when the one before has come and the wire is silent again. So what a
+//! One after the other: the next message is sent when the one before has come and no bytes pass any more. So what a
 //! delivery needs is all in it (the poll that follows an answer, too), and nothing of what idle clients say.
 
 use anyhow::Context;

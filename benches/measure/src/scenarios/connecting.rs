@@ -18,7 +18,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{Connection, Subject};
 
-/// Time between the ends of the wire and back, in milliseconds.
+/// The round trip between client and server, in milliseconds.
 const FAR_MS: f64 = 100.0;
 
 pub(super) async fn measure(

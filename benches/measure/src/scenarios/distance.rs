@@ -11,7 +11,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Time between the ends of the wire and back, in milliseconds.
+/// The round trips between client and server, in milliseconds.
 const ROUND_TRIPS_MS: [f64; 5] = [0.0, 20.0, 50.0, 100.0, 200.0];
 
 /// Messages a second.

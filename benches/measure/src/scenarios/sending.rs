@@ -17,7 +17,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Time between the ends of the wire and back, in milliseconds.
+/// The round trips between client and server, in milliseconds.
 const ROUND_TRIPS_MS: [f64; 2] = [0.0, 50.0];
 
 pub(super) async fn measure(
