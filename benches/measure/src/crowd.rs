@@ -13,7 +13,7 @@ use reqwest::Method;
 
 use crate::bare::Bare;
 use crate::process::Process;
-use crate::subject::{AnySender, Connection, Subject};
+use crate::subject::{AnyClient, AnySender, Subject};
 
 /// People who connect or join at once.
 pub(crate) const AT_ONCE: usize = 64;
@@ -48,7 +48,7 @@ impl Crowd {
     }
 
     /// Connects all readers over one transport, each over connections of its own.
-    pub(crate) async fn connect(&self, subject: Subject, target: &Target) -> anyhow::Result<Vec<Connection>> {
+    pub(crate) async fn connect(&self, subject: Subject, target: &Target) -> anyhow::Result<Vec<AnyClient>> {
         let connecting = self.readers.iter().map(|(_, token)| subject.connect(target.apart(), token, None));
         let connected = stream::iter(connecting).buffered(AT_ONCE).try_collect().await;
         connected.with_context(|| format!("{subject} does not connect"))
@@ -93,7 +93,7 @@ impl Writer {
         let (token, group) = (crowd.writer.1.clone(), crowd.group);
         Ok(match subject {
             Subject::Tcp => {
-                let Connection { sender, mut events } =
+                let AnyClient { sender, mut events } =
                     subject.connect(process.target(subject), &token, None).await?;
                 // It hears itself, too; somebody has to read it.
                 tokio::spawn(async move { while events.next().await.is_ok() {} });

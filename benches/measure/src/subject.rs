@@ -76,15 +76,13 @@ impl Subject {
         target: Target,
         token: &Token,
         after: Option<Cursor>,
-    ) -> Result<Connection, ClientError> {
+    ) -> Result<AnyClient, ClientError> {
         match self {
-            Self::WebSocket => Connection::open::<WsClient>(&target, token, after).await,
-            Self::Sse => Connection::open::<SseClient>(&target, token, after).await,
-            Self::LongPoll => {
-                Connection::open::<longpoll_server::LongPollClient>(&target, token, after).await
-            }
-            Self::ShortPoll => Connection::open::<PollClient<EveryTwoSeconds>>(&target, token, after).await,
-            Self::Tcp => Connection::open::<TcpClient>(&target, token, after).await,
+            Self::WebSocket => AnyClient::open::<WsClient>(&target, token, after).await,
+            Self::Sse => AnyClient::open::<SseClient>(&target, token, after).await,
+            Self::LongPoll => AnyClient::open::<longpoll_server::LongPollClient>(&target, token, after).await,
+            Self::ShortPoll => AnyClient::open::<PollClient<EveryTwoSeconds>>(&target, token, after).await,
+            Self::Tcp => AnyClient::open::<TcpClient>(&target, token, after).await,
             Self::Server => Err(ClientError::Disconnected("the servers as such are no transport".to_owned())),
         }
     }
@@ -105,12 +103,12 @@ impl Pace for EveryTwoSeconds {
 }
 
 /// A client of any transport. What differs is behind two pointers, so that scenarios are written once.
-pub(crate) struct Connection {
+pub(crate) struct AnyClient {
     pub(crate) sender: Box<dyn AnySender>,
     pub(crate) events: Box<dyn AnyEvents>,
 }
 
-impl Connection {
+impl AnyClient {
     async fn open<C: Client>(
         target: &Target,
         token: &Token,
@@ -121,7 +119,7 @@ impl Connection {
     }
 }
 
-impl AnyEvents for Connection {
+impl AnyEvents for AnyClient {
     fn next(&mut self) -> Later<'_, Event> {
         self.events.next()
     }

@@ -13,7 +13,7 @@ use crate::load::text;
 use crate::process::Process;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
-use crate::subject::{Connection, Subject};
+use crate::subject::{AnyClient, Subject};
 
 /// Messages at once.
 const BURSTS: [usize; 2] = [1, 20];
@@ -46,7 +46,7 @@ pub(super) async fn measure(
     process.stop().await
 }
 
-async fn read(client: &mut Connection, messages: usize) -> anyhow::Result<()> {
+async fn read(client: &mut AnyClient, messages: usize) -> anyhow::Result<()> {
     let mut missing = messages;
     while missing > 0 {
         if let Event::Message(_) = client.events.next().await? {

@@ -16,7 +16,7 @@ use crate::load::text;
 use crate::process::Process;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
-use crate::subject::{Connection, Subject};
+use crate::subject::{AnyClient, Subject};
 
 /// The round trip between client and server, in milliseconds.
 const FAR_MS: f64 = 100.0;
@@ -39,8 +39,8 @@ pub(super) async fn measure(
             // A browser that opens the page for the first time: no connection is open yet.
             let target = link.target().apart();
             let begun = Instant::now();
-            let mut connection = subject.connect(target, token, Some(cursor)).await?;
-            first_message(&mut connection).await?;
+            let mut client = subject.connect(target, token, Some(cursor)).await?;
+            first_message(&mut client).await?;
             first_event.record(u64::try_from(begun.elapsed().as_micros())?)?;
         }
         let latencies = Latencies(first_event);
@@ -55,9 +55,9 @@ pub(super) async fn measure(
     let strangers: Vec<_> = crowd.readers.iter().map(|(_, token)| (target.apart(), token)).collect();
     let begun = Instant::now();
     let connecting = strangers.into_iter().map(|(target, token)| async move {
-        let mut connection = subject.connect(target, token, Some(cursor)).await?;
-        first_message(&mut connection).await?;
-        anyhow::Ok(connection)
+        let mut client = subject.connect(target, token, Some(cursor)).await?;
+        first_message(&mut client).await?;
+        anyhow::Ok(client)
     });
     let connected: Vec<_> = stream::iter(connecting).buffer_unordered(AT_ONCE).try_collect().await?;
     let rate = connected.len() as f64 / begun.elapsed().max(Duration::from_nanos(1)).as_secs_f64();
@@ -66,7 +66,7 @@ pub(super) async fn measure(
     process.stop().await
 }
 
-async fn first_message(connection: &mut Connection) -> anyhow::Result<()> {
-    while !matches!(connection.events.next().await?, Event::Message(_)) {}
+async fn first_message(client: &mut AnyClient) -> anyhow::Result<()> {
+    while !matches!(client.events.next().await?, Event::Message(_)) {}
     Ok(())
 }

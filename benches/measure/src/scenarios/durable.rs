@@ -12,7 +12,7 @@ use crate::load::text;
 use crate::process::Process;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
-use crate::subject::{Connection, Subject};
+use crate::subject::{AnyClient, Subject};
 
 const CLIENTS: [usize; 3] = [1, 8, 64];
 const CLIENTS_QUICK: [usize; 2] = [1, 64];
@@ -28,7 +28,7 @@ pub(super) async fn measure(
         let target = process.target(subject);
         let mut senders = Vec::new();
         for client in &crowd.readers {
-            let Connection { sender, mut events } = subject.connect(target.apart(), &client.1, None).await?;
+            let AnyClient { sender, mut events } = subject.connect(target.apart(), &client.1, None).await?;
             // In a direct conversation each, so that nobody's echo is everybody's work.
             tokio::spawn(async move { while events.next().await.is_ok() {} });
             senders.push((sender, To::User(crowd.writer.0)));

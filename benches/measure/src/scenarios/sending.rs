@@ -29,8 +29,8 @@ pub(super) async fn measure(
     let crowd = Crowd::gather(&process, 1).await?;
     for rtt_ms in ROUND_TRIPS_MS {
         let link = Link::open(&process, subject, rtt_ms).await?;
-        let connection = subject.connect(link.target().apart(), &crowd.readers[0].1, None).await?;
-        let (sender, mut events) = (connection.sender, connection.events);
+        let client = subject.connect(link.target().apart(), &crowd.readers[0].1, None).await?;
+        let (sender, mut events) = (client.sender, client.events);
         // Whoever writes is told of it, too; somebody has to read it.
         let echo = tokio::spawn(async move { while events.next().await.is_ok() {} });
         for committed in [true, false] {
