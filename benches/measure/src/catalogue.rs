@@ -81,19 +81,21 @@ pub(crate) enum Values {
 /// All conditions that are compared, in the order of columns.
 ///
 /// `shortened` is none of them: it says how a figure was found, and differs between the subjects of one table.
-pub(crate) const CONDITIONS: [Condition; 17] = [
+pub(crate) const CONDITIONS: [Condition; 19] = [
     condition("clients", "clients", Values::Number("")),
     condition("rate_per_s", "messages a second", Values::Number("")),
     condition("rtt_ms", "round trip", Values::Number("ms")),
     condition("burst", "messages at once", Values::Number("")),
     condition("missed", "messages missed", Values::Number("")),
+    condition("messages", "messages in the log", Values::Number("")),
     condition("objective_ms", "objective for p99", Values::Number("ms")),
     condition("bytes_per_s", "one reader's bandwidth (0: no limit)", Values::Number("B/s")),
     condition("loss_percent", "packets lost", Values::Number("%")),
     condition("in_bursts", "lost in bursts", Values::YesNo),
-    condition("as_it_comes", "nginx as it comes", Values::YesNo),
-    condition("ignores_header", "X-Accel-Buffering ignored", Values::YesNo),
-    condition("unbuffered", "proxy_buffering off", Values::YesNo),
+    condition("http_1_0", "HTTP/1.0", Values::YesNo),
+    condition("http_1_0_ignoring_header", "HTTP/1.0, X-Accel-Buffering ignored", Values::YesNo),
+    condition("http_1_1", "HTTP/1.1", Values::YesNo),
+    condition("http_1_1_ignoring_header", "HTTP/1.1, X-Accel-Buffering ignored", Values::YesNo),
     condition("gzip", "gzip on", Values::YesNo),
     condition("idle_timeout_s", "nginx's idle timeout", Values::Number("s")),
     condition("committed", "waits for the disk", Values::YesNo),
@@ -129,6 +131,7 @@ const HEADS: Measure = measure("http_head_bytes", "HTTP heads", "B", Lower);
 const TCP_IP: Measure = measure("tcp_ip_estimated_bytes", "TCP and IP, estimated", "B", Lower);
 const UP: Measure = measure("up_bytes", "up", "B", Lower);
 const DOWN: Measure = measure("down_bytes", "down", "B", Lower);
+const CONNECTIONS: Measure = measure("connections", "TCP connections opened", "", Lower);
 const SERVER_CPU: Measure = measure("cpu_us", "server's processor time, all in", "µs", Lower);
 
 /// All scenarios, in the order of the report.
@@ -151,17 +154,7 @@ pub(crate) const TOPICS: [Topic; 18] = [
         title: "Bytes for each delivered message",
         method: "The bytes between one client and the server, in both directions, for each delivered message: sent \
                  alone, or many at once. A relay counts them; TCP and IP are estimated from the segments.",
-        measures: &[
-            TOTAL,
-            REQUESTS,
-            PAYLOAD,
-            FRAMING,
-            HEADS,
-            TCP_IP,
-            UP,
-            DOWN,
-            measure("connections", "TCP connections opened", "", Lower),
-        ],
+        measures: &[TOTAL, REQUESTS, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN, CONNECTIONS],
     },
     Topic {
         scenario: "idle_bytes",
@@ -236,7 +229,22 @@ pub(crate) const TOPICS: [Topic; 18] = [
         title: "Bursts over a distance",
         method: "Delivery latency over links of different delay, when many messages are sent at once.",
         measures: &[
-            P50, P99, TOTAL, REQUESTS, P90, P999, MAX, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN, LATE,
+            P50,
+            P99,
+            TOTAL,
+            REQUESTS,
+            SERVER_CPU,
+            P90,
+            P999,
+            MAX,
+            PAYLOAD,
+            FRAMING,
+            HEADS,
+            TCP_IP,
+            UP,
+            DOWN,
+            CONNECTIONS,
+            LATE,
         ],
     },
     Topic {
@@ -244,7 +252,21 @@ pub(crate) const TOPICS: [Topic; 18] = [
         title: "Rate against round trip",
         method: "Latency and cost of single messages, at different rates, to readers over links of different delay.",
         measures: &[
-            P50, P99, TOTAL, REQUESTS, SERVER_CPU, P90, P999, MAX, PAYLOAD, FRAMING, HEADS, TCP_IP, UP, DOWN,
+            P50,
+            P99,
+            TOTAL,
+            REQUESTS,
+            SERVER_CPU,
+            P90,
+            P999,
+            MAX,
+            PAYLOAD,
+            FRAMING,
+            HEADS,
+            TCP_IP,
+            UP,
+            DOWN,
+            CONNECTIONS,
             LATE,
         ],
     },
@@ -263,7 +285,22 @@ pub(crate) const TOPICS: [Topic; 18] = [
         title: "Sending",
         method: "The time from a request until its reply: a WebSocket message against a POST. The loop is closed: the \
                  next request leaves after the reply to the one before.",
-        measures: &[P50, P99, P90, P999, MAX],
+        measures: &[
+            P50,
+            P99,
+            TOTAL,
+            REQUESTS,
+            P90,
+            P999,
+            MAX,
+            PAYLOAD,
+            FRAMING,
+            HEADS,
+            TCP_IP,
+            UP,
+            DOWN,
+            CONNECTIONS,
+        ],
     },
     Topic {
         scenario: "durable",
@@ -358,4 +395,70 @@ pub(crate) fn letter(subject: &str) -> &'static str {
 /// A subject's column in every table; unknown ones come last.
 pub(crate) fn column(subject: &str) -> usize {
     SUBJECTS.iter().position(|name| name.subject == subject).unwrap_or(SUBJECTS.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+    use crate::results::Run;
+    use crate::scenarios::Scenario;
+
+    /// The sources in which figures and conditions get their names.
+    fn sources() -> Vec<String> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let scenarios = std::fs::read_dir(directory.join("scenarios")).unwrap();
+        let others = ["latencies.rs", "link.rs", "load.rs"].map(|name| directory.join(name));
+        let files = scenarios.map(|entry| entry.unwrap().path()).chain(others);
+        files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    }
+
+    fn figures() -> BTreeSet<&'static str> {
+        TOPICS.iter().flat_map(|topic| topic.measures).map(|measure| measure.name).collect()
+    }
+
+    #[test]
+    fn every_scenario_has_a_topic() {
+        let topics: BTreeSet<&str> = TOPICS.iter().map(|topic| topic.scenario).collect();
+        let measured = Scenario::ALL.iter().map(|scenario| scenario.name()).chain([FIRST_TO_LAST]);
+        assert_eq!(topics, measured.collect());
+    }
+
+    #[test]
+    fn every_listed_name_is_written_by_a_scenario() {
+        let sources = sources().concat();
+        let conditions = CONDITIONS.iter().map(|condition| condition.name).chain([INCIDENTAL]);
+        for name in figures().into_iter().chain(conditions) {
+            assert!(sources.contains(&format!("\"{name}\"")), "no scenario writes {name}");
+        }
+    }
+
+    #[test]
+    fn every_figure_that_a_scenario_writes_is_listed() {
+        let figures = figures();
+        let sources = sources().concat();
+        let written: Vec<&str> =
+            sources.split(".add(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert!(written.len() > 20, "{written:?}");
+        for name in written {
+            assert!(figures.contains(name), "{name} has no title");
+        }
+    }
+
+    #[test]
+    fn every_name_in_the_kept_results_has_a_title() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        for file in crate::checkout::results(root).unwrap() {
+            for row in Run::read(&root.join(file)).unwrap().rows {
+                for name in row.figures.keys() {
+                    assert!(find(&row.scenario, name).is_some(), "{} {name} has no title", row.scenario);
+                }
+                for name in row.conditions.keys().filter(|name| *name != INCIDENTAL) {
+                    assert_ne!(condition_column(name), CONDITIONS.len(), "{name} has no title");
+                }
+            }
+        }
+    }
 }
