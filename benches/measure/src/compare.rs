@@ -16,17 +16,34 @@ use crate::ranking::LEAST_SAMPLES;
 use crate::results::{Figure, Row, Run};
 use crate::say::say;
 
+const EXAMPLES: &str = "\
+Examples:
+  Compare the results before and after a change in the code:
+    cargo measure compare before.json after.json
+  Do the same in a script:
+    cargo measure compare before.json after.json --json";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    compared, whatever was found
+  1    failed, or the two results have no figure in common
+  2    wrong usage";
+
 /// Which runs to compare.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Options {
     /// The results before
     before: PathBuf,
     /// The results after
     after: PathBuf,
-    /// Prints the comparison as JSON on stdout, and nothing else there
+    /// Print the comparison as JSON on stdout, and nothing else there
     #[arg(long)]
     json: bool,
 }
+
+/// How many changes of a kind the summary names.
+const NAMED: usize = 5;
 
 /// Two runs, figure by figure.
 #[derive(Debug, Serialize)]
@@ -83,9 +100,10 @@ pub(crate) fn compare(options: &Options) -> anyhow::Result<()> {
     if comparison.changes.is_empty() {
         bail!("the two runs have no figure in common");
     }
-    say(comparison.table())?;
-    say("A ratio is after by before; its bounds are those of the extremes. n is the samples of each side.")?;
-    comparison.warnings.iter().try_for_each(|warning| say(format_args!("Warning: {warning}.")))
+    say(comparison.summary())?;
+    comparison.warnings.iter().try_for_each(|warning| say(format_args!("Warning: {warning}.")))?;
+    say(format_args!("\n{}", comparison.table()))?;
+    say("Ratio: after divided by before, with the bounds of the extremes. n: the samples of each side.")
 }
 
 impl Comparison {
@@ -121,6 +139,30 @@ impl Comparison {
         Self { warnings, changes }
     }
 
+    /// How many figures changed in which way, and the greatest changes by name.
+    fn summary(&self) -> String {
+        let count = |finding| self.changes.iter().filter(|change| change.finding == finding).count();
+        let counts = Finding::ALL.map(|finding| (finding.words(), count(finding)));
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<String> = counts.map(|(words, count)| format!("{count} {words}")).collect();
+        let mut summary = format!("Compared {} figures: {}.", self.changes.len(), counts.join(", "));
+        for (title, finding) in [("Worse", Finding::Worse), ("Better", Finding::Better)] {
+            let mut changes: Vec<&Change> =
+                self.changes.iter().filter(|change| change.finding == finding).collect();
+            changes.sort_by(|one, other| other.size().total_cmp(&one.size()));
+            let named: Vec<String> = changes.iter().take(NAMED).map(|change| change.words()).collect();
+            if !named.is_empty() {
+                let greatest = if changes.len() > NAMED {
+                    format!(" (the {NAMED} greatest changes)")
+                } else {
+                    String::new()
+                };
+                summary += &format!("\n{title}{greatest}:\n  {}", named.join("\n  "));
+            }
+        }
+        summary
+    }
+
     fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(NOTHING);
@@ -136,13 +178,11 @@ impl Comparison {
             "finding",
         ]);
         for change in &self.changes {
-            let conditions: Vec<String> =
-                change.conditions.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let ratio = change.ratio.map_or_else(|| "–".to_owned(), |ratio| ratio.words());
             let (before, after) = (change.before, change.after);
             table.add_row([
                 change.scenario.clone(),
-                conditions.join(" "),
+                change.conditions(),
                 title(&change.subject).to_owned(),
                 change.figure.clone(),
                 before.words(),
@@ -181,6 +221,26 @@ impl Change {
     }
 }
 
+impl Change {
+    /// How great it is: as much for a half as for twice.
+    fn size(&self) -> f64 {
+        self.ratio.map_or(f64::INFINITY, |ratio| ratio.median.ln().abs())
+    }
+
+    /// `cpu of SSE, clients=100, cpu_us: 12.3 before, 15.1 after`.
+    fn words(&self) -> String {
+        let conditions = self.conditions();
+        let conditions = if conditions.is_empty() { conditions } else { format!(", {conditions}") };
+        let (subject, before, after) = (title(&self.subject), self.before.words(), self.after.words());
+        format!("{} of {subject}{conditions}, {}: {before} before, {after} after", self.scenario, self.figure)
+    }
+
+    fn conditions(&self) -> String {
+        let conditions = self.conditions.iter().map(|(name, value)| format!("{name}={value}"));
+        conditions.collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Spread {
     fn of(figure: &Figure) -> Self {
         let (least, most) = figure.interval();
@@ -193,6 +253,9 @@ impl Spread {
 }
 
 impl Finding {
+    const ALL: [Self; 6] =
+        [Self::Worse, Self::Better, Self::Higher, Self::Lower, Self::NotApart, Self::TooFewSamples];
+
     const fn words(self) -> &'static str {
         match self {
             Self::Better => "better",
@@ -252,6 +315,28 @@ mod tests {
         assert_eq!(change("cpu_us", &[1.0, 2.0, 4.0], &[4.0, 5.0, 6.0]).finding, Finding::NotApart);
         assert_eq!(change("cpu_us", &[1.0, 2.0], &[4.0, 5.0]).finding, Finding::TooFewSamples);
         assert_eq!(change("publishing_us", &[1.0; 3], &[4.0; 3]).finding, Finding::Higher);
+    }
+
+    #[test]
+    fn a_summary_counts_all_changes_and_names_the_greatest() {
+        let rows = |values: [f64; 8]| {
+            let row = |(clients, value): (usize, f64)| {
+                row("cpu", "sse", &[("clients", clients as f64)], "cpu_us", &[value; 3])
+            };
+            run(values.into_iter().enumerate().map(row).collect())
+        };
+        let comparison =
+            Comparison::of(&rows([10.0; 8]), &rows([10.0, 5.0, 11.0, 80.0, 12.0, 13.0, 14.0, 15.0]));
+        let summary = comparison.summary();
+        let lines: Vec<&str> = summary.lines().collect();
+        assert_eq!(lines[0], "Compared 8 figures: 6 worse, 1 better, 1 not clearly apart.");
+        assert_eq!(lines[1], "Worse (the 5 greatest changes):");
+        assert_eq!(lines[2], "  cpu of SSE, clients=3, cpu_us: 10 before, 80 after");
+        assert_eq!(
+            lines[7..],
+            ["Better:", "  cpu of SSE, clients=1, cpu_us: 10 before, 5 after"],
+            "{summary}"
+        );
     }
 
     #[test]

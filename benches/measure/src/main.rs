@@ -52,32 +52,46 @@ use crate::settings::Scope;
 
 /// Measures WebSocket, SSE, long polling and short polling under one chat, by one method.
 #[derive(Debug, Parser)]
-#[command(name = "measure", version, after_help = EXAMPLES)]
+#[command(name = "measure", bin_name = "cargo measure", version)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 struct Options {
     #[command(subcommand)]
     action: Action,
 }
 
-const EXAMPLES: &str = "Examples:
-  measure run --quick                                      everything, in less than three minutes
-  measure run --scenario cpu,idle --transport websocket    two scenarios of one transport
-  measure run --quick --fail-if 'latency/sse p50 > 5ms'    exit code 3 if it is slower
-  measure compare before.json after.json                   what changed, and what is not clearly apart
-  measure advise --rate 0.2/s --rtt 80ms --clients 5000    which transport fits; exit code 4 if it cannot tell";
+const EXAMPLES: &str = "\
+Examples:
+  Measure everything, in less than three minutes:
+    cargo measure run --quick
+  Compare two results:
+    cargo measure compare before.json after.json
+  Ask which transport fits a chat:
+    cargo measure advise --rate 0.2/s --rtt 80ms --clients 5000
+  Check that the pages show the newest results:
+    cargo measure report --check";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed, or some rows are invalid, or a page is stale
+  2    wrong usage
+  3    a figure broke a rule of --fail-if
+  4    the figures do not tell which transport fits
+  130  interrupted";
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Measures, and writes the results to a file
+    /// Measure, and write the results to a file (half an hour; 3 minutes with --quick)
     Run(run::Options),
-    /// Measures only the floor: a bare TCP broadcast, as this machine's limit
+    /// Measure the floor alone: a bare TCP broadcast, this machine's limit
     Floor(run::Options),
-    /// Compares two runs, figure by figure
+    /// Compare two results, figure by figure
     Compare(compare::Options),
-    /// Renders results as tables, charts and pages, or checks that what is there is not stale
+    /// Render the pages and charts from results, or check that they are up to date
     Report(report::Options),
-    /// Says which transport fits a chat, from what was measured
+    /// Say which transport fits a chat, from measured figures
     Advise(advise::Options),
-    /// Serves what is measured, until it is told to stop
+    /// Serve what is measured, until it is told to stop
     #[command(hide = true)]
     Serve(Box<serve::Options>),
 }
@@ -103,5 +117,52 @@ fn exit(outcome: run::Outcome) -> ExitCode {
         run::Outcome::Good => ExitCode::SUCCESS,
         run::Outcome::Missed => ExitCode::from(3),
         run::Outcome::Interrupted => ExitCode::from(130),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// The program and its commands, ready to print their help on a terminal of 80 columns.
+    fn commands() -> Vec<Command> {
+        let mut program = Options::command().term_width(80);
+        program.build();
+        let commands = program.get_subcommands().filter(|command| !command.is_hide_set());
+        let commands = commands.filter(|command| command.get_name() != "help").cloned();
+        commands.chain([program.clone()]).collect()
+    }
+
+    #[test]
+    fn every_help_fits_a_terminal_and_has_examples_and_exit_codes() {
+        for mut command in commands() {
+            let name = command.get_name().to_owned();
+            let (short, long) = (command.render_help().to_string(), command.render_long_help().to_string());
+            assert!(short.contains("Examples:") && long.contains("Examples:"), "{name}: {long}");
+            assert!(long.contains("Exit codes:") && long.contains("\n  2    wrong usage"), "{name}: {long}");
+            for line in short.lines().chain(long.lines()) {
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_command_that_exists() {
+        for mut command in commands() {
+            let help = command.render_long_help().to_string();
+            let examples = help.lines().filter_map(|line| line.trim_start().strip_prefix("cargo measure "));
+            let mut count = 0;
+            for example in examples {
+                let words = example.split_whitespace().map(|word| word.trim_matches('\''));
+                // A rule in quotes is one word for a shell.
+                let words: Vec<&str> = words.take_while(|word| *word != "--fail-if").collect();
+                Options::try_parse_from([&["measure"], &words[..]].concat())
+                    .unwrap_or_else(|error| panic!("{example}: {error}"));
+                count += 1;
+            }
+            assert!(count > 0, "{}", command.get_name());
+        }
     }
 }

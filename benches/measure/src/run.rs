@@ -1,7 +1,7 @@
 //! A run: every scenario, for every subject, again and again in turns.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chat_core::run::{explain, stopped};
@@ -23,31 +23,55 @@ use longpoll_server::Pace;
 /// A load average beyond this share of the cores before a run deserves a warning.
 const BUSY: f64 = 0.25;
 
+/// How long all scenarios take together, on two cores.
+const FULL_RUN: &str = "about half an hour";
+const QUICK_RUN: &str = "less than three minutes";
+
 /// What to measure.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Options {
-    /// Fewer and shorter repetitions: all scenarios in less than three minutes, with wider intervals
+    /// Measure for a shorter time and fewer conditions: the intervals are wider
     #[arg(long)]
     quick: bool,
-    /// Only these transports
+    /// Measure only these transports; names are separated by commas
     #[arg(long = "transport", value_name = "NAME", value_delimiter = ',')]
     transports: Vec<Subject>,
-    /// Only these scenarios
+    /// Measure only these scenarios; names are separated by commas
     #[arg(long = "scenario", value_name = "NAME", value_delimiter = ',')]
     scenarios: Vec<Scenario>,
-    /// How often each figure is measured, in turns [default: 5, or 2 with --quick]
+    /// How often to measure each figure [default: 5, or 2 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     repetitions: Option<u16>,
-    /// Where the results go
+    /// Write the results to this file
     #[arg(long, value_name = "PATH", default_value = "results.json")]
     output: PathBuf,
-    /// Prints the results as JSON on stdout, and nothing else there
+    /// Print the results as JSON on stdout, and nothing else there
     #[arg(long)]
     json: bool,
-    /// Ends with exit code 3 if a figure breaks it, such as 'latency/sse p50 > 5ms' or 'cpu/websocket cpu_us > 12'
+    /// End with exit code 3 if a median breaks this rule, such as 'latency/sse p50 > 5ms'
     #[arg(long = "fail-if", value_name = "RULE")]
     thresholds: Vec<Threshold>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  Measure everything, in less than three minutes:
+    cargo measure run --quick
+  Measure everything, five times, in about half an hour:
+    cargo measure run --output mine.json
+  Measure two scenarios of one transport:
+    cargo measure run --scenario cpu,idle --transport websocket
+  Fail if SSE is slower than this:
+    cargo measure run --quick --fail-if 'latency/sse p50 > 5ms'";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all rows are valid, and no rule is broken
+  1    failed, or some rows are invalid: the results say why
+  2    wrong usage
+  3    a figure broke a rule of --fail-if
+  130  interrupted: nothing is written";
 
 /// Measures, writes the results down, and says whether they are valid and below the thresholds.
 ///
@@ -85,7 +109,10 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
     let before = load_average()?;
     let mut recorder = Recorder::default();
     let rounds = rounds(&scenarios, &settings);
+    let all = settings.full_or_quick(FULL_RUN, QUICK_RUN);
+    eprintln!("Repetitions: {repetitions}. All scenarios together take {all}; a part of them takes less.");
     let progress = progress((rounds.len() * repetitions) as u64);
+    let begun = Instant::now();
     for repetition in 1..=repetitions {
         for round in &rounds {
             progress.set_message(format!("{} · {repetition} of {repetitions}", title(round)));
@@ -106,6 +133,13 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
                 recorder.merge(noted)?;
             }
             progress.inc(1);
+        }
+        if repetition == 1 && repetitions > 1 {
+            let took = begun.elapsed();
+            let left = took * (repetitions as u32 - 1);
+            progress.suspend(|| {
+                eprintln!("The first repetition took {}; about {} left.", clock(took), clock(left))
+            });
         }
     }
     progress.finish_and_clear();
@@ -175,6 +209,11 @@ fn title(round: &[(Scenario, Subject)]) -> String {
         [(scenario, subject)] => format!("{scenario} · {subject}"),
         several => format!("{} that mostly wait", several.len()),
     }
+}
+
+/// A time in whole seconds: `4m 12s`.
+fn clock(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(time.as_secs()))
 }
 
 /// Says what makes figures worse than they would be elsewhere.

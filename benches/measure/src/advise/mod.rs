@@ -37,34 +37,43 @@ const CANNOT_TELL: u8 = 4;
 
 /// A chat, as its owner describes it.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Options {
-    /// Messages that each client receives, such as 0.2/s, 6/min or 50/h
+    /// How many messages each client receives, such as 0.2/s, 6/min or 50/h
     #[arg(long)]
     rate: Rate,
     /// The round trip between clients and server, such as 80ms
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     rtt: std::time::Duration,
-    /// Clients that are connected at a time
+    /// How many clients are connected at the same time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     clients: u32,
-    /// Messages that each client sends [default: a hundredth of --rate, as in groups of a hundred]
+    /// How many messages each client sends [default: a hundredth of --rate, as in groups of 100]
     #[arg(long, value_name = "RATE")]
     send_rate: Option<Rate>,
     /// The results to calculate from [default: the newest in benches/results]
     #[arg(long, value_name = "PATH")]
     results: Option<PathBuf>,
-    /// Prints the advice as JSON on stdout, and nothing else there
+    /// Print the advice as JSON on stdout, and nothing else there
     #[arg(long)]
     json: bool,
 }
 
-const EXAMPLES: &str = "Examples:
-  measure advise --rate 0.2/s --rtt 80ms --clients 5000      a company's chat
-  measure advise --rate 50/s --rtt 120ms --clients 200       a ticker
-  measure advise --rate 1/h --rtt 40ms --clients 100000      a news page
+const EXAMPLES: &str = "\
+Examples:
+  The chat of a company:
+    cargo measure advise --rate 0.2/s --rtt 80ms --clients 5000
+  A ticker:
+    cargo measure advise --rate 50/s --rtt 120ms --clients 200
+  A news page:
+    cargo measure advise --rate 1/h --rtt 40ms --clients 100000";
 
-Exit codes: 0 there is advice, 4 cannot tell and the text says why, 1 an error, 2 wrong usage.";
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    there is advice
+  1    failed
+  2    wrong usage
+  4    the figures do not tell: the text says why";
 
 /// So many in a second.
 #[derive(Debug, Clone, Copy, PartialEq)]

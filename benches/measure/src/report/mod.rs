@@ -32,15 +32,31 @@ const CHARTS: &str = "docs/charts";
 /// What makes everything again.
 const COMMAND: &str = "cargo measure report";
 
+const EXAMPLES: &str = "\
+Examples:
+  Render the pages and charts from the newest results:
+    cargo measure report
+  Check that they are up to date, and write nothing:
+    cargo measure report --check
+  Render the pages from your own results:
+    cargo measure report mine.json";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    rendered; with --check: everything is up to date
+  1    failed; with --check: something is stale, and the message names it
+  2    wrong usage";
+
 /// What to render.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Options {
-    /// The results [default: the newest in benches/results]
+    /// The results to render [default: the newest in benches/results]
     results: Option<PathBuf>,
-    /// Writes nothing, and fails if a rendered file does not say what the results say
+    /// Write nothing; fail if a page or chart differs from what the results give
     #[arg(long)]
     check: bool,
-    /// The checkout whose README and docs are rendered [default: the one around the current directory]
+    /// The checkout whose README and docs to render [default: the one around the current directory]
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 }
@@ -63,7 +79,7 @@ pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
     let stale = stale(&root, &rendered);
     if options.check {
         if stale.is_empty() {
-            eprintln!("{} files say what {} says", rendered.len(), source.file);
+            eprintln!("{}", checked(&rendered, &source.file));
             return Ok(());
         }
         bail!("{} does not say what {} says; run: {COMMAND}", stale.join(", "), source.file);
@@ -78,6 +94,17 @@ pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
     }
     eprintln!("rendered {} files from {}, {} of them changed", rendered.len(), source.file, stale.len());
     Ok(())
+}
+
+/// What a check has compared, for the person who ran it.
+fn checked(rendered: &[Rendered], source: &str) -> String {
+    let (charts, pages): (Vec<&str>, Vec<&str>) =
+        rendered.iter().map(|one| one.file.as_str()).partition(|file| file.starts_with(CHARTS));
+    format!(
+        "Checked {} and {} charts in {CHARTS}: each is what `{COMMAND}` makes from {source}.",
+        pages.join(", "),
+        charts.len()
+    )
 }
 
 /// Everything that is made from results.
