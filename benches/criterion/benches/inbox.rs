@@ -1,8 +1,8 @@
 //! Inboxes: one event into many of them, and reading on after a cursor, from memory and from the disk.
 //!
-//! Inboxes are not public, so both are driven through the memory transport. `fan_out` has a commit in it
-//! (one for 64 messages, as a rule), and every reader decodes the JSON that it gets, as any client would: what an
-//! inbox itself costs is less than what is shown. Compare the steps from one number of members to the next.
+//! Inboxes are not public, so both benches use the memory transport. The figures include more than an inbox:
+//! `fan_out` includes a commit (one for 64 messages, as a rule), and every reader decodes the JSON. So compare the
+//! steps from one number of members to the next.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use futures_util::future::{join_all, try_join_all};
 use tokio::runtime::Runtime;
 
-/// Members of the group that a message goes to.
+/// How many members the group has.
 const MEMBERS: [usize; 3] = [1, 10, 100];
 
 /// Messages sent at once: as many as one connection may have under way.
 const AT_ONCE: usize = Limits::REQUESTS_IN_FLIGHT;
 
-/// Events that a resume brings; fewer than an inbox holds.
+/// Events that a client reads after it resumes; fewer than an inbox holds.
 const MISSED: usize = 15 * AT_ONCE;
 
 fn fan_out(criterion: &mut Criterion) {
@@ -62,7 +62,7 @@ fn resume(criterion: &mut Criterion) {
     for (from, inbox_events) in [("memory", Limits::default().inbox_events), ("disk", 1)] {
         let limits = Limits { inbox_events, ..limits() };
         let (_alive, target, to, people) = runtime.block_on(setting(1, limits));
-        // One session stays, and with it the inbox.
+        // One session stays open, so that the inbox stays in memory.
         let (sender, _events, cursor) = runtime.block_on(async {
             let (sender, mut events) = connect(&target, &people[0], None).await;
             let first = sender.send(message(to)).await.expect("the connection lasts").into_result();
@@ -103,7 +103,7 @@ async fn connect(
     MemoryClient::connect(target, token, after).await.expect("the chat is in this process")
 }
 
-/// Reads until so many messages have come.
+/// Reads this number of messages.
 async fn read(events: &mut DuplexEvents, mut messages: usize) {
     while messages > 0 {
         if let Event::Message(_) = events.next().await.expect("the connection lasts") {

@@ -1,9 +1,9 @@
 //! Acknowledged sends: a command is done once its commit is on the disk (`synchronous=FULL`), on a real file.
 //!
-//! One client waits for each commit; the commands of 64 clients share commits. Nobody listens, and there is no
-//! wire, so this is the store with the chat's bookkeeping around it. In one group, messages lie side by side in the
-//! tables; direct ones each touch pages of their own, and those are written too. The disk decides: compare on one
-//! machine only. What group commit gains is measured apart, in turns, since disks have moods.
+//! One client waits for each commit; the commands of 64 clients share commits. No client is connected, so this is
+//! the store, and the chat around it. Messages of one group are side by side in the tables; direct messages each
+//! change pages of their own, which are written too. The disk decides, so compare on one machine only. The gain of
+//! the shared commit is measured separately, in turns, because a disk is not always equally fast.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_grou
 use futures_util::future::try_join_all;
 use tokio::runtime::Runtime;
 
-/// The crowd that the figure is about.
+/// How many clients share commits.
 const CLIENTS: usize = 64;
 
 /// Turns of one client and of all, and what each client sends in a turn.
@@ -26,7 +26,7 @@ const TOGETHER: u64 = 100;
 fn store(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     for place in ["group", "direct"] {
-        // The database is made anew, so that neither finds the other's.
+        // Each bench has a new database.
         let _inside = runtime.enter();
         let (chat, _directory) = open(env!("CARGO_TARGET_TMPDIR"), limits()).expect("a database");
         let people = runtime.block_on(register(&chat, CLIENTS)).expect("users");
@@ -37,7 +37,7 @@ fn store(criterion: &mut Criterion) {
 
         let mut group = criterion.benchmark_group(format!("store/{place}"));
         group.throughput(Throughput::Elements(1));
-        // Flat: every sample is long enough for commits to fill up.
+        // Flat sampling: every sample is long enough to fill commits.
         group.sampling_mode(SamplingMode::Flat);
         group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(5));
         for clients in [1, CLIENTS] {
@@ -54,7 +54,7 @@ fn store(criterion: &mut Criterion) {
     }
 }
 
-/// Prints how many times as much 64 clients get acknowledged as one does: the middle of all turns, and the spread.
+/// Prints how many times more messages 64 clients get acknowledged than one: the median of all turns, and the spread.
 fn tell_gain(runtime: &Runtime, crowd: &Crowd, place: &str) {
     let rate = |clients: usize, each: u64| {
         (each * clients as u64) as f64 / runtime.block_on(crowd.send(clients, each)).as_secs_f64()
@@ -75,12 +75,12 @@ fn tell_gain(runtime: &Runtime, crowd: &Crowd, place: &str) {
 struct Crowd {
     chat: Chat,
     users: Vec<UserId>,
-    /// Where all write; `None`: each writes to the next one.
+    /// The group in which all write; `None`: each writes to the next user.
     group: Option<ConversationId>,
 }
 
 impl Crowd {
-    /// Lets each client send its messages one after the other, each once the one before is acknowledged.
+    /// Each client sends its messages in turn, the next after the one before is acknowledged.
     async fn send(&self, clients: usize, each: u64) -> Duration {
         let begun = Instant::now();
         let sending = (0..clients).map(|client| {

@@ -1,4 +1,4 @@
-//! What all benches share: a chat without rate limits, people in it, and a server of any kind around it.
+//! What all benches share: a chat without rate limits, its users, and a server of any transport.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -19,10 +19,10 @@ use chat_core::text::{Cid, Name, Password, Text};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// The text of every message whose length does not matter: as long as people's messages are.
+/// The text of messages whose length does not matter: as long as a typical message.
 pub const TEXT: &str = "Shall we meet at eight, at the usual place?";
 
-/// The default limits, without those that keep people from being too fast.
+/// The default limits, without rate limits.
 #[must_use]
 pub fn limits() -> Limits {
     let plenty = 1_000_000;
@@ -31,13 +31,13 @@ pub fn limits() -> Limits {
         message_burst: plenty,
         registrations_per_minute: plenty,
         connections_per_user: 1_000,
-        // Passwords are not what is measured.
+        // Cheap password hashes: the benches do not measure them.
         hash_memory: 8,
         ..Limits::default()
     }
 }
 
-/// A chat in a new file on the disk that `directory` is on; the file goes with the second value.
+/// A chat in a new file below `directory`. Dropping the second value deletes the file.
 ///
 /// # Errors
 /// The directory cannot be written to.
@@ -83,7 +83,7 @@ async fn execute(chat: &Chat, user: UserId, command: Command) -> anyhow::Result<
     Ok(chat.execute(user, Request { request_id: None, command }).await.into_result()?)
 }
 
-/// A server of one kind on a free port.
+/// A server of one transport on a free port.
 ///
 /// # Errors
 /// No port is free.
@@ -94,7 +94,7 @@ pub async fn serve<S: Server>(chat: &Chat) -> anyhow::Result<(Running, Target)> 
     Ok((running, target))
 }
 
-/// A message that nobody has sent before.
+/// A message with a new id.
 #[must_use]
 pub fn message(to: To) -> Request {
     let text = Text::try_from(TEXT.to_owned()).expect("it is short");

@@ -1,8 +1,8 @@
-//! A bare client: a socket that says what makes it a client of a transport, and takes apart what comes.
+//! A bare client: a socket that sends the request of its transport, and parses only what it must.
 //!
-//! It knows as little of each transport as reading takes, and is one task with one buffer. Client and server share a
-//! processor here: what a client library does there delays the polls, so that the server wakes up for each, and pushes
-//! the server's memory out of the caches. It answers no pings, and so is a client for some seconds only.
+//! It is one task with one buffer. A client library would do more work on the processor that it shares with the
+//! server: that delays polls, so the server wakes up for each of them, and evicts the server's memory from the caches.
+//! A bare client answers no pings, so it stays connected for some seconds only.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::floor::gone;
 use crate::process::Process;
 use crate::subject::{AnyEvents, Later, Subject};
 
-/// Read at once.
+/// The most bytes in one read.
 const READ_BYTES: usize = 16_384;
 
-/// What ends the head of an answer.
+/// The end of a response's head.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// One bare client.
@@ -36,8 +36,8 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    /// Connects, to read what comes after a cursor; or from now on, and then a long poll is under way, and a short one
-    /// is over.
+    /// Connects, to read the events after a cursor, or from now on. Without a cursor, the first poll is done on return;
+    /// a long-polling client is then waiting in its second.
     pub(crate) async fn open(
         process: &Process,
         subject: Subject,
@@ -51,9 +51,9 @@ impl Bare {
             Subject::WebSocket => (format!("/ws{query}"), UPGRADE),
             Subject::Sse => (format!("/events{query}"), ""),
             Subject::LongPoll | Subject::ShortPoll => ("/poll?wait=0".to_owned(), ""),
-            // Nobody is asked anything there.
+            // The broadcast expects no request.
             Subject::Tcp => (String::new(), ""),
-            Subject::Server => bail!("the servers as such are no transport"),
+            Subject::Server => bail!("the servers themselves are not a transport"),
         };
         let address = process.address(subject);
         let stream = TcpStream::connect(address).await?;
@@ -83,7 +83,7 @@ impl Bare {
         self.stream.write_all(format!("GET {path}{}", self.headers).as_bytes()).await.map_err(gone)
     }
 
-    /// Polls once it is time to, if it is this client's turn.
+    /// Sends the next poll when it is due. Does nothing while a poll is under way.
     async fn poll_again(&mut self) -> Result<(), ClientError> {
         let Some((due, cursor)) = self.incoming.again.take() else { return Ok(()) };
         if due > Instant::now() {
@@ -96,7 +96,7 @@ impl Bare {
     async fn fill(&mut self) -> Result<(), ClientError> {
         self.incoming.bytes.reserve(READ_BYTES);
         match self.stream.read_buf(&mut self.incoming.bytes).await.map_err(gone)? {
-            0 => Err(ClientError::Disconnected("the server ended it".to_owned())),
+            0 => Err(ClientError::Disconnected("the server closed the connection".to_owned())),
             _ => Ok(()),
         }
     }
@@ -117,13 +117,13 @@ impl AnyEvents for Bare {
     }
 }
 
-/// What comes to a bare client.
+/// The bytes that a bare client has read, and the events in them.
 struct Incoming {
     subject: Subject,
-    /// Bytes that are no whole event yet.
+    /// Bytes of an event that is not complete yet.
     bytes: Vec<u8>,
     ready: VecDeque<Event>,
-    /// When to poll again, and after what.
+    /// When to poll again, and after which cursor.
     again: Option<(Instant, Cursor)>,
 }
 
@@ -132,7 +132,7 @@ impl Incoming {
         Self { subject, bytes: Vec::new(), ready: VecDeque::new(), again: None }
     }
 
-    /// Whether the first answer is there: its head where a stream follows, all of it where polls follow.
+    /// Whether the first response is there: its head for a stream, all of it for a poll.
     fn has_begun(&mut self) -> Result<bool, ClientError> {
         if self.subject == Subject::Tcp {
             return Ok(true);
@@ -146,7 +146,7 @@ impl Incoming {
         Ok(head.is_some())
     }
 
-    /// Takes the events that are whole.
+    /// Takes the complete events.
     fn take(&mut self) -> Result<(), ClientError> {
         let next = match self.subject {
             Subject::WebSocket => frame,
@@ -165,7 +165,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// Takes the answer to a poll, if it is whole.
+    /// Takes the response to a poll, if it is complete.
     fn take_answer(&mut self) -> Result<(), ClientError> {
         #[derive(Deserialize)]
         struct PollBody {
@@ -187,7 +187,7 @@ impl Incoming {
     }
 }
 
-/// How long the head of an answer is, once it is whole.
+/// The length of a response's head; `None` until it is complete.
 fn head_length(bytes: &[u8]) -> Result<Option<usize>, ClientError> {
     let end = bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END);
     let head = String::from_utf8_lossy(&bytes[..end.unwrap_or(0)]);
@@ -197,17 +197,17 @@ fn head_length(bytes: &[u8]) -> Result<Option<usize>, ClientError> {
     }
 }
 
-/// How long the body after a head is.
+/// The length of the body that follows a head.
 fn content_length(head: &[u8]) -> Result<usize, ClientError> {
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-    length.ok_or_else(|| ClientError::Disconnected(format!("an answer without a length: {head}")))
+    length.ok_or_else(|| ClientError::Disconnected(format!("a response without a length: {head}")))
 }
 
-/// An event's JSON, if this is one, and how long the piece is that it comes in.
+/// The JSON of an event, if this piece carries one, and the length of the piece.
 type Piece<'a> = (Option<&'a [u8]>, usize);
 
-/// The first WebSocket frame ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)), once it is whole.
+/// The first WebSocket frame ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)), once it is complete.
 fn frame(bytes: &[u8]) -> Option<Piece<'_>> {
     const TEXT: u8 = 0x81;
     let (&[first, short], rest) = bytes.split_first_chunk()?;
@@ -221,13 +221,13 @@ fn frame(bytes: &[u8]) -> Option<Piece<'_>> {
     Some(((first == TEXT).then_some(payload), end))
 }
 
-/// The first line of an event stream, once it is whole; what is around chunks are lines too, and no events.
+/// The first line of an event stream, once it is complete. The lines around chunks carry no event.
 fn field(bytes: &[u8]) -> Option<Piece<'_>> {
     let (line, length) = line(bytes)?;
     Some((line.and_then(|line| line.strip_prefix(b"data:")), length))
 }
 
-/// The first line, once it is whole.
+/// The first line, once it is complete.
 fn line(bytes: &[u8]) -> Option<Piece<'_>> {
     let end = bytes.iter().position(|&byte| byte == b'\n')?;
     Some((Some(&bytes[..end]), end + 1))
@@ -245,7 +245,7 @@ mod tests {
         .to_string()
     }
 
-    /// Which messages two parts bring.
+    /// The messages in two parts of the bytes.
     fn brought(subject: Subject, parts: [&[u8]; 2]) -> Vec<u64> {
         let mut incoming = Incoming::of(subject);
         let mut has_begun = false;
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_wire_brings_its_messages_wherever_it_is_cut() {
+    fn every_transport_brings_its_messages_wherever_the_bytes_are_cut() {
         let (tick, one, two) = (r#"{"type":"tick","cursor":"00000000.1"}"#, message(1), message(200));
         let (ok, long) = ("HTTP/1.1 200 OK\r\n\r\n", u16::try_from(two.len()).unwrap().to_be_bytes());
         let short =

@@ -1,6 +1,6 @@
-//! What figures are called in words, and which way is better: the one place where their names are listed.
+//! The catalogue: for each scenario, figure and condition a title, a unit, and whether less or more is better.
 //!
-//! Results may hold more than is listed here. That is shown under its own name, and never ranked.
+//! A figure that is not listed is shown under its name in results, and never ranked.
 
 use Better::{Higher, Lower, Neither};
 
@@ -11,7 +11,7 @@ use crate::number::{joined, plain};
 pub(crate) enum Better {
     Lower,
     Higher,
-    /// It explains another figure, and is no merit of its own.
+    /// Neither: it explains another figure.
     Neither,
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Better {
 pub(crate) struct Measure {
     /// Its name in results.
     pub(crate) name: &'static str,
-    /// What it says.
+    /// Its name in words.
     pub(crate) title: &'static str,
     /// Its unit, as people write it; empty for a plain count.
     pub(crate) unit: &'static str,
@@ -33,25 +33,25 @@ pub(crate) struct Topic {
     /// Its name in results.
     pub(crate) scenario: &'static str,
     pub(crate) title: &'static str,
-    /// What is measured, and how, in a sentence or two.
+    /// What is measured and how, in one or two sentences.
     pub(crate) method: &'static str,
     pub(crate) measures: &'static [Measure],
 }
 
-/// One subject, as it is told from the others in words and in charts.
+/// The names of a subject in tables and charts.
 #[derive(Debug)]
 pub(crate) struct Name {
     /// Its name in results.
     pub(crate) subject: &'static str,
     pub(crate) title: &'static str,
-    /// One letter, where there is no room for more.
+    /// One letter, for small cells.
     pub(crate) letter: &'static str,
 }
 
-/// The floor's name in results. It is shown beside the transports, and never ranked among them.
+/// The floor's name in results. Tables show it beside the transports, and never rank it.
 pub(crate) const FLOOR: &str = "tcp";
 
-/// All that are compared, in the order of every table.
+/// The subjects of every table, in the order of its columns.
 pub(crate) const SUBJECTS: [Name; 5] = [
     Name { subject: "websocket", title: "WebSocket", letter: "W" },
     Name { subject: "sse", title: "SSE", letter: "S" },
@@ -60,7 +60,7 @@ pub(crate) const SUBJECTS: [Name; 5] = [
     Name { subject: FLOOR, title: "bare TCP", letter: "T" },
 ];
 
-/// What was varied, in words.
+/// A condition that scenarios vary.
 #[derive(Debug)]
 pub(crate) struct Condition {
     /// Its name in results.
@@ -74,13 +74,11 @@ pub(crate) struct Condition {
 pub(crate) enum Values {
     /// With this unit.
     Number(&'static str),
-    /// One for yes, zero for no.
+    /// Yes or no: 1 or 0 in results.
     YesNo,
 }
 
-/// All conditions that are compared, in the order of columns.
-///
-/// `shortened` is none of them: it says how a figure was found, and differs between the subjects of one table.
+/// All conditions, in the order of the columns of a table, without [`INCIDENTAL`].
 pub(crate) const CONDITIONS: [Condition; 19] = [
     condition("clients", "clients", Values::Number("")),
     condition("rate_per_s", "messages a second", Values::Number("")),
@@ -106,7 +104,7 @@ pub(crate) const CONDITIONS: [Condition; 19] = [
 /// The table that comes from the same measurement as `cpu`.
 pub(crate) const FIRST_TO_LAST: &str = "skew";
 
-/// How a figure was found, and nothing that is compared.
+/// How many times shorter the heartbeat periods of a quick run are. It differs between subjects, so tables leave it out.
 pub(crate) const INCIDENTAL: &str = "shortened";
 
 const fn condition(name: &'static str, title: &'static str, values: Values) -> Condition {
@@ -362,7 +360,7 @@ pub(crate) fn find(scenario: &str, figure: &str) -> Option<&'static Measure> {
     topic(scenario)?.measures.iter().find(|measure| measure.name == figure)
 }
 
-/// A condition's title; its own name if it is a stranger.
+/// A condition's title; its name if it is not listed.
 pub(crate) fn condition_title(name: &str) -> &str {
     CONDITIONS.iter().find(|condition| condition.name == name).map_or(name, |condition| condition.title)
 }
@@ -382,7 +380,7 @@ pub(crate) fn condition_column(name: &str) -> usize {
     CONDITIONS.iter().position(|condition| condition.name == name).unwrap_or(CONDITIONS.len())
 }
 
-/// A subject's title; its own name if it is a stranger.
+/// A subject's title; its name if it is not listed.
 pub(crate) fn title(subject: &str) -> &str {
     SUBJECTS.iter().find(|name| name.subject == subject).map_or(subject, |name| name.title)
 }

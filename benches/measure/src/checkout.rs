@@ -7,28 +7,29 @@ use anyhow::Context;
 
 use crate::results::Run;
 
-/// Where results are kept, seen from the root of the checkout.
+/// The directory of the kept results, relative to the root of the checkout.
 pub(crate) const RESULTS: &str = "benches/results";
 
-/// Where the JSON Schema of results is. It lies among them, and is none.
+/// The JSON Schema of the results, in the same directory.
 pub(crate) const SCHEMA: &str = "benches/results/schema.json";
 
-/// Results, and where they lie.
+/// A file of results that was read.
 pub(crate) struct Source {
     pub(crate) run: Run,
-    /// The file's path, seen from the root of the checkout if it lies there.
+    /// Its path; relative to the root of the checkout if it is inside.
     pub(crate) file: String,
 }
 
-/// The checkout around the current directory.
+/// The root of the checkout that holds the current directory.
 pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
     let here = std::env::current_dir()?;
     let root = here.ancestors().find(|directory| directory.join("benches/measure/Cargo.toml").is_file());
-    root.map(Path::to_owned).context("this is no checkout of Switchboard; name one with --into")
+    root.map(Path::to_owned)
+        .context("the current directory is not in a checkout of Switchboard; name one with --into")
 }
 
 impl Source {
-    /// Reads these results, or else the newest of the checkout.
+    /// Reads this file, or the newest results of the checkout.
     pub(crate) fn open(root: &Path, path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Self::newest(root) };
         let inside =
@@ -53,7 +54,7 @@ impl Source {
     }
 }
 
-/// All files of results in a checkout, seen from its root.
+/// All files of results in a checkout, relative to its root.
 pub(crate) fn results(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut files = names(&root.join(RESULTS), ".json").with_context(|| format!("cannot list {RESULTS}"))?;
     files.iter_mut().for_each(|name| *name = format!("{RESULTS}/{name}"));
@@ -61,7 +62,7 @@ pub(crate) fn results(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(files)
 }
 
-/// The files of a directory whose names end so, in order.
+/// The names in a directory that have this ending, sorted.
 pub(crate) fn names(directory: &Path, ending: &str) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in read_dir(directory)? {

@@ -1,4 +1,4 @@
-//! Two runs side by side: what became faster or smaller, and what is not clearly apart.
+//! Two runs side by side: which figures became better or worse, and which are not clearly apart.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ const NAMED: usize = 5;
 /// Two runs, figure by figure.
 #[derive(Debug, Serialize)]
 struct Comparison {
-    /// What differs between the runs beside the figures.
+    /// Other differences between the runs, which may explain a change.
     warnings: Vec<String>,
     changes: Vec<Change>,
 }
@@ -62,12 +62,12 @@ struct Change {
     figure: String,
     before: Spread,
     after: Spread,
-    /// After by before; none if before was nothing.
+    /// After divided by before; `None` if before was zero.
     ratio: Option<Spread>,
     finding: Finding,
 }
 
-/// A middle, and what surely lies around it.
+/// A median, with the least and the greatest sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 struct Spread {
     median: f64,
@@ -76,17 +76,17 @@ struct Spread {
     samples: usize,
 }
 
-/// What may be said about a difference.
+/// What the samples say about a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Finding {
     Better,
     Worse,
-    /// Apart, but no merit of its own.
+    /// Clearly apart, but neither direction is better.
     Higher,
     Lower,
     NotApart,
-    /// Fewer than three samples on a side.
+    /// One run has fewer than three samples.
     TooFewSamples,
 }
 
@@ -118,7 +118,7 @@ impl Comparison {
             };
             if !(old.invalid.is_empty() && new.invalid.is_empty()) {
                 warnings.push(format!(
-                    "{} of {} is invalid in one of them",
+                    "{} of {} is invalid in one of the runs",
                     old.scenario,
                     title(&old.subject)
                 ));
@@ -131,7 +131,7 @@ impl Comparison {
         }
         alone += after.rows.iter().filter(|new| !before.rows.iter().any(|old| is_same(old, new))).count();
         if alone > 0 {
-            warnings.push(format!("{alone} rows are in one of them alone"));
+            warnings.push(format!("{alone} rows are in one of the runs only"));
         }
         let reasons = withdrawn(before.rows.iter().chain(&after.rows));
         warnings.extend(reasons.into_iter().map(|one| format!("figures are withdrawn ({})", one.name())));
@@ -139,7 +139,7 @@ impl Comparison {
         Self { warnings, changes }
     }
 
-    /// How many figures changed in which way, and the greatest changes by name.
+    /// The number of figures for each finding, and the greatest changes by name.
     fn summary(&self) -> String {
         let count = |finding| self.changes.iter().filter(|change| change.finding == finding).count();
         let counts = Finding::ALL.map(|finding| (finding.words(), count(finding)));
@@ -199,7 +199,7 @@ impl Comparison {
 impl Change {
     fn of(row: &Row, name: &str, before: &Figure, after: &Figure) -> Self {
         let (old, new) = (Spread::of(before), Spread::of(after));
-        // The extremes of both sides bound the ratio; they can do so only on one side of zero.
+        // The extremes bound the ratio only if all samples before are above zero.
         let ratio = (old.least > 0.0).then(|| Spread {
             median: new.median / old.median,
             least: new.least / old.most,
@@ -222,7 +222,7 @@ impl Change {
 }
 
 impl Change {
-    /// How great it is: as much for a half as for twice.
+    /// How great the change is: half and twice count the same.
     fn size(&self) -> f64 {
         self.ratio.map_or(f64::INFINITY, |ratio| ratio.median.ln().abs())
     }
@@ -272,7 +272,7 @@ fn is_same(one: &Row, other: &Row) -> bool {
     one.scenario == other.scenario && one.subject == other.subject && one.conditions == other.conditions
 }
 
-/// What else differs, so that a difference may come from it.
+/// Differences of machine and method, which may explain a change.
 fn differences(before: &Run, after: &Run) -> Vec<String> {
     let (old, new) = (&before.machine, &after.machine);
     let (was, is) = (&before.method, &after.method);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_else_differs_is_told_and_invalid_rows_are_left_out() {
+    fn other_differences_are_named_and_invalid_rows_are_left_out() {
         let before = run(vec![
             row("cpu", "sse", &[], "cpu_us", &[1.0; 3]),
             row("idle", "sse", &[], "kept_kib", &[1.0]),
@@ -358,7 +358,7 @@ mod tests {
         after.rows.pop();
         let comparison = Comparison::of(&before, &after);
         assert!(comparison.changes.is_empty());
-        for told in ["the kernel differs", "cpu of SSE is invalid", "1 rows are in one of them alone"] {
+        for told in ["the kernel differs", "cpu of SSE is invalid", "1 rows are in one of the runs only"] {
             assert!(comparison.warnings.iter().any(|warning| warning.contains(told)), "{told}");
         }
     }

@@ -1,4 +1,4 @@
-//! The people of a scenario: they register, found a group and join it, and one of them writes.
+//! The users of a scenario: they register and join one group. One user writes, the others read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,10 +15,10 @@ use crate::bare::Bare;
 use crate::process::Process;
 use crate::subject::{AnyClient, AnySender, Subject};
 
-/// People who connect or join at once.
+/// How many users connect or join at the same time.
 pub(crate) const AT_ONCE: usize = 64;
 
-/// People in one group; the first of them writes, and reads nothing.
+/// Users in one group. The writer reads nothing.
 pub(crate) struct Crowd {
     pub(crate) writer: (UserId, Token),
     pub(crate) readers: Vec<(UserId, Token)>,
@@ -26,7 +26,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Registers them, and makes their group.
+    /// Registers the users, and makes their group.
     pub(crate) async fn gather(process: &Process, readers: usize) -> anyhow::Result<Self> {
         let target = process.target(Subject::LongPoll);
         let register = async |number: usize| {
@@ -38,7 +38,9 @@ impl Crowd {
         let readers: Vec<_> = stream::iter(registering).buffered(8).try_collect().await?;
         let name = Name::try_from("everybody".to_owned())?;
         let founding = post(&target, &writer.1, &[Command::CreateGroup { name, cid: cid() }]).await?;
-        let [Done::GroupCreated { conversation: group, .. }] = founding[..] else { bail!("not a group") };
+        let [Done::GroupCreated { conversation: group, .. }] = founding[..] else {
+            bail!("the server did not make a group")
+        };
         let joining = readers.iter().map(|(_, token)| {
             let target = &target;
             async move { post(target, token, &[Command::JoinGroup { conversation: group }]).await }
@@ -47,14 +49,14 @@ impl Crowd {
         Ok(Self { writer, readers, group })
     }
 
-    /// Connects all readers over one transport, each over connections of its own.
+    /// Connects all readers over one transport; no two share a TCP connection.
     pub(crate) async fn connect(&self, subject: Subject, target: &Target) -> anyhow::Result<Vec<AnyClient>> {
         let connecting = self.readers.iter().map(|(_, token)| subject.connect(target.apart(), token, None));
         let connected = stream::iter(connecting).buffered(AT_ONCE).try_collect().await;
         connected.with_context(|| format!("{subject} does not connect"))
     }
 
-    /// Connects all readers as bare clients, which take the least from the processor that they share with the server.
+    /// Connects all readers as bare clients, which take the least processor time from the server.
     pub(crate) async fn connect_bare(
         &self,
         subject: Subject,
@@ -81,8 +83,8 @@ pub(crate) async fn post(target: &Target, token: &Token, commands: &[Command]) -
     replies.into_iter().map(|reply| Ok(reply.into_result()?)).collect()
 }
 
-/// Whoever sends: over the same HTTP for all transports, since what is compared is the way down; or straight into
-/// the broadcast.
+/// The client that sends. It uses POST for all transports, because scenarios compare the way from server to client;
+/// for the floor it writes straight into the broadcast.
 pub(crate) enum Writer {
     Post { target: Target, token: Token, group: ConversationId },
     Tcp { sender: Box<dyn AnySender>, group: ConversationId },
@@ -95,7 +97,7 @@ impl Writer {
             Subject::Tcp => {
                 let AnyClient { sender, mut events } =
                     subject.connect(process.target(subject), &token, None).await?;
-                // It hears itself, too; somebody has to read it.
+                // The broadcast sends its own messages back to it: a task has to read them.
                 tokio::spawn(async move { while events.next().await.is_ok() {} });
                 Self::Tcp { sender, group }
             }

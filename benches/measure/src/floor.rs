@@ -1,6 +1,6 @@
-//! The floor: a bare TCP broadcast. What one connection writes, all get; no framing, no log, no users.
+//! The floor: a bare TCP broadcast. It passes on what one connection writes to all; no framing, no log, no users.
 //!
-//! It is what the machine asks for the writes alone. Its clients speak lines of the same JSON as the chat's.
+//! It shows what this machine needs for the writes alone. Its clients exchange lines of the chat's own JSON.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +16,16 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The longest run of bytes that is passed on in one write.
+/// The most bytes that are passed on in one write.
 const CHUNK_BYTES: usize = 65_536;
 
 type Everybody = Arc<Mutex<Vec<Arc<TcpStream>>>>;
 
-/// Passes on what any connection writes to all of them.
+/// Accepts connections, and passes on what one of them writes to all.
 pub(crate) async fn broadcast(listener: TcpListener) {
     let everybody = Everybody::default();
     while let Ok((stream, _)) = listener.accept().await {
-        // As on every server's own sockets: small writes are not held back.
+        // As on the sockets of every server: small writes are not delayed.
         if stream.set_nodelay(true).is_err() {
             continue;
         }
@@ -35,12 +35,12 @@ pub(crate) async fn broadcast(listener: TcpListener) {
     }
 }
 
-/// One read, and one write for each connection: no queue, no wake, nothing else.
+/// For each read, one write to each connection: no queue and no wake-up.
 async fn listen(stream: Arc<TcpStream>, everybody: Everybody) {
     let mut chunk = vec![0; CHUNK_BYTES];
     while stream.readable().await.is_ok() {
         match stream.try_read(&mut chunk) {
-            // Whoever takes not all of it at once is let go: a floor keeps nothing for anybody.
+            // A connection that does not take all bytes at once is closed: the floor has no buffer for it.
             Ok(length @ 1..) => lock(&everybody)
                 .retain(|other| other.try_write(&chunk[..length]).is_ok_and(|written| written == length)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -85,7 +85,7 @@ pub(crate) struct TcpSender {
 impl Sender for TcpSender {
     const IN_ORDER: bool = true;
 
-    /// Writes the event that the chat would have made of the message. Nobody acknowledges it.
+    /// Writes the event that the chat would have made of the message. There is no acknowledgement.
     async fn send(&self, request: Request) -> Result<Reply, ClientError> {
         let Command::Send { cid, text, .. } = request.command else {
             return Err(ClientError::Disconnected("the broadcast carries messages only".to_owned()));

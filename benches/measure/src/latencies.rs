@@ -1,4 +1,4 @@
-//! The latencies of a row, and their percentiles by the names that these have in results.
+//! The latencies of a row, and their percentiles under the names that results use.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 pub(crate) struct Latencies(pub(crate) Histogram<u64>);
 
 impl Latencies {
-    /// Percentiles in milliseconds, by the names they have in results.
+    /// Percentiles in milliseconds, by their names in results.
     pub(crate) fn percentiles(&self) -> BTreeMap<&'static str, f64> {
         let at = |quantile: f64| self.0.value_at_quantile(quantile) as f64 / 1e3;
         BTreeMap::from([

@@ -1,4 +1,4 @@
-//! Whether this process is served in time: a client that is late itself measures only itself.
+//! Whether this process runs on time: a client that is late itself measures only its own delay.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use tokio::task::JoinHandle;
 
 use crate::clock::wait_until;
 
-/// A task that asks to be woken every few milliseconds, and notes how late it is.
+/// A task that wakes up every few milliseconds, and records how late it is.
 pub(crate) struct Lateness(JoinHandle<Histogram<u64>>, oneshot::Sender<()>);
 
 impl Lateness {
-    /// Beyond this a client measures little else than itself.
+    /// Above this, a latency is mostly the client's own delay.
     pub(crate) const TOO_LATE_MS: f64 = 20.0;
 
     const STEP: Duration = Duration::from_millis(5);
@@ -31,7 +31,7 @@ impl Lateness {
         Ok(Self(watching, stop))
     }
 
-    /// How late it was at the worst, but for one look in a hundred, in milliseconds.
+    /// The 99th percentile of its lateness, in milliseconds.
     pub(crate) async fn p99_ms(self) -> anyhow::Result<f64> {
         let _ = self.1.send(());
         Ok(self.0.await?.value_at_quantile(0.99) as f64 / 1e3)

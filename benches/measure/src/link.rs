@@ -1,4 +1,4 @@
-//! A link between client and server that counts every byte, and has a delay or a slow reader if need be.
+//! A link between client and server: it counts every byte, and can add a delay or read slowly.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU64;
@@ -13,7 +13,7 @@ use crate::process::Process;
 use crate::recorder::RowBuilder;
 use crate::subject::Subject;
 
-/// How long something may take that does not depend on the transport's own pauses.
+/// The limit for a step that does not wait for a transport's own pauses.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A link is silent when no byte has passed for this time: longer than a reply takes, shorter than any pause.
@@ -29,7 +29,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Opens a link to where a subject is served, with a delay of half a round trip each way.
+    /// Opens a link to a subject's server, with a delay of half a round trip in each direction.
     pub(crate) async fn open(process: &Process, subject: Subject, rtt_ms: f64) -> anyhow::Result<Self> {
         let conditions = Conditions::round_trip(Duration::from_secs_f64(rtt_ms / 1e3));
         let settings = Settings { conditions, ..Settings::default() };
@@ -44,17 +44,17 @@ impl Link {
         &self.target
     }
 
-    /// Reads no more from the server than so many bytes a second, for each connection.
+    /// Limits how many bytes each connection reads from the server in a second.
     pub(crate) fn read_slowly(&self, bytes_per_s: NonZeroU64) {
         self.tap.set_conditions(Conditions { reader: Reader::Slow(bytes_per_s), ..self.tap.conditions() });
     }
 
-    /// What has passed so far.
+    /// The traffic so far.
     pub(crate) fn traffic(&self) -> Traffic {
         Traffic { counts: self.tap.counts(), tcp_ip: self.tap.tcp_ip() }
     }
 
-    /// Waits until nothing passes any more.
+    /// Waits until no byte has passed for a while.
     pub(crate) async fn silence(&self) -> anyhow::Result<()> {
         let quiet = async {
             let mut last = self.tap.counts();
@@ -71,7 +71,7 @@ impl Link {
     }
 }
 
-/// What has passed over a link.
+/// The bytes, requests and connections of a link.
 #[derive(Clone, Copy)]
 pub(crate) struct Traffic {
     counts: Counts,
@@ -79,7 +79,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// What has passed since an earlier look.
+    /// The traffic since an earlier moment.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self { counts: self.counts - earlier.counts, tcp_ip: self.tcp_ip - earlier.tcp_ip }
     }
@@ -99,7 +99,7 @@ impl Traffic {
         self.counts.requests() as f64
     }
 
-    /// Notes it by layer, for each of so many delivered messages.
+    /// Adds it to a row by layer, divided by the number of delivered messages.
     pub(crate) fn note(&self, row: &mut RowBuilder, messages: f64) {
         let layers = [Direction::ToServer, Direction::ToClient].map(|way| self.counts.flow(way).layers);
         let both = |layer: fn(&wiretap::Layers) -> u64| layers.iter().map(layer).sum::<u64>() as f64;
@@ -118,7 +118,7 @@ impl Traffic {
             row.add(name, sum / messages);
         }
         if both(|layers| layers.opaque) > 0.0 {
-            row.invalidate("some bytes were not understood, so their layers are not known".to_owned());
+            row.invalidate("some bytes could not be parsed, so their layers are not known".to_owned());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Load as people make it: messages are due at their times, whatever became of those before them.
+//! Load as people make it: a message is due at its time, even if earlier messages are late.
 //!
-//! Each message carries its number, and with it the moment at which it was due. A late message is late because something held it up,
-//! and that counts: there is no coordinated omission.
+//! Each message carries its number, which tells when it was due. Latency counts from that moment, so a stall of the
+//! server shows in the latency of every message behind it: there is no coordinated omission.
 
 use std::time::{Duration, Instant};
 
@@ -24,45 +24,45 @@ use crate::subject::{AnyEvents, Subject};
 /// The text of every message, in bytes.
 pub(crate) const TEXT_BYTES: usize = 64;
 
-/// The time from the order to begin until the first message is due.
+/// The time from the start of a plan until its first message is due.
 const AHEAD: Duration = Duration::from_millis(50);
 
-/// How long the last messages may be on their way, beyond what the transport itself lets them wait.
+/// How long readers wait for the last messages, in addition to the transport's own pause.
 const LAST: Duration = Duration::from_secs(10);
 
-/// How long a reader who has everything goes on to listen: what comes now came before.
+/// How long a reader goes on after the last message: anything that comes now is a duplicate.
 const AFTERMATH: Duration = Duration::from_millis(50);
 
-/// What is sent: so many messages, so many a second.
+/// What is sent: how many messages, at which rate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) rate_per_s: f64,
-    /// Messages before the first that counts.
+    /// Messages before the first that is counted.
     pub(crate) warm_up: usize,
-    /// Messages that count.
+    /// Messages that are counted.
     pub(crate) messages: usize,
-    /// Messages that are due together.
+    /// Messages that are due at the same moment.
     pub(crate) burst: usize,
 }
 
 impl Plan {
-    /// One message after the other for some time, and some before.
+    /// Single messages at a constant rate, after a warm-up.
     pub(crate) fn steady(rate_per_s: f64, seconds: f64, warm_up_s: f64) -> Self {
         let count = |seconds: f64| (rate_per_s * seconds).round().max(1.0) as usize;
         Self { rate_per_s, warm_up: count(warm_up_s), messages: count(seconds), burst: 1 }
     }
 
-    /// All messages, those before the first that counts included.
+    /// All messages, including the warm-up.
     pub(crate) fn total(&self) -> usize {
         self.warm_up + self.messages
     }
 
-    /// When a message is due, after the beginning.
+    /// When a message is due, from the start.
     fn due(&self, number: usize) -> Duration {
         Duration::from_secs_f64((number / self.burst * self.burst) as f64 / self.rate_per_s)
     }
 
-    /// When the messages before the first that counts are over: half-way between the last of them and it.
+    /// When the warm-up is over: half-way between its last message and the first that is counted.
     fn warm(&self) -> Duration {
         let last = self.warm_up.checked_sub(1).map_or(Duration::ZERO, |last| self.due(last));
         (last + self.due(self.warm_up)) / 2
@@ -73,28 +73,27 @@ impl Plan {
     }
 }
 
-/// What came to one reader: for each message how long after it was due, if it came.
+/// What one reader received.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// Messages that count, by number.
+    /// For each counted message, how long after its due time it arrived; `None` if it is lost.
     pub(crate) delays: Vec<Option<Duration>>,
     pub(crate) deliveries: Deliveries,
 }
 
-/// What a plan came to.
+/// The outcome of a plan.
 pub(crate) struct Delivery {
-    /// What came to each reader, in the order of the clients.
+    /// What each reader received, in the order of the clients.
     pub(crate) arrivals: Vec<Arrivals>,
-    /// What the server used for the messages that count: neither what came before them, which is connecting and
-    /// asking for the first time, nor the end of the connections.
+    /// What the server used for the counted messages, without connecting, first polls, warm-up and disconnecting.
     pub(crate) server: Usage,
-    /// What this process used meanwhile.
+    /// What this process used in the same time.
     pub(crate) client: Usage,
-    /// How late this process was itself.
+    /// The lateness of this process.
     late_p99_ms: f64,
 }
 
-/// Sends a plan's messages to everybody and waits until they have come, or no longer can.
+/// Sends a plan's messages to all readers, and waits until they have arrived or the time is over.
 pub(crate) async fn deliver<C: AnyEvents + 'static>(
     process: &Process,
     subject: Subject,
@@ -123,23 +122,23 @@ pub(crate) async fn deliver<C: AnyEvents + 'static>(
 }
 
 impl Delivery {
-    /// Notes what became of the messages, and whether the client had processor time enough to say so.
+    /// Records the deliveries. A client that was late itself makes the row invalid.
     pub(crate) fn judge(&self, row: &mut RowBuilder) {
         let mut deliveries = Deliveries::default();
         self.arrivals.iter().for_each(|reader| deliveries.add(reader.deliveries));
         row.add_deliveries(deliveries);
         row.add("client_late_p99_ms", self.late_p99_ms);
         if self.late_p99_ms > Lateness::TOO_LATE_MS {
-            row.invalidate("the client had too little processor time: it was late itself".to_owned());
+            row.invalidate("the client was late itself: it had too little processor time".to_owned());
         }
     }
 
-    /// How many of the messages that count came.
+    /// How many counted messages arrived, at all readers together.
     pub(crate) fn delivered(&self) -> f64 {
         self.arrivals.iter().flat_map(|reader| &reader.delays).flatten().count() as f64
     }
 
-    /// All delays of some of the readers.
+    /// The delays of these readers.
     pub(crate) fn latencies(arrivals: &[Arrivals]) -> anyhow::Result<Latencies> {
         let mut histogram = Histogram::new(3)?;
         for delay in arrivals.iter().flat_map(|reader| reader.delays.iter().flatten()) {
@@ -149,7 +148,7 @@ impl Delivery {
     }
 }
 
-/// Reads until all has come, or no longer can, and gives the connection back with what came.
+/// Reads until all messages have arrived or the time is over. Returns the client, which is still connected.
 async fn read_all<C: AnyEvents>(
     mut client: C,
     plan: Plan,
@@ -164,7 +163,7 @@ async fn read_all<C: AnyEvents>(
         let Event::Message(message) = event? else { continue };
         let arrived = begin.elapsed();
         let Some(number) = number_in(message.text.as_str()) else { continue };
-        let slot = delays.get_mut(number).context("a message that nobody sent")?;
+        let slot = delays.get_mut(number).context("a message that was never sent")?;
         match slot {
             Some(_) => deliveries.duplicated += 1,
             None => {
@@ -180,13 +179,13 @@ async fn read_all<C: AnyEvents>(
             }
         }
     }
-    // What is beyond the warm-up counts; but nothing may go wrong in the warm-up either.
+    // Latency is counted after the warm-up, but no message may be lost in the warm-up either.
     deliveries.expected = plan.total() as u64;
     deliveries.lost = missing as u64;
     Ok((Arrivals { delays: delays.split_off(plan.warm_up), deliveries }, client))
 }
 
-/// What falls due while a POST is under way goes into the next one, in order.
+/// Sends the messages in order. Those that fall due during a POST go into the next one.
 async fn publish(writer: &Writer, plan: Plan, begin: Instant) -> anyhow::Result<()> {
     let mut number = 0;
     while number < plan.total() {
@@ -199,7 +198,7 @@ async fn publish(writer: &Writer, plan: Plan, begin: Instant) -> anyhow::Result<
     Ok(())
 }
 
-/// The text of a message: its number, filled up to the length of all.
+/// The text of a message: its number, padded to [`TEXT_BYTES`].
 pub(crate) fn text(number: usize) -> Text {
     Text::try_from(format!("{number:<TEXT_BYTES$}")).expect("it is short")
 }
@@ -232,7 +231,7 @@ mod tests {
         }
     }
 
-    /// What becomes of four messages, the first of which is warm-up.
+    /// The deliveries of a plan of four messages, the first of which is warm-up.
     async fn deliveries(arriving: &[usize]) -> Deliveries {
         let client = FakeClient(arriving.iter().copied().collect());
         let plan = Plan { rate_per_s: 1_000.0, warm_up: 1, messages: 3, burst: 1 };
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whatever_is_lost_duplicated_or_reordered_is_counted() {
+    async fn lost_duplicated_and_reordered_messages_are_counted() {
         let expected = Deliveries { expected: 4, ..Deliveries::default() };
         assert_eq!(deliveries(&[0, 1, 2, 3]).await, expected);
         assert_eq!(deliveries(&[0, 1, 3]).await, Deliveries { lost: 1, ..expected });

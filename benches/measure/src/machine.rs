@@ -1,4 +1,4 @@
-//! The machine, the commit and the hour of a run.
+//! The machine, the commit and the time of a run.
 
 use std::fs::read_to_string;
 use std::process::Command;
@@ -18,7 +18,7 @@ pub(crate) fn machine() -> anyhow::Result<Machine> {
         processor: model.trim_start_matches(['\t', ':', ' ']).to_owned(),
         cores: std::thread::available_parallelism()?.get(),
         memory_mib: (field(&read_to_string("/proc/meminfo")?, "MemTotal:")? / 1024.0) as u64,
-        // Its version; what its builder adds to it says nothing to others.
+        // The version only, without what the distribution appends.
         kernel: format!("Linux {}", kernel.trim().split('-').next().unwrap_or_default()),
     })
 }
@@ -29,7 +29,7 @@ pub(crate) fn load_average() -> anyhow::Result<f64> {
     Ok(averages.split_whitespace().next().context("three averages")?.parse()?)
 }
 
-/// The commit that is checked out here; with `-dirty` if files differ from it.
+/// The commit that is checked out; with `-dirty` if tracked files have changed.
 pub(crate) fn commit() -> String {
     let git = |arguments: &[&str]| {
         let output =
@@ -43,7 +43,7 @@ pub(crate) fn commit() -> String {
     }
 }
 
-/// The time of the moment, in RFC 3339.
+/// The current time, in RFC 3339.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }

@@ -50,7 +50,7 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::Scope;
 
-/// Measures WebSocket, SSE, long polling and short polling under one chat, by one method.
+/// Measure WebSocket, SSE, long polling and short polling under one chat, by one method.
 #[derive(Debug, Parser)]
 #[command(name = "measure", bin_name = "cargo measure", version)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
@@ -91,7 +91,7 @@ enum Action {
     Report(report::Options),
     /// Say which transport fits a chat, from measured figures
     Advise(advise::Options),
-    /// Serve what is measured, until it is told to stop
+    /// Serve one chat over every transport, until it is stopped
     #[command(hide = true)]
     Serve(Box<serve::Options>),
 }

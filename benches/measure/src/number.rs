@@ -1,8 +1,8 @@
-//! Numbers as people read them: three digits that count, thousands apart, an interval in brackets.
+//! Numbers as people read them: three significant digits, thousands separated, an interval in brackets.
 
 use crate::results::Figure;
 
-/// Three digits that count, and all before the point: `0.0123`, `1.23`, `12,346`.
+/// Three significant digits, and all digits before the point: `0.0123`, `1.23`, `12,346`.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "–".to_owned();
@@ -27,7 +27,7 @@ pub(crate) fn number(value: f64) -> String {
     format!("{sign}{grouped}{point}{fraction}")
 }
 
-/// The same without zeros at its end, for numbers that were chosen and not measured: `0.5`, `20`.
+/// The same without trailing zeros, for numbers that were chosen, not measured: `0.5`, `20`.
 pub(crate) fn plain(value: f64) -> String {
     let text = number(value);
     match text.contains('.') {
@@ -41,20 +41,20 @@ pub(crate) fn with_unit(value: f64, unit: &str) -> String {
     joined(&number(value), unit)
 }
 
-/// The median and, in brackets, the least and the most: `12.3 (11.9–14.0)`. No brackets if all are the same.
+/// The median and, in brackets, the least and the most: `12.3 (11.9–14.0)`. No brackets if all samples are equal.
 pub(crate) fn spread(figure: &Figure) -> String {
     let (least, most) = figure.interval();
     between(figure.median(), least, most)
 }
 
-/// `12.3 (11.9–14.0)`, or `12.3` if that is all there is to say.
+/// `12.3 (11.9–14.0)`, or `12.3` if the bounds are equal.
 pub(crate) fn between(median: f64, least: f64, most: f64) -> String {
     let (least, most) = (number(least), number(most));
     let median = number(median);
     if least == most { median } else { format!("{median} ({least}–{most})") }
 }
 
-/// Puts a unit behind what is written already.
+/// Appends a unit.
 pub(crate) fn joined(text: &str, unit: &str) -> String {
     match unit {
         "" => text.to_owned(),
@@ -63,7 +63,7 @@ pub(crate) fn joined(text: &str, unit: &str) -> String {
     }
 }
 
-/// An amount of bytes in the unit that suits it: `1.44 kB`, `12.0 MB`, each a thousand of the one before.
+/// A number of bytes in the unit that fits: `1.44 kB`, `12.0 MB`. Each unit is a thousand of the one before.
 pub(crate) fn bytes(value: f64) -> (f64, &'static str) {
     match value.abs() {
         size if size >= 1e9 => (value / 1e9, "GB"),
@@ -73,7 +73,7 @@ pub(crate) fn bytes(value: f64) -> (f64, &'static str) {
     }
 }
 
-/// The first letter as a capital.
+/// The text with a capital first letter.
 pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_digits_count() {
+    fn three_digits_are_significant() {
         let cases = [
             (0.0, "0"),
             (0.012_345, "0.0123"),

@@ -1,4 +1,4 @@
-//! A server's process: started, watched through `/proc`, ended.
+//! A server's process: starting it, reading its usage from `/proc`, ending it.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::serve::Addresses;
 use crate::subject::Subject;
 
-/// The servers' flags that differ from their defaults: nobody is too fast, and passwords are not what is measured.
+/// The servers' flags that differ from their defaults: no rate limits, and cheap password hashes.
 pub(crate) const FLAGS: [&str; 14] = [
     "--hash-memory",
     "8",
@@ -42,12 +42,12 @@ pub(crate) struct Process {
     child: Child,
     id: u32,
     addresses: Addresses,
-    /// Where its database is; gone with it.
+    /// The directory of its database, deleted with this value.
     _directory: Option<TempDir>,
 }
 
 impl Process {
-    /// Starts one with an empty database on the disk, and further flags.
+    /// Starts a server with these additional flags and an empty database on the disk.
     pub(crate) async fn start(flags: &[&str]) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let database = directory.path().join("chat.db");
@@ -56,7 +56,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Starts one with a database of the caller's.
+    /// Starts a server with this database.
     pub(crate) async fn start_on(database: &std::path::Path, flags: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("serve").arg("--database").arg(database).args(FLAGS).args(flags);
@@ -68,7 +68,7 @@ impl Process {
         Ok(Self { child, id, addresses, _directory: None })
     }
 
-    /// Where a subject is served.
+    /// The address of a subject's server.
     pub(crate) fn address(&self, subject: Subject) -> std::net::SocketAddr {
         match subject {
             Subject::WebSocket => self.addresses.websocket,
@@ -78,32 +78,32 @@ impl Process {
         }
     }
 
-    /// A client's view of a subject's server.
+    /// A subject's server, as its clients name it.
     pub(crate) fn target(&self, subject: Subject) -> Target {
         Target::new(&format!("http://{}", self.address(subject)))
     }
 
-    /// Ends it as Ctrl-C does, and waits until it has ended.
+    /// Shuts it down as Ctrl-C does, and waits until it has ended.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let asked = Command::new("kill").args(["-s", "TERM"]).arg(self.id.to_string()).status().await?;
         let ended = timeout(PATIENCE, self.child.wait()).await.context("the server does not stop")??;
         if !asked.success() || !ended.success() {
-            bail!("the server did not stop in order");
+            bail!("the server did not shut down cleanly");
         }
         Ok(())
     }
 
-    /// Ends it without a word.
+    /// Kills it: it cannot shut down cleanly.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }
 
-    /// What it has used so far.
+    /// What its threads have used so far.
     pub(crate) fn usage(&self) -> anyhow::Result<Look> {
         Look::at(&self.id.to_string())
     }
 
-    /// The memory that it has in use, in KiB ([proc_pid_status]).
+    /// Its resident memory, in KiB ([proc_pid_status]).
     ///
     /// [proc_pid_status]: https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
     pub(crate) fn memory_kib(&self) -> anyhow::Result<f64> {
@@ -116,7 +116,7 @@ impl Process {
 pub(crate) struct Usage {
     /// Processor time.
     pub(crate) cpu: Duration,
-    /// How often one of its threads was put on a processor.
+    /// How often a processor switched to one of its threads.
     pub(crate) context_switches: f64,
 }
 
@@ -125,7 +125,7 @@ pub(crate) struct Usage {
 pub(crate) struct Look(HashMap<OsString, Usage>);
 
 impl Look {
-    /// At a process by its number; `self` is this one.
+    /// Reads the usage of a process by its number; `self` is this process.
     pub(crate) fn at(process: &str) -> anyhow::Result<Self> {
         let mut threads = HashMap::new();
         for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
@@ -145,8 +145,8 @@ impl Look {
         Ok(Self(threads))
     }
 
-    /// What was used since an earlier look. A thread that has ended meanwhile took its count along, so only those that
-    /// still run are counted.
+    /// What was used since an earlier look. The count of a thread ends with the thread, so only threads that still run
+    /// are counted.
     pub(crate) fn since(&self, earlier: &Self) -> Usage {
         let mut used = Usage::default();
         for (thread, now) in &self.0 {
@@ -158,7 +158,7 @@ impl Look {
     }
 }
 
-/// The kernel's own memory, in KiB: its slabs and the buffers of sockets, for the whole machine.
+/// The kernel's memory on the whole machine, in KiB: its slabs and the buffers of sockets.
 pub(crate) fn kernel_memory_kib() -> anyhow::Result<f64> {
     const PAGE_KIB: f64 = 4.0;
     let slab = field(&read_to_string("/proc/meminfo")?, "Slab:")?;
@@ -168,7 +168,7 @@ pub(crate) fn kernel_memory_kib() -> anyhow::Result<f64> {
     Ok(slab + pages.parse::<f64>()? * PAGE_KIB)
 }
 
-/// The number behind a name at the beginning of a line.
+/// The number in the line that begins with this name.
 pub(crate) fn field(text: &str, name: &str) -> anyhow::Result<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
     Ok(line.split_whitespace().next().context("a number")?.parse()?)
@@ -178,7 +178,7 @@ pub(crate) fn field(text: &str, name: &str) -> anyhow::Result<f64> {
 mod tests {
     use super::*;
 
-    /// Threads that hash passwords end some time after the last of them, and their time must not be taken off.
+    /// Threads that hash passwords end later. Their time must not be subtracted from that of the others.
     #[test]
     fn a_thread_that_ends_takes_nothing_from_the_others() {
         let look = |threads: &[(&str, u64)]| {

@@ -1,6 +1,6 @@
-//! The figures of a row that may be quoted, or the reason why one may not.
+//! Which figures of a row may be quoted, and the reason if one may not.
 //!
-//! Every table, chart, verdict and piece of advice asks here. The results keep each figure as it was measured.
+//! Every table, chart, verdict and piece of advice uses [`quote`]. The results keep each figure as it was measured.
 
 use serde::{Serialize, Serializer};
 
@@ -10,7 +10,7 @@ use crate::results::{Figure, Row};
 use crate::scenarios::{Scenario, readers};
 use crate::subject::Subject;
 
-/// How many independent messages a percentile p needs: 10/(1−p). A maximum has no number that would be enough.
+/// How many independent messages a percentile p needs: 10/(1−p). No number is enough for a maximum.
 const NEEDED: [(&str, u64); 6] = [
     ("p50_ms", 20),
     ("p90_ms", 100),
@@ -20,39 +20,39 @@ const NEEDED: [(&str, u64); 6] = [
     ("max_ms", u64::MAX),
 ];
 
-/// Scenarios in which messages come at constant intervals to clients that wait for them.
+/// Scenarios that send messages at constant intervals to connected clients.
 const DELIVERIES: [&str; 6] = ["latency", FIRST_TO_LAST, "loss", "round_trip", "crossover", "slow_reader"];
 
 /// Figures that are divided by the number of deliveries.
 const PER_DELIVERY: [&str; 5] =
     ["cpu_us", "delivery_us", "publishing_us", "client_cpu_us", "context_switches"];
 
-/// What a reader may be told of one figure.
+/// What a page may show of one figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Quote<'a> {
     Figure(&'a Figure),
-    /// The row is there, and its `invalid` says why it must not be quoted.
+    /// The row is invalid; its `invalid` gives the reasons.
     Invalid,
-    /// It was measured in a way that makes it wrong.
+    /// The method makes this figure wrong.
     Withdrawn(Reason),
     NotMeasured,
 }
 
-/// Why a figure is withdrawn until it is measured anew.
+/// Why a figure is withdrawn until it is measured again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     /// Too few messages for this percentile.
     Samples,
     /// Many servers ran at the same time.
     Crowd,
-    /// Constant intervals met a constant pause.
+    /// Messages and polls both came at constant intervals.
     Phase,
     /// Many deliveries share one poll.
     SharedPoll,
 }
 
 impl Reason {
-    /// One or two words, to stand in a cell.
+    /// One or two words, short enough for a cell.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Samples => "samples",
@@ -109,7 +109,7 @@ impl<'a> Quote<'a> {
         }
     }
 
-    /// The median and its interval, or why there is none.
+    /// The median and its interval, or the reason why there is no figure.
     pub(crate) fn words(self, unit: &str) -> String {
         match self {
             Self::Figure(figure) => joined(&spread(figure), unit),
@@ -120,7 +120,7 @@ impl<'a> Quote<'a> {
     }
 }
 
-/// What may be said of one figure of a row.
+/// What a page may show of this figure of a row.
 pub(crate) fn quote<'a>(row: &'a Row, name: &str) -> Quote<'a> {
     if !row.invalid.is_empty() {
         return Quote::Invalid;
@@ -129,7 +129,7 @@ pub(crate) fn quote<'a>(row: &'a Row, name: &str) -> Quote<'a> {
     reason(row, name).map_or(Quote::Figure(figure), Quote::Withdrawn)
 }
 
-/// The reasons for which figures of these rows are withdrawn, each once.
+/// Every reason for which a figure of these rows is withdrawn.
 pub(crate) fn withdrawn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<Reason> {
     let mut reasons: Vec<Reason> = rows
         .into_iter()
@@ -158,7 +158,7 @@ fn reason(row: &Row, name: &str) -> Option<Reason> {
     (independent(row) < needed).then_some(Reason::Samples)
 }
 
-/// Whether other servers ran while this row was measured.
+/// Whether other servers ran at the same time as this row's.
 fn is_crowded(row: &Row) -> bool {
     // Both tables come from one measurement.
     let scenario = if row.scenario == FIRST_TO_LAST { Scenario::Cpu.name() } else { &row.scenario };
@@ -167,8 +167,8 @@ fn is_crowded(row: &Row) -> bool {
     scenario.zip(subject).is_some_and(|(scenario, subject)| scenario.is_patient(subject))
 }
 
-/// Independent messages behind a row's percentiles: neither the readers of one message nor the messages of one burst
-/// are independent of each other.
+/// How many independent messages a row's percentiles rest on. Ten readers of one message count once, and so do the
+/// messages of one burst.
 pub(crate) fn independent(row: &Row) -> u64 {
     let counted = match row.latencies() {
         Ok(Some(latencies)) => latencies.len(),
@@ -179,7 +179,7 @@ pub(crate) fn independent(row: &Row) -> u64 {
     counted / (readers(&row.scenario) * burst)
 }
 
-/// The greatest share of messages, in nines, that a row has the messages for: 1 is 90 %, 2 is 99 %.
+/// The highest percentile that a row has enough messages for, in nines: 1 is 90 %, 2 is 99 %.
 pub(crate) fn nines(row: &Row) -> f64 {
     (independent(row) as f64 / 10.0).max(1.0).log10()
 }
@@ -216,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn what_the_method_made_wrong_is_withdrawn_and_nothing_else() {
+    fn figures_that_the_method_made_wrong_are_withdrawn_and_no_others() {
         let cases = [
-            // The tails of whatever ran beside other servers.
+            // High percentiles, measured while other servers ran.
             ("crossover", "websocket", "p50_ms", "5 ms"),
             ("crossover", "websocket", "p90_ms", "withdrawn (crowd)"),
             ("crossover", "websocket", "p99_ms", "withdrawn (crowd)"),

@@ -1,19 +1,19 @@
-//! The comparison of transports in one figure: a rank only where all runs are apart.
+//! Which transports are ahead in one figure, and which are behind: only where all their runs are apart.
 
 use crate::catalogue::{Better, FLOOR, column, title};
 use crate::results::Figure;
 
-/// With fewer samples of each, chance alone puts two intervals apart too often: with two each, once in three times;
-/// with three once in ten, with five once in 126.
+/// The least samples for a ranking. With fewer, chance alone puts two intervals apart too often: with two samples of
+/// each in one of three comparisons, with three in one of ten, with five in one of 126.
 pub(crate) const LEAST_SAMPLES: usize = 3;
 
-/// A smaller share of the smaller median gets no mark.
+/// A difference below this share of the smaller median gets no mark.
 const NOTICED_SHARE: f64 = 0.1;
 
-/// A smaller difference between two times gets no mark: it is less than one frame of a screen, at 60 a second.
+/// A difference below this time gets no mark: it is one frame of a screen, at 60 a second.
 pub(crate) const NOTICED_MS: f64 = 17.0;
 
-/// What stands beside a figure, in words that Markdown and a screen reader keep.
+/// The mark beside a figure: a word, because colour is lost in Markdown and in a screen reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// All its runs beat all runs of every other transport.
@@ -31,16 +31,16 @@ impl Mark {
     }
 }
 
-/// How the transports stand to each other in one figure.
+/// The transports in order, by one figure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ranking<'a> {
-    /// The best first: all runs of one group beat all runs of the next. Empty if nothing can be ranked.
+    /// The best group first: all its runs beat all runs of the next. Empty if there is no ranking.
     groups: Vec<Vec<&'a str>>,
     ahead: Option<&'a str>,
     behind: Vec<&'a str>,
 }
 
-/// Ranks the transports by one figure. The floor is no competitor.
+/// Ranks the transports by one figure, without the floor.
 pub(crate) fn rank<'a>(better: Better, figures: &[(&'a str, &Figure)]) -> Ranking<'a> {
     let mut transports: Vec<_> = figures.iter().filter(|(subject, _)| *subject != FLOOR).copied().collect();
     let too_few = transports.iter().any(|(_, figure)| figure.samples.len() < LEAST_SAMPLES);
@@ -66,7 +66,7 @@ pub(crate) fn rank<'a>(better: Better, figures: &[(&'a str, &Figure)]) -> Rankin
     let ends = cuts.iter().copied().chain([subjects.len()]);
     let begins = std::iter::once(0).chain(cuts.iter().copied());
     let ahead = (cuts.first() == Some(&1) && is_noticed(&1)).then(|| subjects[0]);
-    // Where several groups follow each other, those behind begin at the widest gap below the first of them.
+    // If there are several groups, the transports behind begin at the widest gap below the first group.
     let mut noticed: Vec<usize> = cuts.iter().copied().filter(is_noticed).collect();
     if ahead.is_some() && noticed.len() > 1 {
         noticed.remove(0);
@@ -79,7 +79,7 @@ pub(crate) fn rank<'a>(better: Better, figures: &[(&'a str, &Figure)]) -> Rankin
     }
 }
 
-/// In the order of every table, which says nothing about who is better.
+/// Sorted by their columns, so that the order in a list does not suggest a ranking.
 fn in_order<'a>(subjects: &[&'a str]) -> Vec<&'a str> {
     let mut subjects = subjects.to_vec();
     subjects.sort_by_key(|subject| column(subject));
@@ -87,7 +87,7 @@ fn in_order<'a>(subjects: &[&'a str]) -> Vec<&'a str> {
 }
 
 impl<'a> Ranking<'a> {
-    /// What stands beside a transport's figure.
+    /// The mark beside a transport's figure.
     pub(crate) fn mark(&self, subject: &str) -> Option<Mark> {
         if self.ahead == Some(subject) {
             Some(Mark::Ahead)
@@ -98,12 +98,12 @@ impl<'a> Ranking<'a> {
         }
     }
 
-    /// Whether there were enough samples of at least two.
+    /// Whether at least two transports had enough samples.
     pub(crate) fn is_known(&self) -> bool {
         !self.groups.is_empty()
     }
 
-    /// Those that are not clearly apart from the best, if the others are.
+    /// The first group, if there is another: the best transport, and those not clearly apart from it.
     pub(crate) fn first(&self) -> &[&'a str] {
         if self.groups.len() > 1 { &self.groups[0] } else { &[] }
     }
@@ -147,16 +147,16 @@ mod tests {
     }
 
     #[test]
-    fn winners_and_losers_are_marked_where_all_runs_are_apart() {
+    fn transports_are_marked_ahead_or_behind_where_all_runs_are_apart() {
         let (ws, sse, poll, short) = ("websocket", "sse", "longpoll", "shortpoll");
         let cases: [(&str, Runs<'_>); 8] = [
-            // A loser beside two that are level.
+            // One is behind two that are level.
             (
                 "behind: long polling; not clearly apart: WebSocket, SSE",
                 &[(ws, [52.0, 52.7, 52.8]), (sse, [51.8, 52.6, 52.8]), (poll, [106.0, 107.0, 107.0])],
             ),
             ("ahead: WebSocket; behind: SSE", &[(ws, [1.0, 2.0, 3.0]), (sse, [4.0, 5.0, 6.0])]),
-            // Those behind begin at the widest gap: two losers that differ by little are both behind.
+            // The transports behind begin at the widest gap, so two that differ by little are both behind.
             (
                 "ahead: WebSocket; behind: long polling, short polling",
                 &[(ws, [211.0; 3]), (sse, [237.0; 3]), (poll, [589.0; 3]), (short, [596.0; 3])],
@@ -171,7 +171,7 @@ mod tests {
             ),
             ("not clearly apart", &[(ws, [1.0, 2.0, 4.5]), (sse, [4.0, 5.0, 6.0])]),
             ("not clearly apart", &[(ws, [2.0; 3]), (sse, [2.0; 3])]),
-            // One that overlaps with both sides joins them.
+            // A transport that overlaps with both sides joins them.
             ("not clearly apart", &[(ws, [1.0, 2.0, 3.0]), (poll, [2.5, 3.5, 9.0]), (sse, [4.0, 5.0, 6.0])]),
         ];
         for (expected, figures) in cases {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_notices_gets_no_mark() {
+    fn a_difference_too_small_to_notice_gets_no_mark() {
         let pair = |one: f64, other: f64| [("websocket", [one; 3]), ("sse", [other; 3])];
         assert_eq!(words(Better::Lower, "B", &pair(100.0, 109.0)), "apart by too little to notice");
         assert_eq!(words(Better::Lower, "B", &pair(100.0, 111.0)), "ahead: WebSocket; behind: SSE");

@@ -83,7 +83,7 @@ impl RowBuilder {
         figure.samples.push(sample);
     }
 
-    /// Adds latencies: percentiles as figures, and all of them for charts.
+    /// Adds latencies: their percentiles as figures, and the whole histogram for charts.
     pub(crate) fn add_latencies(&mut self, latencies: &Latencies) -> anyhow::Result<()> {
         for (name, sample) in latencies.percentiles() {
             self.add(name, sample);
@@ -112,7 +112,7 @@ impl RowBuilder {
         Ok(())
     }
 
-    /// Adds what became of some messages. Anything lost, duplicated or reordered makes the row invalid.
+    /// Adds counts of deliveries. A lost, duplicated or reordered message makes the row invalid.
     pub(crate) fn add_deliveries(&mut self, deliveries: Deliveries) {
         self.row.deliveries.get_or_insert_default().add(deliveries);
         if let Some(fault) = deliveries.fault() {
@@ -120,7 +120,7 @@ impl RowBuilder {
         }
     }
 
-    /// Says why nobody should quote this row.
+    /// Makes the row invalid, for this reason.
     pub(crate) fn invalidate(&mut self, why: String) {
         if !self.row.invalid.contains(&why) {
             self.row.invalid.push(why);

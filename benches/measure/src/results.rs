@@ -1,4 +1,4 @@
-//! What a run found, as it is kept: versioned JSON, whose schema lies beside the results.
+//! The form of a file of results: versioned JSON, with a JSON Schema beside the results.
 
 #[cfg(test)]
 pub(crate) mod made_up;
@@ -14,7 +14,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The version of this form. It rises when a reader of the old form would read a new file wrongly.
+/// The version of this form. It rises when a program for the old form would misread a new file.
 pub(crate) const VERSION: u32 = 1;
 
 /// One run of `measure run`: what was measured, where and how.
@@ -32,7 +32,7 @@ pub(crate) struct Run {
     pub(crate) machine: Machine,
     /// How it was measured.
     pub(crate) method: Method,
-    /// What a reader should know before believing a figure.
+    /// What makes these figures less reliable.
     pub(crate) warnings: Vec<String>,
     /// What was measured: one row for each scenario, subject and set of conditions.
     pub(crate) rows: Vec<Row>,
@@ -64,7 +64,7 @@ pub(crate) struct Method {
     pub(crate) repetitions: usize,
     /// The text of each message, in bytes.
     pub(crate) text_bytes: usize,
-    /// The pause of a short-polling client between two questions, in milliseconds.
+    /// The pause of a short-polling client between two polls, in milliseconds.
     pub(crate) short_poll_pause_ms: u64,
     /// What is between client and server.
     pub(crate) network: String,
@@ -90,10 +90,10 @@ pub(crate) struct Row {
     /// All latencies of all repetitions in microseconds: an HdrHistogram (V2, deflated, base64).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) latencies_us: Option<String>,
-    /// What became of the messages, in all repetitions together.
+    /// Counts of deliveries, over all repetitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deliveries: Option<Deliveries>,
-    /// Why nobody should quote this row; none if it is valid.
+    /// Why this row is invalid; empty if it is valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) invalid: Vec<String>,
 }
@@ -109,18 +109,18 @@ pub(crate) struct Figure {
     pub(crate) samples: Vec<f64>,
 }
 
-/// What became of the messages. Anything lost, duplicated or reordered makes a row invalid.
+/// Counts of deliveries. A lost, duplicated or reordered message makes a row invalid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Deliveries {
-    /// Deliveries that were due: messages times their receivers.
+    /// Expected deliveries: messages times readers.
     pub(crate) expected: u64,
-    /// Messages that never came.
+    /// Messages that never arrived.
     pub(crate) lost: u64,
-    /// Messages that came again.
+    /// Messages that arrived twice.
     pub(crate) duplicated: u64,
-    /// Messages that came after a later one.
+    /// Messages that arrived after a later one.
     pub(crate) reordered: u64,
 }
 
@@ -130,7 +130,11 @@ impl Run {
         let json = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let form: Form = serde_json::from_slice(&json).with_context(|| not_results(path))?;
         if form.version != VERSION {
-            bail!("{} has form {}, and this program reads form {VERSION}", path.display(), form.version);
+            bail!(
+                "{} has version {} of the form, and this program reads version {VERSION}",
+                path.display(),
+                form.version
+            );
         }
         serde_json::from_slice(&json).with_context(|| not_results(path))
     }
@@ -141,7 +145,7 @@ impl Run {
     }
 }
 
-/// What every version of the form begins with.
+/// What a file of every version has.
 #[derive(Deserialize)]
 struct Form {
     version: u32,
@@ -166,7 +170,7 @@ impl Row {
     }
 }
 
-/// A histogram as it is kept.
+/// A histogram in the form that results have.
 pub(crate) fn encode(histogram: &Histogram<u64>) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new()
@@ -192,16 +196,16 @@ impl Figure {
         }
     }
 
-    /// The smallest and the largest sample. They hold the true median between them with probability
+    /// The smallest and the largest sample. The true median lies between them with probability
     /// 1 − 2·(1/2)ⁿ, whatever the distribution: 93.75 % for five samples, 75 % for three.
     pub(crate) fn interval(&self) -> (f64, f64) {
         let sorted = self.sorted();
         (sorted.first().copied().unwrap_or(f64::NAN), sorted.last().copied().unwrap_or(f64::NAN))
     }
 
-    /// Whether all of its samples are on one side of all of the other's: only then is there a ranking.
+    /// Whether all samples lie on one side of all samples of the other figure. Only then are they ranked.
     ///
-    /// Fewer than three samples tell too little of their spread for that.
+    /// With fewer than three samples, chance is too likely.
     pub(crate) fn apart_from(&self, other: &Self) -> bool {
         if self.samples.len().min(other.samples.len()) < 3 {
             return false;
@@ -220,7 +224,7 @@ impl Deliveries {
         self.reordered += other.reordered;
     }
 
-    /// What went wrong, if anything did.
+    /// What went wrong, in words; `None` if no message was lost, duplicated or reordered.
     pub(crate) fn fault(&self) -> Option<String> {
         let Self { expected, lost, duplicated, reordered } = self;
         (lost + duplicated + reordered > 0).then(|| {

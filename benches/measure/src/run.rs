@@ -1,4 +1,4 @@
-//! A run: every scenario, for every subject, again and again in turns.
+//! A run: every scenario for every subject, and then all of it again for each repetition.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::subject::{EveryTwoSeconds, Subject};
 use crate::threshold::Threshold;
 use longpoll_server::Pace;
 
-/// A load average beyond this share of the cores before a run deserves a warning.
+/// A load average above this share of the cores, before a run, gives a warning.
 const BUSY: f64 = 0.25;
 
 /// How long all scenarios take together, on two cores.
@@ -73,9 +73,9 @@ Exit codes:
   3    a figure broke a rule of --fail-if
   130  interrupted: nothing is written";
 
-/// Measures, writes the results down, and says whether they are valid and below the thresholds.
+/// Measures, writes the results to a file, and tells whether they are valid and keep the rules.
 ///
-/// Interrupted, it undoes what it has done to the machine and is none the wiser.
+/// If it is interrupted, it undoes what it has changed on the machine, and writes nothing.
 pub(crate) async fn run(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
     let stopped = stopped()?;
     tokio::select! {
@@ -104,7 +104,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
             }
         }
     }
-    // What the binary was built from is what is checked out now; later it may be something else.
+    // Read now: the checkout may change during the run.
     let (made, commit) = (now(), commit());
     let before = load_average()?;
     let mut recorder = Recorder::default();
@@ -170,7 +170,7 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
         println!("{json}");
     } else {
         crate::table::print(&run);
-        eprintln!("written to {}", options.output.display());
+        eprintln!("Written to {}.", options.output.display());
     }
     let broken: Vec<String> = options.thresholds.iter().flat_map(|rule| rule.broken_by(&run)).collect();
     broken.iter().for_each(|line| eprintln!("{line}"));
@@ -178,22 +178,22 @@ async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
     match (invalid, broken.is_empty()) {
         (0, true) => Ok(Outcome::Good),
         (0, false) => Ok(Outcome::Missed),
-        (rows, _) => bail!("{rows} rows are not valid; the results say why"),
+        (rows, _) => bail!("{rows} rows are invalid; the results say why"),
     }
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing to complain of.
+    /// All rows are valid, and all rules are kept.
     Good,
-    /// A threshold was missed.
+    /// A figure broke a rule.
     Missed,
-    /// It was not measured to its end.
+    /// It was interrupted.
     Interrupted,
 }
 
-/// What is measured at the same time: first all that mostly waits, and then everything else, each for itself.
+/// What is measured at the same time: first all pairs that mostly wait, then each of the others alone.
 fn rounds(scenarios: &[Scenario], settings: &Settings) -> Vec<Vec<(Scenario, Subject)>> {
     let all = scenarios.iter().flat_map(|&scenario| {
         scenario.subjects(settings).into_iter().map(move |subject| (scenario, subject))
@@ -207,7 +207,7 @@ fn rounds(scenarios: &[Scenario], settings: &Settings) -> Vec<Vec<(Scenario, Sub
 fn title(round: &[(Scenario, Subject)]) -> String {
     match round {
         [(scenario, subject)] => format!("{scenario} · {subject}"),
-        several => format!("{} that mostly wait", several.len()),
+        several => format!("{} that mostly wait, together", several.len()),
     }
 }
 
@@ -216,7 +216,7 @@ fn clock(time: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_secs(time.as_secs()))
 }
 
-/// Says what makes figures worse than they would be elsewhere.
+/// Adds warnings about what makes the figures less reliable.
 fn warn(run: &mut Run) {
     let [before, _] = run.method.load_average;
     if before > BUSY * run.machine.cores as f64 {
@@ -241,7 +241,7 @@ fn warn(run: &mut Run) {
     }
 }
 
-/// A bar on a terminal; nothing elsewhere.
+/// A progress bar, on a terminal only.
 fn progress(steps: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} · {msg}");
     let bar = ProgressBar::new(steps).with_style(style.expect("the template is well formed"));

@@ -1,4 +1,4 @@
-//! The servers that are measured, in a process of their own: its processor time and memory are theirs alone.
+//! The measured servers in a process of their own, so that its processor time and memory are theirs alone.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,14 +18,14 @@ use ws_server::WsServer;
 
 use crate::floor;
 
-/// What is served.
+/// The options of the measured servers.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     chat: ChatOptions,
 }
 
-/// Where everything listens: the line that a server's process begins with.
+/// Where each server listens: the first line that the process prints.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Addresses {
     pub(crate) websocket: SocketAddr,
@@ -34,7 +34,7 @@ pub(crate) struct Addresses {
     pub(crate) tcp: SocketAddr,
 }
 
-/// Serves one chat over every transport, and the floor, on free ports until it is told to stop.
+/// Serves one chat over every transport, and the floor, on free ports until it is stopped.
 pub(crate) async fn serve(options: Options) -> anyhow::Result<()> {
     let chat = Chat::open(&options.chat.database, options.chat.limits)?;
     let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
@@ -50,7 +50,8 @@ pub(crate) async fn serve(options: Options) -> anyhow::Result<()> {
     };
     tokio::spawn(floor::broadcast(bare));
     let stopped = stopped()?;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&addresses)?).context("nobody listens")?;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&addresses)?)
+        .context("cannot print the addresses")?;
     stopped.await;
     chat.end_sessions();
     tokio::join!(websocket.stop(), sse.stop(), longpoll.stop());

@@ -1,8 +1,8 @@
-//! How a run is to measure: the settings that every scenario is given.
+//! The settings of a run, which every scenario receives.
 
 use crate::subject::Subject;
 
-/// How a scenario is to be measured.
+/// How to measure a scenario.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) scope: Scope,
@@ -18,7 +18,7 @@ impl Settings {
     }
 }
 
-/// Which subjects a run is about.
+/// Which subjects a run measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// The transports, and the floor beside them.

@@ -15,7 +15,7 @@ use ws_server::{WsClient, WsServer};
 
 use crate::floor::TcpClient;
 
-/// One of the things that are compared.
+/// A transport, or something that is measured beside the transports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Subject {
     /// WebSocket.
@@ -54,7 +54,7 @@ impl Subject {
         }
     }
 
-    /// How much longer than others it takes until a message that is there has come.
+    /// How long its client pauses between two polls: a message may wait for so long.
     pub(crate) const fn pause(self) -> Duration {
         match self {
             Self::ShortPoll => EveryTwoSeconds::PAUSE,
@@ -62,15 +62,14 @@ impl Subject {
         }
     }
 
-    /// Whether its clients ask again and again.
+    /// Whether its clients poll.
     pub(crate) const fn polls(self) -> bool {
         matches!(self, Self::LongPoll | Self::ShortPoll)
     }
 
-    /// Connects a client, to read what comes after a cursor, or from now on.
+    /// Connects a client, to read the events after a cursor, or from now on.
     ///
-    /// `target` is this client's alone: clients that shared one would share their connections, and poll over those of
-    /// others.
+    /// Each client needs a `target` of its own: clients that share one also share its TCP connections.
     pub(crate) async fn connect(
         self,
         target: Target,
@@ -83,7 +82,9 @@ impl Subject {
             Self::LongPoll => AnyClient::open::<longpoll_server::LongPollClient>(&target, token, after).await,
             Self::ShortPoll => AnyClient::open::<PollClient<EveryTwoSeconds>>(&target, token, after).await,
             Self::Tcp => AnyClient::open::<TcpClient>(&target, token, after).await,
-            Self::Server => Err(ClientError::Disconnected("the servers as such are no transport".to_owned())),
+            Self::Server => {
+                Err(ClientError::Disconnected("the servers themselves are not a transport".to_owned()))
+            }
         }
     }
 }
@@ -94,7 +95,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Short polling as people build it.
+/// Short polling with a common pause.
 pub(crate) struct EveryTwoSeconds;
 
 impl Pace for EveryTwoSeconds {
@@ -102,7 +103,7 @@ impl Pace for EveryTwoSeconds {
     const PAUSE: Duration = Duration::from_secs(2);
 }
 
-/// A client of any transport. What differs is behind two pointers, so that scenarios are written once.
+/// A client of any transport, behind two trait objects, so that each scenario is written once.
 pub(crate) struct AnyClient {
     pub(crate) sender: Box<dyn AnySender>,
     pub(crate) events: Box<dyn AnyEvents>,
@@ -125,10 +126,10 @@ impl AnyEvents for AnyClient {
     }
 }
 
-/// What a client's half answers with.
+/// The future that a half of a client returns.
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send + 'a>>;
 
-/// The half that asks, of any transport.
+/// The half that sends, of any transport.
 pub(crate) trait AnySender: Send + Sync {
     /// See [`Sender::send`].
     fn send(&self, request: Request) -> Later<'_, Reply>;
@@ -140,7 +141,7 @@ impl<S: Sender> AnySender for S {
     }
 }
 
-/// The half that listens, of any transport.
+/// The half that receives events, of any transport.
 pub(crate) trait AnyEvents: Send {
     /// See [`Events::next`].
     fn next(&mut self) -> Later<'_, Event>;

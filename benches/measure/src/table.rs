@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use crate::quote::{Quote, quote, withdrawn};
 use crate::results::{Figure, Run};
 
-/// Figures that are in the file, and would only fill the screen.
+/// Figures that are in the file, but are too many for the screen.
 const DETAILS: [&str; 4] = ["p90_ms", "p999_ms", "max_ms", "client_late_p99_ms"];
 
 /// Prints the figures of every row.
@@ -50,7 +50,7 @@ pub(crate) fn spread(figure: &Figure) -> String {
     format!("{} ({}–{})", short(figure.median()), short(least), short(most))
 }
 
-/// A number with three figures that count.
+/// A number with three significant digits.
 pub(crate) fn short(number: f64) -> String {
     let digits = match number.abs() {
         0.0 => 0,

@@ -1,4 +1,4 @@
-//! A rule that figures must keep, such as `p99 > 50ms`: what is beyond it fails the run.
+//! A rule such as `p99 > 50ms`: a run fails if a median is above that, or below it with `<`.
 
 use std::str::FromStr;
 
@@ -51,8 +51,7 @@ impl FromStr for Threshold {
 }
 
 impl Threshold {
-    /// A line for each row whose median breaks it. A line of complaint if no row has such a figure, or none that may be
-    /// quoted.
+    /// A message for each row whose median breaks the rule. One message if no row has a figure that may be quoted.
     pub(crate) fn broken_by(&self, run: &Run) -> Vec<String> {
         let (mut known, mut withdrawn) = (false, None);
         let mut lines = Vec::new();
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_about_too_few_messages_is_neither_kept_nor_broken() {
+    fn a_rule_cannot_be_checked_with_too_few_messages() {
         let rule: Threshold = "p99 > 50ms".parse().unwrap();
         let slow = row("latency", "sse", &[], "p99_ms", &[90.0; 5]);
         assert!(rule.broken_by(&run(vec![slow.clone()]))[0].contains("has a median of 90"));
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_told_how_to_write_one() {
+    fn a_wrong_rule_is_refused_with_an_example() {
         for text in ["", "p99", "p99 > fast", "p99 > 1 < 2", "a b c > 1", "> 5"] {
             assert!(text.parse::<Threshold>().unwrap_err().contains("write it like"), "{text:?}");
         }

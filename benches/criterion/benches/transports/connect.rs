@@ -1,7 +1,7 @@
 //! Connecting: from nothing to the first event, which waits in the server's memory.
 //!
-//! Each time with a new TCP connection, to the same server, as the same user. What ends the connection before is
-//! not timed, but has to be done by the same cores.
+//! Each turn opens a new TCP connection to the same server, as the same user. Closing the connection before is not
+//! timed, but it uses the same cores.
 
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
     row(group, BenchmarkId::from_parameter(S::NAME), || Missed::<S>::new(1), Missed::play);
 }
 
-/// Somebody who connects again and again, and has always missed the same messages.
+/// A user that reconnects in each turn, and has always missed the same messages.
 pub(crate) struct Missed<S: Server> {
     setting: Setting,
-    /// Before the first of them.
+    /// The cursor before the first of them.
     after: Cursor,
     messages: usize,
     _server: PhantomData<fn() -> S>,
@@ -38,7 +38,7 @@ impl<S: Server> Missed<S> {
         let [(_, anns), (bob, bobs)] = &setting.people[..] else { unreachable!("two were registered") };
         let after = setting.runtime.block_on(async {
             let apart = setting.target.apart();
-            // A session that stays, and with it the inbox.
+            // This session stays open, so that the inbox stays in memory.
             let (_, mut here) = S::Client::connect(&apart, bobs, None).await.expect("connected");
             tokio::spawn(async move { while here.next().await.is_ok() {} });
             let after = setting.target.snapshot(bobs).await.expect("a snapshot").cursor;
@@ -52,7 +52,7 @@ impl<S: Server> Missed<S> {
         Self { setting, after, messages, _server: PhantomData }
     }
 
-    /// Connects, and reads all that was missed.
+    /// Connects, and reads the missed messages.
     pub(crate) fn play(&mut self, rounds: u64) -> Duration {
         let (_, token) = &self.setting.people[1];
         self.setting.runtime.block_on(async {
@@ -71,7 +71,7 @@ impl<S: Server> Missed<S> {
     }
 }
 
-/// Reads until so many messages have come.
+/// Reads this number of messages.
 async fn read(events: &mut impl Events, mut messages: usize) {
     while messages > 0 {
         if let Event::Message(_) = events.next().await.expect("the connection lasts") {

@@ -1,9 +1,9 @@
 //! Fan-out: from one message into a group until its last member has it, each member on a connection of its own.
 //!
-//! The next message is sent at once, when many polls have not come back yet: a poller's way back to the server is
-//! part of what is measured. The last of many short pollers has just asked when the message comes, so they need
-//! their whole pause of 100 ms; a thousand of them ask ten thousand times a second, which keeps two cores busy
-//! without any news. A thousand members take some 2,100 open files (`ulimit -n`).
+//! The next message is sent at once, before all clients have polled again: so the next poll of a client is part of
+//! the figure. Among many short-polling clients, one has always just polled, so they need their whole pause of
+//! 100 ms. A thousand of them poll ten thousand times a second, which keeps two cores busy without any message. A
+//! thousand members need about 2,100 open files (`ulimit -n`).
 
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,11 @@ pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
     }
 }
 
-/// Members who all read, and one of them who writes.
+/// Members that all read; one of them writes.
 struct Crowd<S: Server> {
     setting: Setting,
     sender: <S::Client as Client>::Sender,
-    /// One for each message that has come to a member.
+    /// Receives one value for each message that a member has received.
     arrivals: mpsc::Receiver<()>,
 }
 

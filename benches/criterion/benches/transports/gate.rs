@@ -1,6 +1,6 @@
 //! The gate: a transport that breaks a law of the chat is not measured.
 //!
-//! Whoever may lose a message, or tell it twice, is easily fast.
+//! A transport that may lose or repeat messages is easily fast.
 
 use std::sync::Mutex;
 use std::thread;
@@ -10,16 +10,16 @@ use chat_core::conformance::Law;
 
 use crate::Transport;
 
-/// Laws that are looked at together. They mostly wait: for the disk, or for half a second to pass.
+/// How many laws run at the same time. They mostly wait, for the disk or for half a second.
 const AT_ONCE: usize = 16;
 
-/// The transports that keep all laws; for the others it is said which ones they break.
+/// The transports that keep all laws. For the others, it prints which laws they break.
 pub(crate) fn lawful(all: impl IntoIterator<Item = Transport>) -> Vec<Transport> {
     let begun = Instant::now();
     let all: Vec<Transport> = all.into_iter().collect();
     let laws: Vec<_> = all.iter().flat_map(|of| of.laws.iter().map(|law| (of.name, *law))).collect();
     let number = laws.len();
-    // Which law is next, and which did not hold.
+    // The next law, and the laws that failed.
     let (waiting, broken) = (Mutex::new(laws.into_iter()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
@@ -35,7 +35,7 @@ pub(crate) fn lawful(all: impl IntoIterator<Item = Transport>) -> Vec<Transport>
         }
     });
     let mut broken = broken.into_inner().expect("nobody panics with it");
-    // Some laws count milliseconds, which a busy machine may not have: they get a second look, alone.
+    // Some laws have short time limits, which a busy machine may exceed: they run a second time, alone.
     broken.retain(|(transport, law)| !holds(transport, *law));
     println!("{number} laws looked at in {:.1} s, {} broken", begun.elapsed().as_secs_f64(), broken.len());
     for (transport, law) in &broken {
@@ -45,7 +45,7 @@ pub(crate) fn lawful(all: impl IntoIterator<Item = Transport>) -> Vec<Transport>
     all.into_iter().filter(keeps_all).collect()
 }
 
-/// Whether a law holds. It panics if not, in a thread that is named after it, so that what it says has a name.
+/// Whether a law holds. A law that fails panics in a thread with its name, so the message names it.
 fn holds(transport: &str, law: Law) -> bool {
     let thread = thread::Builder::new().name(format!("{transport}: {}", law.name));
     thread.spawn(law.check).expect("a thread for a law").join().is_ok()

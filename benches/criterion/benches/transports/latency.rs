@@ -1,7 +1,7 @@
 //! Latency from end to end: from the sender's call to the event at the receiver, both over the same transport.
 //!
-//! The next message is sent once the one before has arrived and is acknowledged. A short poller has just asked then
-//! and would always be found in the same mood, so it gets its messages at moments that are spread over its pause.
+//! The next message is sent after the one before has arrived and is acknowledged. At that moment a short-polling
+//! client has always just polled, so its messages are sent at moments that are spread over its pause.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::{Group, PATIENCE, Setting, row, tell_of};
 
-/// What the short-polling client waits after an answer.
+/// The pause of the short-polling client after a response.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The golden ratio: its multiples, less their whole parts, are spread evenly however many there are.
+/// The golden ratio: the fractional parts of its multiples are always spread evenly.
 const SPREAD: f64 = 0.618_033_988_749_895;
 
 pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
@@ -30,7 +30,7 @@ struct Pair<S: Server> {
     setting: Setting,
     ann: <S::Client as Client>::Sender,
     to: To,
-    /// One for each message that has come to Bob.
+    /// Receives one value for each message that Bob has received.
     arrivals: mpsc::Receiver<()>,
     /// Messages sent so far.
     sent: u32,
@@ -43,7 +43,7 @@ impl<S: Server> Pair<S> {
         let (to, (tell, arrivals)) = (To::User(*bob), mpsc::channel(1));
         let ann = setting.runtime.block_on(async {
             let (ann, mut echo) = S::Client::connect(&setting.target, anns, None).await.expect("connected");
-            // Ann is told of what she sent, too; somebody has to read it.
+            // Ann receives her own messages, too: a task has to read them.
             tokio::spawn(async move { while echo.next().await.is_ok() {} });
             let apart = setting.target.apart();
             let (_, events) = S::Client::connect(&apart, bobs, None).await.expect("connected");

@@ -1,13 +1,13 @@
 //! The transports side by side: latency, fan-out, sending, connecting, and what a message costs on each transport.
 //!
-//! First the laws: a transport that breaks one gets no row, and the program ends with 1. Then each bench on one
-//! transport after the other, `memory` last: a transport without a network, the floor of all the others.
+//! The laws run first: a transport that breaks one is not measured, and the program ends with exit code 1. Then each
+//! bench runs on one transport after the other. `memory` is last: a transport without a network, the floor.
 //!
-//! Closed loop: whatever comes next waits until what came before is done, so queues never form, and the figures
-//! are the best case, not what people see under load. The server and all its clients share one process and its
-//! cores, and the kernel's loopback stands for the network. The commit to the disk is in each message sent.
+//! The loop is closed: each step waits for the step before, so queues never form. The figures are the best case, not
+//! what people see under load. The server and all its clients share one process and its cores, and the kernel's
+//! loopback stands for the network. Each message that is sent includes its commit to the disk.
 //!
-//! `cargo bench --bench transports -- 'fanout/sse'` makes only the rows whose names contain that.
+//! `cargo bench --bench transports -- 'fanout/sse'` runs only the rows whose names contain this text.
 
 mod connect;
 mod fanout;
@@ -36,13 +36,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use ws_server::WsServer;
 
-/// How long a bench waits for what must come; only a server that has lost something lets it wait so long.
+/// How long a bench waits for a message; only a server that has lost it takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Rows that are shown together.
+/// A group of rows.
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// What one transport has to show in a group.
+/// The rows of one transport in a group.
 type Rows = fn(&mut Group<'_>);
 
 /// The laws and the benches for one kind of server.
@@ -79,17 +79,17 @@ fn main() -> ExitCode {
         Transport::of::<MemoryServer>(),
     ];
     let expected = all.len();
-    // A list of names measures nothing.
+    // `--list` prints names and measures nothing.
     let lists = std::env::args().any(|argument| argument == "--list");
     let transports = if lists { all.into() } else { gate::lawful(all) };
 
     let mut criterion = Criterion::default().configure_from_args();
     let mut bench = |name, rows: fn(&Transport) -> Rows| {
         let mut group = criterion.benchmark_group(name);
-        // Flat: what takes long is done as often in each sample, not ever more often.
+        // Flat sampling: a slow bench runs equally often in each sample.
         group.sampling_mode(SamplingMode::Flat).sample_size(20);
         group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-        // From so few samples, more resamples take time and tell nothing more.
+        // With few samples, more resamples take time without a better result.
         group.nresamples(10_000);
         for transport in &transports {
             rows(transport)(&mut group);
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
     if transports.len() < expected { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Adds a row. What it needs is prepared at the first turn, since Criterion's filter may let none come.
+/// Adds a row. It is prepared in its first turn, because Criterion's filter may leave it out.
 fn row<T>(
     group: &mut Group<'_>,
     id: BenchmarkId,
@@ -119,9 +119,9 @@ fn row<T>(
     });
 }
 
-/// One server and people around it, all of them in one group.
+/// One server and its users, all in one group.
 struct Setting {
-    /// The server's and the clients' threads; every task and every socket goes with them.
+    /// The threads of server and clients. Dropping it ends every task and closes every socket.
     runtime: Runtime,
     target: Target,
     people: Vec<(UserId, Token)>,
@@ -144,7 +144,7 @@ impl Setting {
     }
 }
 
-/// Tells of each message that comes, for as long as the connection and the bench last.
+/// Reports each message that arrives, until the connection or the bench ends.
 async fn tell_of(mut events: impl Events, arrivals: mpsc::Sender<()>) {
     while let Ok(event) = events.next().await {
         if matches!(event, Event::Message(_)) && arrivals.send(()).await.is_err() {

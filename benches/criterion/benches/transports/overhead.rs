@@ -1,11 +1,13 @@
 //! What a message costs beside the network and the disk: encoding, framing, parsing.
 //!
-//! `encode`, `frame` and `parse` are single steps. An event is encoded once for all transports, and framed once for each,
-//! however many get it; only a poll's answer, the array around its events, is made for each client. HTTP's heads and
-//! chunks are in none of them. `read_on` has everything in it for each of 960 messages that a client has missed, from
-//! the server's memory through both ends of the wire, heads, chunks, system calls and the client's parser included;
-//! opening the connection as well, which `connect` shows alone. There, `memory` is no floor: like the WebSocket's,
-//! its client hands each event from the task that reads to the one that listens, and the others have one task only.
+//! `encode`, `frame` and `parse` are single steps. An event is encoded once for all transports, and framed once for
+//! each transport; only a poll's response, the array around its events, is made for each client. These steps leave
+//! out the heads and chunks of HTTP.
+//!
+//! `read_on` is the whole way of 960 messages that a client has missed: from the server's memory through both ends of
+//! a connection, with heads, chunks, system calls and the client's parser. It includes opening the connection, which
+//! `connect` measures alone. In this bench `memory` is not the floor: like WebSocket's client, its client passes each
+//! event from one task to another, and the other clients have one task.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -22,10 +24,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use crate::connect::Missed;
 use crate::{Group, row};
 
-/// Lengths of texts, in bytes: what people type, a paragraph, the longest.
+/// Lengths of texts, in bytes: a typical message, a paragraph, the longest.
 const TEXTS: [usize; 3] = [32, 1_024, 8_192];
 
-/// Messages to read on from; fewer than an inbox holds.
+/// Messages that a client has missed; fewer than an inbox holds.
 const MISSED: usize = 960;
 
 /// The single steps. They are no transport's own, so there is no law that they could break.
@@ -79,7 +81,7 @@ fn websocket(frame: &Frame) -> Bytes {
     bytes.into()
 }
 
-/// The answer to a poll that found one event, byte for byte as `longpoll-server/tests/wire.rs` pins it.
+/// The response to a poll that found one event, byte for byte as `longpoll-server/tests/wire.rs` pins it.
 fn longpoll(frame: &Frame) -> Bytes {
     let cursor = frame.id().expect("a logged event has one");
     let rest = format!("],\"cursor\":\"{cursor}\",\"more\":false}}");

@@ -1,7 +1,7 @@
 //! Sending: a command's round trip, from the call to the reply that the message is on the disk.
 //!
-//! Nobody reads, not even the sender, who would be told of the message too. A WebSocket carries the command as a
-//! frame; the others post it, all in the same way, so that they differ by chance only.
+//! No client reads, not even the sender, which would receive its own message. A WebSocket sends the command as a
+//! frame; the other transports use the same POST, so they differ by chance only.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
     row(group, BenchmarkId::from_parameter(S::NAME), Writer::<S>::new, Writer::play);
 }
 
-/// Somebody who writes to somebody who is not here.
+/// A user that writes to a user who is not connected.
 struct Writer<S: Server> {
     setting: Setting,
     sender: <S::Client as Client>::Sender,

@@ -22,10 +22,10 @@
  * @typedef {{ fit: string[] } | { trade: string[] } | 'cannot_tell'} Choice
  */
 
-/** Fewer samples rank nobody: as in `../ranking.rs`. */
+/** With fewer samples there is no ranking: as in `../ranking.rs`. */
 export const LEAST_SAMPLES = 3;
 
-/** Why latency is unknown where a transport would need more than the measured machine has. */
+/** Why latency is unknown if a transport needs more than the measured machine has. */
 const TOO_MUCH = 'unknown: it needs more than the measured machine has';
 
 /** Why latency and bytes are unknown at a rate or a round trip that was not measured. */
@@ -50,7 +50,7 @@ function times({ median, least, most, samples }, factor) {
 }
 
 /**
- * The two values around another, and how far it is from the first to the second.
+ * The nearest values below and above a value, and how far it is from the first to the second, from 0 to 1.
  *
  * @param {number[]} values @param {number} value @returns {[number, number, number] | null}
  */
@@ -64,7 +64,7 @@ function between(values, value) {
 }
 
 /**
- * Between the four nearest points, by the logarithm of the rate and by the round trip.
+ * The figure at a rate and a round trip, interpolated between the four nearest points.
  *
  * @param {Grid} grid @param {number} rate @param {number} trip @returns {Range | null}
  */
@@ -85,7 +85,7 @@ export function at({ points }, rate, trip) {
 }
 
 /**
- * What was measured near this, but not less than half of the round trip and what the transport takes without one.
+ * The latency measured nearest, but at least half a round trip plus the latency without a round trip.
  *
  * @param {Transport} transport @param {Wish} wish @returns {Range | null}
  */
@@ -160,7 +160,7 @@ function choose(criteria, estimates) {
   const rank = (/** @type {Criterion} */ { standings }, /** @type {string} */ subject) =>
     standings.find((standing) => standing.subject === subject)?.rank;
   const left = subjects.filter((subject) => !known.some((one) => rank(one, subject) === 'behind'));
-  // What is not known of a transport can neither recommend it nor rule it out.
+  // A missing figure neither recommends a transport nor rules it out.
   const fit = left.filter((subject) => known.every((one) => rank(one, subject)));
   if (fit.length > 0) return { fit };
   if (left.length > 0) return 'cannot_tell';
@@ -172,7 +172,7 @@ function choose(criteria, estimates) {
 }
 
 /**
- * What each transport would do in a chat, how they stand to each other, and who fits.
+ * An estimate for each transport in a chat, how the transports compare, and which of them fit.
  *
  * @param {Model} model @param {Wish} wish @returns {{ estimates: Estimate[], criteria: Criterion[], choice: Choice }}
  */
@@ -190,7 +190,7 @@ export function advise(model, wish) {
 }
 
 /**
- * In which directions a wish lies outside of what was measured: there is no advice for it.
+ * In which way a wish lies outside of what was measured. Then there is no advice.
  *
  * @param {Model} model @param {Wish} wish @returns {string[]}
  */
@@ -202,7 +202,7 @@ export function beyond(model, wish) {
     return value < least || value > most ? [`the ${what} lies outside of the measured ${least} to ${most}`] : [];
   };
   return [
-    // Below the lowest rate each message is alone, as it is there already.
+    // At the lowest measured rate each message is sent alone already, so lower rates are the same.
     ...outside('rate in messages a second', wish.rate_per_s, [0, ...points.map((point) => point[0])]),
     ...outside('round trip in ms', wish.rtt_ms, points.map((point) => point[1])),
   ];

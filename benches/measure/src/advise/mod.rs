@@ -1,4 +1,4 @@
-//! Advice: which transport fits a chat of given rate, distance and size, calculated from what was measured.
+//! Advice: which transport fits a chat with this rate, round trip and size, calculated from measured figures.
 
 mod model;
 mod range;
@@ -26,13 +26,13 @@ use crate::quote::Reason;
 use crate::say::say;
 use range::Range;
 
-/// Without `--send-rate`: everybody is in groups of so many, and each writes its share of what all receive.
+/// The size of a group without `--send-rate`: each member sends its share of the messages that all receive.
 const GROUP: f64 = 100.0;
 
-/// The same advice in the report's page, which reckons by the rules of `model.rs` and `verdict.rs`.
+/// The same advice for the report's page, calculated by the rules of `model.rs` and `verdict.rs`.
 pub(crate) const ADVICE: &str = include_str!("advice.js");
 
-/// The exit code where the figures do not tell which transport fits.
+/// The exit code if the figures do not tell which transport fits.
 const CANNOT_TELL: u8 = 4;
 
 /// A chat, as its owner describes it.
@@ -75,7 +75,7 @@ Exit codes:
   2    wrong usage
   4    the figures do not tell: the text says why";
 
-/// So many in a second.
+/// Messages in a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Rate(f64);
 
@@ -97,7 +97,7 @@ impl FromStr for Rate {
     }
 }
 
-/// What is printed.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Advice<'a> {
     results: &'a str,
@@ -110,7 +110,7 @@ struct Advice<'a> {
 
 /// Says which transport fits. The exit code tells scripts whether there is advice.
 pub(crate) fn advise(options: &Options) -> anyhow::Result<ExitCode> {
-    // Results that are named need no checkout around them.
+    // With a named file, the current directory need not be in a checkout.
     let root = if options.results.is_some() { PathBuf::new() } else { checkout()? };
     let source = Source::open(&root, options.results.as_deref())?;
     let model = Model::of(&source.run);

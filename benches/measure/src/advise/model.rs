@@ -1,6 +1,6 @@
-//! What was measured, as a model of a chat of the reader's own: latency looked up, and the rest added up.
+//! A model of the reader's own chat: latency is looked up in the measured figures, the rest is calculated from them.
 //!
-//! The report's page holds the same model as JSON, and reckons with it by the same rules (`advice.js`).
+//! The report's page holds the same model as JSON, and calculates by the same rules (`advice.js`).
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::number::{joined, plain};
 use crate::quote::{Quote, Reason, quote};
 use crate::results::{Figure, Row, Run};
 
-/// Readers of one message in the rows that processor time is taken from: as near to this as there are.
+/// Processor time is taken from the rows whose number of readers is nearest to this.
 const READERS: f64 = 100.0;
 
-/// Why latency is unknown where a transport would need more than the measured machine has.
+/// Why latency is unknown if a transport needs more than the measured machine has.
 const TOO_MUCH: &str = "unknown: it needs more than the measured machine has";
 
 /// Why latency and bytes are unknown at a rate or a round trip that was not measured.
 const OUTSIDE: &str = "unknown outside of what was measured";
 
-/// All that advice needs.
+/// Everything that advice needs.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Model {
     /// Memory of the machine, in MiB.
@@ -33,18 +33,18 @@ pub(crate) struct Model {
     pub(crate) transports: Vec<Transport>,
 }
 
-/// What is known of one transport. A figure that was not measured is `None`.
+/// The figures of one transport. A figure that was not measured is `None`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Transport {
     pub(crate) subject: &'static str,
-    /// Whether it asks at its own pace, however many messages there are.
+    /// Whether it polls at constant intervals, with or without messages.
     pub(crate) paced: bool,
     pub(crate) p50_ms: Grid,
     /// All bytes of a delivered message, by rate and round trip.
     pub(crate) total_bytes: Grid,
     /// All bytes of a lone message.
     pub(crate) lone_bytes: Option<Range>,
-    /// What a message adds to an answer that goes out anyway.
+    /// What a message adds to a poll's response that is sent anyway.
     pub(crate) added_bytes: Option<Range>,
     pub(crate) hourly_bytes: Option<Range>,
     pub(crate) hourly_cpu_ms: Option<Range>,
@@ -52,14 +52,14 @@ pub(crate) struct Transport {
     pub(crate) delivery_us: Option<Range>,
     pub(crate) publishing_us: Option<Range>,
     pub(crate) connection_kib: Option<Range>,
-    /// By criterion, why a figure that it needs is withdrawn.
+    /// For each criterion, why a figure that it needs is withdrawn.
     pub(crate) withdrawn: BTreeMap<&'static str, Reason>,
 }
 
 /// A figure by rate and round trip.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Grid {
-    /// Rate, round trip in milliseconds, and what was found there.
+    /// Rate, round trip in milliseconds, and the figure measured there.
     pub(crate) points: Vec<(f64, f64, Range)>,
 }
 
@@ -80,11 +80,11 @@ pub(crate) struct Estimate {
     pub(crate) subject: &'static str,
     /// At least half of the round trip and the transport's own time.
     pub(crate) p50_ms: Option<Range>,
-    /// For each client, both ways.
+    /// For each client, in both directions.
     pub(crate) hourly_bytes: Option<Range>,
     pub(crate) cores: Option<Range>,
     pub(crate) memory_mib: Option<Range>,
-    /// By criterion, why there is no estimate.
+    /// For each criterion, why there is no estimate.
     pub(crate) lacking: BTreeMap<&'static str, String>,
 }
 
@@ -100,16 +100,16 @@ impl Model {
         }
     }
 
-    /// What each transport would do.
+    /// An estimate for each transport.
     pub(crate) fn estimates(&self, wish: &Wish) -> Vec<Estimate> {
         let is_outside = !self.beyond(wish).is_empty();
         self.transports.iter().map(|transport| transport.estimate(self, wish, is_outside)).collect()
     }
 
-    /// Where a wish lies outside of what was measured: there is no advice for it.
+    /// In which way a wish lies outside of what was measured. Then there is no advice.
     pub(crate) fn beyond(&self, wish: &Wish) -> Vec<String> {
         let Some([rates, trips]) = self.edges() else { return Vec::new() };
-        // Below the lowest rate each message is alone, as it is there already.
+        // At the lowest measured rate each message is sent alone already, so lower rates are the same.
         let rates = (0.0, rates.1);
         let mut beyond = Vec::new();
         for (what, value, (least, most), unit) in
@@ -194,14 +194,14 @@ impl Transport {
         Estimate { subject: self.subject, p50_ms, hourly_bytes, cores, memory_mib, lacking }
     }
 
-    /// What was measured near this, but not less than half of the round trip and what the transport takes without one.
+    /// The latency measured nearest, but at least half a round trip plus the latency without a round trip.
     fn latency(&self, wish: &Wish) -> Option<Range> {
         let own = self.p50_ms.at(wish.rate_per_s, 0.0)?;
         Some(self.p50_ms.at(wish.rate_per_s, wish.rtt_ms)?.at_least(own.plus(wish.rtt_ms / 2.0)))
     }
 
-    /// Heartbeats, deliveries and sends of an hour. Who asks at a pace of its own asks as often without messages:
-    /// there a delivery adds itself alone, and no head.
+    /// Heartbeats, deliveries and sends of an hour. A transport that polls at constant intervals does so without
+    /// messages, too, so a delivery adds no HTTP head to it.
     fn hourly_bytes(&self, wish: &Wish) -> Option<Range> {
         let each = if self.paced {
             self.added_bytes?
@@ -230,8 +230,8 @@ impl Grid {
         Self { points: rows.filter_map(point).collect() }
     }
 
-    /// Between the four nearest points, by the logarithm of the rate and by the round trip. Beyond the edges their
-    /// nearest value; none if one of the points was not measured.
+    /// The figure at a rate and a round trip, interpolated between the four nearest points: by the logarithm of the
+    /// rate, and by the round trip. Beyond the edges it is the nearest value. `None` if a point was not measured.
     pub(crate) fn at(&self, rate: f64, rtt_ms: f64) -> Option<Range> {
         let rates = self.points.iter().map(|(rate, ..)| rate.ln()).collect();
         let (slow, fast, along) = between(rates, rate.ln())?;
@@ -252,7 +252,7 @@ impl Grid {
     }
 }
 
-/// The two values around another, and how far it is from the first to the second.
+/// The nearest values below and above a value, and how far it is from the first to the second, from 0 to 1.
 fn between(mut values: Vec<f64>, value: f64) -> Option<(f64, f64, f64)> {
     values.sort_by(f64::total_cmp);
     let value = value.clamp(*values.first()?, *values.last()?);
@@ -266,7 +266,7 @@ fn clients(row: &Row) -> f64 {
     row.condition("clients").unwrap_or(0.0)
 }
 
-/// How far a crowd is from the one that is asked for; one without readers delivers nothing.
+/// How far the number of readers is from [`READERS`]. A crowd without readers delivers nothing.
 fn distance(row: &Row) -> f64 {
     match clients(row) {
         0.0 => f64::INFINITY,

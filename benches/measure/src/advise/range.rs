@@ -1,4 +1,4 @@
-//! A median with its interval, to be reckoned with: sums and products bound what they are made of.
+//! A median with its interval, to calculate with: the bounds of a sum are the sums of the bounds.
 
 use std::ops::{Add, Mul};
 
@@ -7,33 +7,33 @@ use serde::Serialize;
 use crate::number::between;
 use crate::ranking::LEAST_SAMPLES;
 
-/// A middle, and what surely lies around it.
+/// A median, with the least and the greatest value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Range {
     pub(crate) median: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,
-    /// The fewest samples of all that it is made of.
+    /// The samples of the figure with the fewest samples.
     pub(crate) samples: usize,
 }
 
 impl Range {
-    /// Adds nothing to anything.
+    /// Zero: what a sum begins with.
     pub(crate) const NOTHING: Self = Self { median: 0.0, least: 0.0, most: 0.0, samples: usize::MAX };
 
-    /// Noise may have put a small amount below zero.
+    /// The same with at least zero: noise can make a small figure negative.
     pub(crate) fn not_negative(self) -> Self {
         let [median, least, most] = [self.median, self.least, self.most].map(|value| value.max(0.0));
         Self { median, least, most, ..self }
     }
 
-    /// The same, so much further on.
+    /// The same plus a constant.
     pub(crate) fn plus(self, more: f64) -> Self {
         let [median, least, most] = [self.median, self.least, self.most].map(|value| value + more);
         Self { median, least, most, ..self }
     }
 
-    /// The greater of both.
+    /// The greater of both, bound by bound.
     pub(crate) fn at_least(self, floor: Self) -> Self {
         Self {
             median: self.median.max(floor.median),
@@ -43,12 +43,12 @@ impl Range {
         }
     }
 
-    /// Whether there is a ranking between two of them.
+    /// Whether one of the two is clearly greater.
     pub(crate) fn apart_from(&self, other: &Self) -> bool {
         self.ranks() && other.ranks() && (self.most < other.least || other.most < self.least)
     }
 
-    /// Whether it rests on enough samples to be ranked.
+    /// Whether it has enough samples to be ranked.
     pub(crate) fn ranks(&self) -> bool {
         self.samples >= LEAST_SAMPLES
     }
@@ -75,7 +75,7 @@ impl Add for Range {
 impl Mul<f64> for Range {
     type Output = Self;
 
-    /// Times a factor that is not negative.
+    /// Multiplies by a factor that is not negative.
     fn mul(self, factor: f64) -> Self {
         let Self { median, least, most, samples } = self;
         Self { median: median * factor, least: least * factor, most: most * factor, samples }

@@ -9,7 +9,7 @@ use super::{Range, Rate};
 use crate::results::made_up::{row, run};
 use crate::results::{Row, Run};
 
-/// What is made up of one transport: latency at each rate, bytes of a lone message, processor time and memory.
+/// The made-up figures of one transport: latency at each rate, bytes of a lone message, processor time and memory.
 struct Made {
     subject: &'static str,
     latency_ms: [f64; 2],
@@ -85,7 +85,7 @@ fn ask(run: &Run, wish: &Wish) -> (Verdict, String) {
 }
 
 #[test]
-fn what_is_not_clearly_apart_is_said_to_be_level() {
+fn transports_not_clearly_apart_are_level() {
     let [one, other, third] = SAME;
     let nearly = Made { latency_ms: [50.1, 50.1], delivery_us: 10.1, ..other };
     let (verdict, words) = ask(&results(&[one, nearly, third]), &WISH);
@@ -102,7 +102,7 @@ fn what_is_not_clearly_apart_is_said_to_be_level() {
 }
 
 #[test]
-fn who_is_behind_by_what_people_notice_is_out_with_the_reason() {
+fn a_transport_behind_by_what_people_notice_does_not_fit_and_the_reason_is_given() {
     let slow = Made { latency_ms: [1_050.0, 1_050.0], ..made("longpoll") };
     let (verdict, words) = ask(&results(&[made("websocket"), made("sse"), slow]), &WISH);
     assert_eq!(verdict.choice, Choice::Fit(vec!["websocket", "sse"]));
@@ -142,7 +142,7 @@ fn a_trade_is_told_with_its_price() {
     let slow = Made { latency_ms: [500.0, 500.0], ..made("longpoll") };
     let (verdict, words) = ask(&results(&[fast, slow]), &WISH);
     assert_eq!(verdict.choice, Choice::Trade(vec!["websocket"]));
-    assert!(words.contains("That has its price: WebSocket needs 0.106"), "{words}");
+    assert!(words.contains("The price of this choice: WebSocket needs 0.106"), "{words}");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_rate_has_a_unit() {
     }
 }
 
-/// The page reckons by itself; where Node.js is at hand, it has to find the same.
+/// The page reckons itself; if Node.js is installed, its advice must be the same.
 #[test]
 fn the_page_gives_the_same_advice() {
     let slow = Made { latency_ms: [40.0, 400.0], bytes: 2_000.0, delivery_us: 30.0, ..made("longpoll") };
@@ -198,7 +198,7 @@ fn the_page_gives_the_same_advice() {
     );
     let node = std::process::Command::new("node").args(["--input-type=module", "--eval", &script]).output();
     let Ok(output) = node else {
-        eprintln!("Node.js is not at hand: not compared");
+        eprintln!("Node.js is not installed: not compared");
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

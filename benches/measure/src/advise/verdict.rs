@@ -1,16 +1,16 @@
-//! The verdict: who is ahead in what, whether that matters to anybody, and who therefore fits.
+//! The verdict: which transport is ahead in which criterion, whether people notice it, and which transport fits.
 
 use serde::Serialize;
 
 use super::model::{Estimate, Model};
 use super::range::Range;
 
-/// Less than this a person does not notice ([Nielsen], after Miller 1968): it feels instantaneous.
+/// In milliseconds. A person does not notice less ([Nielsen], after Miller 1968): it feels instantaneous.
 ///
 /// [Nielsen]: https://www.nngroup.com/articles/response-times-3-important-limits/
 const NOTICED_MS: f64 = 100.0;
 
-/// In an hour, for each client: less than one picture on a page.
+/// In bytes an hour for each client: less than one picture on a page.
 const NOTICED_BYTES: f64 = 1e6;
 
 /// One hundredth of a core.
@@ -19,14 +19,14 @@ const NOTICED_CORES: f64 = 0.01;
 /// One hundredth of the measured machine's memory.
 const NOTICED_MEMORY: f64 = 0.01;
 
-/// What transports are judged by, in the order in which people care.
+/// One criterion of the verdict. They are listed in the order in which people care about them.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Criterion {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     /// Differences below this do not matter.
     pub(crate) noticed: f64,
-    /// How everybody stands; who was not measured is not there.
+    /// The transports that were measured.
     pub(crate) standings: Vec<Standing>,
 }
 
@@ -44,23 +44,23 @@ pub(crate) struct Standing {
 pub(crate) enum Rank {
     /// The best median.
     Best,
-    /// Cannot be told from the best.
+    /// Not clearly apart from the best.
     Level,
-    /// Behind, by less than matters.
+    /// Behind by too little to matter.
     Close,
-    /// Behind.
+    /// Behind by enough to matter.
     Behind,
 }
 
-/// Who fits.
+/// Which transports fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Choice {
     /// These are behind in nothing that matters.
     Fit(Vec<&'static str>),
-    /// Everybody is behind in something; these are ahead in what people care for most.
+    /// Each transport is behind in something. These are ahead in what people care about most.
     Trade(Vec<&'static str>),
-    /// Nothing was measured there, or too little of it stands.
+    /// Too little was measured, or too many figures are withdrawn.
     CannotTell,
 }
 
@@ -108,12 +108,12 @@ impl Criterion {
         Self { name, unit, noticed, standings: known.into_iter().map(standing).collect() }
     }
 
-    /// Who is ahead.
+    /// The transport with the best median.
     pub(crate) fn best(&self) -> Option<&Standing> {
         self.standings.iter().find(|standing| standing.rank == Rank::Best)
     }
 
-    /// How a transport stands, if it was measured.
+    /// The standing of a transport, if it was measured.
     pub(crate) fn standing(&self, subject: &str) -> Option<&Standing> {
         self.standings.iter().find(|standing| standing.subject == subject)
     }
@@ -122,12 +122,12 @@ impl Criterion {
         self.standing(subject).is_some_and(|standing| standing.rank == Rank::Behind)
     }
 
-    /// Whether anybody is behind in it.
+    /// Whether a transport is behind in it.
     pub(crate) fn matters(&self) -> bool {
         self.standings.iter().any(|standing| standing.rank == Rank::Behind)
     }
 
-    /// Whether it compares at least two, on enough samples.
+    /// Whether it compares at least two transports with enough samples.
     pub(crate) fn is_known(&self) -> bool {
         self.standings.len() >= 2 && self.standings.iter().all(|standing| standing.value.ranks())
     }
@@ -135,13 +135,13 @@ impl Criterion {
 
 fn choose(criteria: &[Criterion], estimates: &[Estimate]) -> Choice {
     let known: Vec<&Criterion> = criteria.iter().filter(|criterion| criterion.is_known()).collect();
-    // Without latency there is no advice about a thing whose point is to be in time.
+    // Latency is what these transports are for: without it there is no advice.
     if !known.iter().any(|criterion| criterion.name == "latency") {
         return Choice::CannotTell;
     }
     let all: Vec<&'static str> = estimates.iter().map(|estimate| estimate.subject).collect();
     let is_behind = |subject: &str| known.iter().any(|criterion| criterion.is_behind(subject));
-    // What is not known of a transport can neither recommend it nor rule it out.
+    // A missing figure neither recommends a transport nor rules it out.
     let is_known = |subject: &str| known.iter().all(|criterion| criterion.standing(subject).is_some());
     let left = all.iter().copied().filter(|subject| !is_behind(subject));
     let (fitting, unsure): (Vec<&str>, Vec<&str>) = left.partition(|subject| is_known(subject));

@@ -1,4 +1,4 @@
-//! The verdict in sentences: who fits, why the others do not, what does not matter, and what to doubt.
+//! The verdict in sentences: which transports fit, why the others do not, what does not matter, and what to doubt.
 
 use std::collections::BTreeMap;
 
@@ -31,14 +31,14 @@ pub(crate) fn sentences(
 fn choice(choice: &Choice, model: &Model, wish: &Wish, estimates: &[Estimate]) -> String {
     match choice {
         Choice::Fit(subjects) if subjects.len() == model.transports.len() => {
-            "It does not matter which transport you take: no two of them differ by as much as anybody would notice.".to_owned()
+            "It does not matter which transport you take: no two of them differ by so much that people would notice.".to_owned()
         }
         Choice::Fit(subjects) => match &subjects[..] {
             [one] => format!("{} fits: it alone is behind in nothing that matters.", capital(title(one))),
             many => {
                 let none = if many.len() == 2 { "neither" } else { "none of them" };
                 let many = capital(&list(many));
-                format!("{many} fit, and between them it does not matter: {none} is behind in anything that anybody would notice.")
+                format!("{many} fit, and between them it does not matter: {none} is behind in anything that people would notice.")
             }
         },
         Choice::Trade(subjects) => {
@@ -56,12 +56,12 @@ fn cannot_tell(model: &Model, wish: &Wish, estimates: &[Estimate]) -> String {
         why = lacking(estimates.iter());
     }
     if why.is_empty() {
-        why.push("these results have fewer than three runs of a figure that it takes".to_owned());
+        why.push("these results have fewer than three runs of a figure that advice needs".to_owned());
     }
     format!("Cannot tell which transport fits: {}.", why.join("; "))
 }
 
-/// Transports that are behind in nothing that is known of them, and of which too little is known.
+/// The transports that are behind in no known figure, and what is unknown of them.
 fn unsure(estimates: &[Estimate], verdict: &Verdict) -> Option<String> {
     let is_open = |one: &&Estimate| {
         let is_behind = verdict.criteria.iter().any(|criterion| criterion.is_behind(one.subject));
@@ -71,7 +71,7 @@ fn unsure(estimates: &[Estimate], verdict: &Verdict) -> Option<String> {
     (!why.is_empty()).then(|| format!("Cannot tell about the others: {}.", why.join("; ")))
 }
 
-/// What is not known of these transports, and why.
+/// Which figures of these transports are unknown, and why.
 fn lacking<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Vec<String> {
     let mut lacking: BTreeMap<(&'static str, &str), Vec<&str>> = BTreeMap::new();
     for estimate in estimates {
@@ -85,7 +85,7 @@ fn lacking<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Vec<String> {
     lacking.into_iter().map(words).collect()
 }
 
-/// Why the others do not fit: for each the criterion in which it is furthest behind, by how much matters.
+/// Why the others do not fit: for each, the criterion in which it is furthest behind.
 fn outside(verdict: &Verdict) -> Option<String> {
     let chosen = chosen(&verdict.choice);
     let mut subjects: Vec<&str> = Vec::new();
@@ -99,14 +99,14 @@ fn outside(verdict: &Verdict) -> Option<String> {
     (!reasons.is_empty()).then(|| capital(&format!("{}.", reasons.join("; "))))
 }
 
-/// What the choice costs where it had to be a trade.
+/// The price of a choice that is a trade.
 fn costs(verdict: &Verdict) -> Option<String> {
     let Choice::Trade(subjects) = &verdict.choice else { return None };
     let costs: Vec<String> = subjects.iter().filter_map(|subject| Some(worst(verdict, subject)?.2)).collect();
-    (!costs.is_empty()).then(|| format!("That has its price: {}.", costs.join("; ")))
+    (!costs.is_empty()).then(|| format!("The price of this choice: {}.", costs.join("; ")))
 }
 
-/// The criterion in which a transport is behind by most, in words.
+/// The criterion in which a transport is furthest behind, in words.
 fn worst<'a>(verdict: &'a Verdict, subject: &str) -> Option<(f64, &'a Criterion, String)> {
     let behind =
         verdict.criteria.iter().filter(|criterion| criterion.is_known() && criterion.is_behind(subject));
@@ -126,7 +126,7 @@ fn worst<'a>(verdict: &'a Verdict, subject: &str) -> Option<(f64, &'a Criterion,
     told.max_by(|one, other| one.0.total_cmp(&other.0))
 }
 
-/// Criteria in which none is behind, although not all are level.
+/// The criteria in which transports differ, but by too little to matter.
 fn indifferent(verdict: &Verdict) -> Option<String> {
     let close = |criterion: &&Criterion| {
         criterion.is_known()
@@ -151,7 +151,7 @@ fn indifferent(verdict: &Verdict) -> Option<String> {
     (!told.is_empty()).then(|| format!("What differs too little to matter: {}.", told.join(", ")))
 }
 
-/// What is not clearly apart.
+/// The criteria in which transports are not clearly apart.
 fn ties(verdict: &Verdict) -> Option<String> {
     let tied = |criterion: &Criterion| {
         let level = criterion.standings.iter().filter(|one| matches!(one.rank, Rank::Best | Rank::Level));
@@ -163,10 +163,10 @@ fn ties(verdict: &Verdict) -> Option<String> {
     (!ties.is_empty()).then(|| format!("Not clearly apart: {}.", ties.join("; ")))
 }
 
-/// What the figures rest on.
+/// What the calculation leaves out, so that a reader can doubt it.
 fn doubts(run: &Run, model: &Model, wish: &Wish, verdict: &Verdict) -> String {
     let mut doubts = vec![format!(
-        "all this is calculated from texts of {} bytes on {} cores of {} without TLS or a proxy",
+        "this is calculated from texts of {} bytes on {} cores of {} without TLS or a proxy",
         model.text_bytes, run.machine.cores, run.machine.processor
     )];
     if let Some([(slowest, _), _]) = model.edges().filter(|[(slowest, _), _]| wish.rate_per_s < *slowest) {

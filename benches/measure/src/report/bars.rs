@@ -1,4 +1,4 @@
-//! Bars that lie: one for each subject, in groups, of one part or of several layers.
+//! Horizontal bars: one for each subject, in groups, with one part or several layers.
 
 use super::svg::{Anchor, Svg, width};
 use crate::number::plain;
@@ -21,7 +21,7 @@ pub(super) struct Bars {
     pub(super) groups: Vec<Group>,
 }
 
-/// Bars under a title, with a line that none of them can be below, if that is known.
+/// Bars under a title, with a line at the floor, if it is known.
 pub(super) struct Group {
     pub(super) title: String,
     pub(super) bars: Vec<Bar>,
@@ -34,7 +34,7 @@ pub(super) struct Bar {
     /// The lengths of its parts.
     pub(super) parts: Vec<f64>,
     pub(super) interval: Option<(f64, f64)>,
-    /// What is written behind it.
+    /// The label behind the bar.
     pub(super) words: String,
 }
 
@@ -116,7 +116,7 @@ impl Bars {
     }
 }
 
-/// The distance of ticks: 1, 2 or 5 times a power of ten, so that there are three to eight of them.
+/// The distance between two ticks: 1, 2 or 5 times a power of ten, so that there are three to eight ticks.
 fn step(most: f64) -> f64 {
     if most <= 0.0 {
         return 1.0;

@@ -1,4 +1,4 @@
-//! The charts of a run: each from the rows of one scenario, and none where nothing was measured.
+//! The charts of a run: each from the rows of one scenario, if it was measured.
 
 use super::CHARTS;
 use super::bars::{Bar, Bars, Group};
@@ -15,22 +15,22 @@ const BARS: f64 = 760.0;
 
 /// A finished chart.
 pub(super) struct Chart {
-    /// Its name: that of its file, without the ending.
+    /// The name of its file, without the extension.
     pub(super) name: &'static str,
     pub(super) scenario: &'static str,
-    /// What is written where it cannot be seen.
+    /// The text for readers who cannot see it.
     pub(super) alternative: &'static str,
     pub(super) svg: String,
 }
 
 impl Chart {
-    /// Where it lies, seen from the root of the checkout.
+    /// The path of its file, relative to the root of the checkout.
     pub(super) fn file(&self) -> String {
         format!("{CHARTS}/{}.svg", self.name)
     }
 }
 
-/// All charts that these results can fill.
+/// All charts that these results have figures for.
 pub(super) fn all(run: &Run) -> anyhow::Result<Vec<Chart>> {
     let chart = |name, scenario, alternative, svg: Option<String>| {
         svg.map(|svg| Chart { name, scenario, alternative, svg })
@@ -61,7 +61,7 @@ pub(super) fn all(run: &Run) -> anyhow::Result<Vec<Chart>> {
     Ok(charts.into_iter().flatten().collect())
 }
 
-/// Bytes by layer: a group for lone messages, one for bursts.
+/// Bytes by layer: a group for single messages, and one for bursts.
 fn bytes(run: &Run) -> Option<String> {
     const LAYERS: [&str; 4] = ["payload_bytes", "framing_bytes", "http_head_bytes", "tcp_ip_estimated_bytes"];
     let all = sheets(run, "bytes");
@@ -185,7 +185,7 @@ fn grouped(
     sheet.lines.iter().enumerate().map(group).collect()
 }
 
-/// Bars in words, for whoever cannot see them.
+/// The bars in words, for readers who cannot see them.
 fn told(groups: &[Group]) -> String {
     let words = groups.iter().map(|group| {
         let bars: Vec<String> = group.bars.iter().map(|bar| format!("{} {}", bar.name, bar.words)).collect();

@@ -1,4 +1,4 @@
-//! The crossover: for each rate and each round trip, which transport is ahead. What is not clearly apart shares a cell.
+//! The crossover: for each rate and each round trip, which transport is ahead. Transports that are not clearly apart share a cell.
 
 use super::sheet::{Sheet, TableLine};
 use super::svg::{Anchor, Svg, known};
@@ -12,7 +12,7 @@ const CELL: (f64, f64) = (74.0, 38.0);
 const LEFT: f64 = 64.0;
 const ABOVE: f64 = 46.0;
 
-/// The figures that decide, by name, and what they are called here.
+/// The figures of the grids: name and title.
 pub(super) const DECIDING: [(&str, &str); 4] = [
     ("p50_ms", "latency, median"),
     ("p99_ms", "latency, p99"),
@@ -20,7 +20,7 @@ pub(super) const DECIDING: [(&str, &str); 4] = [
     ("cpu_us", "server's processor time"),
 ];
 
-/// The whole picture: a grid for each deciding figure that was measured.
+/// The whole picture: a grid for each of these figures that was measured.
 pub(super) fn draw(sheets: &[Sheet<'_>]) -> Option<String> {
     let deciding = |(name, title)| Some((sheets.iter().find(|sheet| sheet.name == name)?, title));
     let grids: Vec<(&Sheet<'_>, &str)> = DECIDING
@@ -99,7 +99,7 @@ fn cell(svg: &mut Svg, sheet: &Sheet<'_>, line: &TableLine<'_>, (x, y): (f64, f6
     svg.rectangle("cell", (x, y), size);
     let ranking = sheet.rank(line);
     let ahead = ranking.first();
-    // A band for each that is ahead: one alone, or side by side.
+    // A band of colour for each transport in the cell, side by side.
     for (index, subject) in ahead.iter().enumerate() {
         let band = size.0 / ahead.len() as f64;
         let left = x + index as f64 * band;
@@ -121,7 +121,7 @@ fn letters(ranking: &Ranking<'_>) -> String {
     }
 }
 
-/// The best median among those that are ahead.
+/// The best median among the transports in the cell.
 fn best(sheet: &Sheet<'_>, line: &TableLine<'_>, ahead: &[&str]) -> Option<f64> {
     let medians =
         line.figures(&sheet.subjects).filter(|(subject, _)| ahead.is_empty() || ahead.contains(subject));

@@ -44,9 +44,9 @@ pub(super) fn latencies(run: &Run) -> anyhow::Result<Option<String>> {
     ))
 }
 
-/// One row's histogram as a line, with marks where people look.
+/// One row's histogram as a line, with marks at the common percentiles.
 fn distribution(row: &Row) -> anyhow::Result<Option<Series>> {
-    // A percentile that may not be quoted is not drawn either.
+    // A percentile that may not be quoted is not drawn.
     if quote(row, "p50_ms").figure().is_none() {
         return Ok(None);
     }
@@ -115,7 +115,7 @@ fn against_rate(sheet: &Sheet<'_>, trip: f64, subject: &'static str) -> Series {
     Series { subject, line: points.iter().map(|point| point.at).collect(), points }
 }
 
-/// Panels in two columns under one legend; nothing if there are none.
+/// Panels in two columns under one legend; `None` without panels.
 fn side_by_side(title: &str, description: &str, panels: &[Panel]) -> Option<String> {
     let subjects = known(panels.iter().flat_map(|panel| panel.series.iter().map(|one| one.subject)));
     if subjects.is_empty() {

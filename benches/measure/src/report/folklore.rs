@@ -1,11 +1,11 @@
-//! `docs/folklore.md`: what people say, each with what was measured and a verdict that is computed from intervals.
+//! `docs/folklore.md`: common claims, each with measured figures and a verdict that is calculated from intervals.
 //!
-//! The words are in `folklore.md.in` beside this file; what stands there in double braces is looked up:
+//! The text is in `folklore.md.in` beside this file. Double braces in it are replaced:
 //!
 //! - `{{KEY}}`: a figure with its interval and unit.
-//! - `{{times N KEY}}`: so many times a figure.
-//! - `{{ratio KEY by KEY}}`: how many times the one is the other, bounded by the extremes.
-//! - `{{verdict TEST; TEST …}}`: whether what the tests claim is so. A test is `KEY < KEY`, `KEY > 2 * KEY` or
+//! - `{{times N KEY}}`: a figure times N.
+//! - `{{ratio KEY by KEY}}`: the first figure divided by the second, with the bounds of the extremes.
+//! - `{{verdict TEST; TEST …}}`: whether these tests hold. A test is `KEY < KEY`, `KEY > 2 * KEY` or
 //!   `KEY < 100`.
 //! - `{{see SCENARIO}}`: a link to its tables.
 //!
@@ -28,12 +28,12 @@ const TEMPLATE: &str = include_str!("folklore.md.in");
 enum Outcome {
     Holds,
     Fails,
-    /// Runs overlap, so the test cannot tell. A claim about the size of a difference is left open too.
+    /// The runs overlap. `size`: the claim is about the size of a difference.
     Open {
         size: bool,
     },
     TooFew,
-    /// It rests on a withdrawn figure.
+    /// A figure of the test is withdrawn.
     Withdrawn,
     NotMeasured,
 }
@@ -80,7 +80,7 @@ fn value(directive: &str, source: &Source) -> anyhow::Result<String> {
     }
 }
 
-/// A key, or `/SUBJECT` for the same as another with this subject.
+/// A key, or `/SUBJECT` for the left key with another subject.
 fn beside(text: &str, other: &Key) -> anyhow::Result<Key> {
     let text = text.trim();
     match text.strip_prefix('/') {
@@ -100,7 +100,7 @@ fn times(count: f64, key: &Key, run: &Run) -> anyhow::Result<String> {
     Ok(joined(&between(scaled(figure.median()), scaled(least), scaled(most)), unit))
 }
 
-/// The unit that suits a value, and what to multiply by.
+/// The unit that fits a value, and the factor for it.
 fn unit(unit: &'static str, value: f64) -> (f64, &'static str) {
     match unit {
         "B" => {
@@ -133,7 +133,7 @@ fn see(scenario: &str, run: &Run) -> anyhow::Result<String> {
     Ok(format!("[{}](results.md#{anchor})", topic.title))
 }
 
-/// A heading's anchor, as GitHub and mdBook make it.
+/// The anchor of a heading, as GitHub and mdBook make it.
 pub(super) fn slug(heading: &str) -> String {
     let kept = heading
         .to_lowercase()

@@ -1,4 +1,4 @@
-//! `docs/results.html`: all figures to play with, in one file that asks nobody for anything.
+//! `docs/results.html`: all figures to explore, in one file that loads nothing else.
 
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ struct Results<'a> {
 struct Condition {
     name: &'static str,
     title: &'static str,
-    /// None for yes and no.
+    /// `None` for yes and no.
     unit: Option<&'static str>,
 }
 
@@ -61,11 +61,11 @@ struct Shown<'a> {
     subject: &'a str,
     conditions: &'a BTreeMap<String, f64>,
     figures: BTreeMap<&'a str, &'a [f64]>,
-    /// Which of its figures are ahead of all others, or behind them.
+    /// The marks of its figures: ahead or behind.
     marks: BTreeMap<&'a str, &'static str>,
-    /// Why which of its figures is withdrawn. What was measured stays in the raw data.
+    /// Its withdrawn figures, with the reasons. The raw data keeps their samples.
     withdrawn: BTreeMap<&'a str, Reason>,
-    /// Which share was delivered within how many milliseconds.
+    /// Shares of the messages, with the milliseconds within which they were delivered.
     shares: Option<Vec<(f64, f64)>>,
     invalid: &'a [String],
 }
@@ -85,7 +85,7 @@ pub(super) fn page(source: &Source) -> anyhow::Result<String> {
         rows: run.rows.iter().map(|row| shown(run, row)).collect::<anyhow::Result<_>>()?,
         model: Model::of(run),
     };
-    // In a script element, only the beginning of an end tag or of a comment could be misread.
+    // Without this, an end tag or a comment in the JSON would end the script element.
     let json = serde_json::to_string(&results)?.replace('<', "\\u003c");
     let script = [ADVICE, PARTS, SCRIPT].map(alone).join("\n");
     let parts = [
@@ -97,7 +97,7 @@ pub(super) fn page(source: &Source) -> anyhow::Result<String> {
     Ok(parts.into_iter().fold(PAGE.to_owned(), |page, (name, part)| page.replacen(name, part, 1)))
 }
 
-/// A module without its imports and exports, to stand in one script with the other.
+/// A module without imports and exports, so that all fit in one script.
 fn alone(module: &str) -> String {
     let lines = module.lines().filter(|line| !line.starts_with("import {"));
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()
@@ -143,7 +143,7 @@ fn topic(topic: &crate::catalogue::Topic) -> Topic {
     }
 }
 
-/// How a figure of a row stands to the same of the other transports.
+/// The mark of a figure, compared with the other transports under the same conditions.
 fn mark(run: &Run, row: &Row, name: &str) -> Option<&'static str> {
     let compared = |row: &Row| {
         let conditions = row.conditions.iter().filter(|(name, _)| *name != INCIDENTAL);
@@ -179,7 +179,7 @@ fn shown<'a>(run: &Run, row: &'a Row) -> anyhow::Result<Shown<'a>> {
     })
 }
 
-/// To a few digits: the same on every machine.
+/// Rounded to six digits, so that every machine writes the same.
 fn round(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }

@@ -1,4 +1,4 @@
-//! A key to one figure: `bytes/websocket burst=1 total_bytes`. What is written about results names them by keys.
+//! A key to one figure: `bytes/websocket burst=1 total_bytes`. Pages name figures by keys.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::catalogue::{CONDITIONS, SUBJECTS, find, topic};
 use crate::quote::{Quote, quote};
 use crate::results::{Row, Run};
 
-/// The names that lead to a figure. Conditions that are not named may have any value, but one row alone must fit.
+/// The names of one figure. Conditions that are not named can have any value, but only one row may match.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Key {
     pub(crate) scenario: String,
@@ -18,7 +18,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// Reads a key. Every name in it must be in the catalogue, so that a slip of the pen is found at once.
+    /// Reads a key. Every name in it must be in the catalogue, so that a typing error is found at once.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut words = text.split_whitespace();
         let row = words.next().context("a key begins with SCENARIO/SUBJECT")?;
@@ -53,12 +53,12 @@ impl Key {
         Self { subject: subject.to_owned(), ..self.clone() }
     }
 
-    /// Looks the figure up. It was not measured if the run left out the scenario, the subject or the figure, or, being
-    /// a quick one, these conditions.
+    /// Looks the figure up. It is not measured if the run left out the scenario, the subject or the figure. A quick run
+    /// also leaves out conditions.
     ///
     /// # Errors
     ///
-    /// If several rows fit, or none although a full run measured this figure of this subject: then the key is wrong.
+    /// If several rows match, or none in a full run that measured this figure of this subject: the key is wrong.
     pub(crate) fn find<'a>(&self, run: &'a Run) -> anyhow::Result<Quote<'a>> {
         let measured = || run.rows.iter().filter(|row| self.is_of(row));
         if !measured().any(|row| row.figures.contains_key(&self.figure) || !row.invalid.is_empty()) {
@@ -66,15 +66,15 @@ impl Key {
         }
         let mut fitting = measured().filter(|row| self.fits(row));
         let Some(row) = fitting.next() else {
-            // A run that stopped at an error leaves a row without conditions, to say so.
+            // A scenario that failed leaves a row without conditions.
             let stopped = measured().any(|row| row.figures.is_empty());
             if run.method.quick || stopped {
                 return Ok(Quote::NotMeasured);
             }
-            bail!("nothing was measured that fits the key {self}");
+            bail!("no row matches the key {self}: nothing was measured under these conditions");
         };
         if let Some(other) = fitting.next() {
-            bail!("the key {self} fits several rows: {:?} and {:?}", row.conditions, other.conditions);
+            bail!("the key {self} matches several rows: {:?} and {:?}", row.conditions, other.conditions);
         }
         Ok(quote(row, &self.figure))
     }
@@ -83,13 +83,13 @@ impl Key {
         row.scenario == self.scenario && row.subject == self.subject
     }
 
-    /// Whether a row has this figure under these conditions; one that is invalid may not have got so far.
+    /// Whether a row has this figure under these conditions. An invalid row may lack the figure.
     fn fits(&self, row: &Row) -> bool {
         let conditions = self.conditions.iter().all(|(name, value)| row.condition(name) == Some(*value));
         conditions && (row.figures.contains_key(&self.figure) || !row.invalid.is_empty())
     }
 
-    /// The unit as people write it.
+    /// The unit of the figure.
     pub(crate) fn unit(&self) -> &'static str {
         find(&self.scenario, &self.figure).map_or("", |measure| measure.unit)
     }

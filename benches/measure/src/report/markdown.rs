@@ -1,4 +1,4 @@
-//! `docs/results.md`: all results as tables and charts, with all that is needed to doubt them and to make them again.
+//! `docs/results.md`: all results as tables and charts, with their method, their limits, and how to repeat them.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::quote::{Reason, withdrawn};
 use crate::ranking::{LEAST_SAMPLES, NOTICED_MS};
 use crate::results::{Row, Run};
 
-/// Of each scenario's figures so many are shown at once; the others can be opened.
+/// How many figures of each scenario are visible; the others are in a section that opens.
 const SHOWN: usize = 2;
 
 /// The whole page.
@@ -83,7 +83,7 @@ fn opening(source: &Source) -> String {
     text
 }
 
-/// How to read the tables, and what no table can tell.
+/// How to read the tables, and the limits of the method.
 fn reading(run: &Run) -> String {
     let n = run.method.repetitions;
     let chance = 2.0 / (1..=n).map(|k| (n + k) as f64 / k as f64).product::<f64>();
@@ -165,7 +165,7 @@ fn emptied(sheets: &[Sheet<'_>]) -> String {
     if titles.is_empty() { String::new() } else { format!("\nWithdrawn for all: {}.\n", titles.join("; ")) }
 }
 
-/// What the marks beside figures mean.
+/// The meaning of the marks beside figures.
 pub(super) fn legend(runs: usize) -> String {
     let frame = plain(NOTICED_MS);
     format!(
@@ -177,7 +177,7 @@ pub(super) fn legend(runs: usize) -> String {
     )
 }
 
-/// What the reasons in withdrawn cells mean.
+/// The meaning of the reasons in withdrawn cells.
 pub(super) fn notes(reasons: impl IntoIterator<Item = Reason>) -> String {
     let lines: String =
         reasons.into_iter().map(|one| format!("- *withdrawn ({})*: {}\n", one.name(), one.note())).collect();
@@ -229,7 +229,7 @@ pub(super) fn place_in_words(row: &Row) -> String {
     }
 }
 
-/// What the catalogue lists, and this run did not measure.
+/// The scenarios of the catalogue that this run did not measure.
 fn missing(run: &Run) -> String {
     let absent = TOPICS.iter().filter(|topic| run.rows(topic.scenario).next().is_none());
     let lines: Vec<String> = absent.map(|topic| format!("- {}: {}\n", topic.title, topic.method)).collect();

@@ -1,7 +1,7 @@
-//! The report: everything that is rendered from results, and whether what lies there still says the same.
+//! The report: renders pages and charts from results, or checks that they are up to date.
 //!
 //! `sheet` turns rows into tables, `charts` into pictures; `markdown`, `html`, `readme` and `folklore` are the pages.
-//! All of them are functions of the results alone, so that the same results always give the same files.
+//! They depend on the results alone, so the same results always give the same files.
 
 mod bars;
 mod charts;
@@ -26,10 +26,10 @@ use clap::Args;
 
 use crate::checkout::{Source, checkout, names};
 
-/// Where charts are.
+/// The directory of the charts.
 const CHARTS: &str = "docs/charts";
 
-/// What makes everything again.
+/// The command that renders everything.
 const COMMAND: &str = "cargo measure report";
 
 const EXAMPLES: &str = "\
@@ -63,12 +63,12 @@ pub(crate) struct Options {
 
 /// A file that is rendered.
 pub(crate) struct Rendered {
-    /// Its path, seen from the root of the checkout.
+    /// Its path, relative to the root of the checkout.
     pub(crate) file: String,
     pub(crate) text: String,
 }
 
-/// Renders the report, or checks that nothing would change.
+/// Renders the report, or checks that rendering would change nothing.
 pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
     let root = match &options.into {
         Some(root) => root.clone(),
@@ -92,7 +92,7 @@ pub(crate) fn report(options: &Options) -> anyhow::Result<()> {
         create_dir_all(path.parent().context("a file is in a directory")?)?;
         write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    eprintln!("rendered {} files from {}, {} of them changed", rendered.len(), source.file, stale.len());
+    eprintln!("Rendered {} files from {}; {} of them changed.", rendered.len(), source.file, stale.len());
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn checked(rendered: &[Rendered], source: &str) -> String {
     )
 }
 
-/// Everything that is made from results.
+/// All files that are rendered from results.
 fn render(root: &Path, source: &Source) -> anyhow::Result<Vec<Rendered>> {
     let charts = charts::all(&source.run)?;
     let mut rendered = vec![
@@ -130,7 +130,7 @@ fn stale(root: &Path, rendered: &[Rendered]) -> Vec<String> {
     stale
 }
 
-/// Charts that were rendered from other results, and that these have no figures for.
+/// Old charts, for which these results have no figures.
 fn superfluous(root: &Path, rendered: &[Rendered]) -> Vec<String> {
     let there = names(&root.join(CHARTS), ".svg").unwrap_or_default();
     let files = there.into_iter().map(|name| format!("{CHARTS}/{name}"));

@@ -1,5 +1,5 @@
 /**
- * The page around the figures: a chat of the reader's own, and every figure as chart and table.
+ * The page: advice for the reader's own chat, and every figure as a chart and a table.
  *
  * @typedef {import('../advise/advice.js').Model} Model
  * @typedef {import('../advise/advice.js').Range} Range
@@ -53,7 +53,7 @@ function showAdvice() {
   const group = Math.max(value('group'), 1);
   const wish = { rate_per_s: rate, rtt_ms: value('rtt'), clients: value('clients'), send_rate_per_s: rate / group };
   if (!(rate > 0) || !(wish.clients >= 1) || !(wish.rtt_ms >= 0)) {
-    element('choice').textContent = 'A rate above zero, a round trip and at least one client, please.';
+    element('choice').textContent = 'Please enter a rate above zero, a round trip, and at least one client.';
     element('why').textContent = '';
     element('estimates').replaceChildren();
     return;
@@ -65,7 +65,7 @@ function showAdvice() {
   else if ('trade' in choice) words = `Each is behind in something; ahead in what people notice first: ${list(choice.trade)}.`;
   else if (choice.fit.length === all) words = 'It does not matter which you take.';
   else if (choice.fit.length === 1) words = `Take ${list(choice.fit)}: it is behind in nothing that matters.`;
-  else words = `Take ${list(choice.fit, 'or')}, whichever you like: between them nothing differs that matters.`;
+  else words = `Take ${list(choice.fit, 'or')}, whichever you like: the differences between them do not matter.`;
   const unsure = estimates.filter(({ lacking }) => Object.keys(lacking).length > 0).map(({ subject, lacking }) =>
     `Cannot tell for ${titles.get(subject) ?? subject}: ${Object.entries(lacking).map(([what, why]) => `${what} ${why}`).join(', ')}.`);
   element('choice').textContent = words;
@@ -184,7 +184,7 @@ function showLegend(subjects) {
   }));
 }
 
-/** What stands in the place of a figure. @param {Row} row @param {string} name */
+/** The text in place of a figure. @param {Row} row @param {string} name */
 function withdrawn(row, name) {
   const why = row.withdrawn[name];
   return why ? `withdrawn (${why})` : 'not measured';

@@ -1,4 +1,4 @@
-//! Lines in a frame with two axes: what the charts of latency are drawn with.
+//! A frame with two axes and lines in it, for the charts of latency.
 
 use super::svg::{Anchor, Svg};
 use crate::number::plain;
@@ -14,11 +14,11 @@ pub(super) struct Panel {
     pub(super) across: Axis,
     pub(super) up: Axis,
     pub(super) series: Vec<Series>,
-    /// A vertical line, and what it says.
+    /// A vertical line, and its label.
     pub(super) knee: Option<(f64, String)>,
 }
 
-/// One axis: from a value to another, with labels at some.
+/// One axis: its first and last value, and its labels.
 #[derive(Clone)]
 pub(super) struct Axis {
     pub(super) title: &'static str,
@@ -31,7 +31,7 @@ pub(super) struct Axis {
 #[derive(Clone, Copy)]
 enum Scale {
     Log,
-    /// Shares below one, each further nine as far as the one before: 0, 90 %, 99 % …
+    /// Shares below one. Each further nine is the same distance away: 0, 90 %, 99 % …
     Nines,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Series {
     pub(super) points: Vec<Point>,
 }
 
-/// A measured point, with its interval upwards and what it says when it is pointed at.
+/// A measured point, with its vertical interval and the text that a pointer shows.
 pub(super) struct Point {
     pub(super) at: (f64, f64),
     pub(super) interval: (f64, f64),
@@ -50,7 +50,7 @@ pub(super) struct Point {
 }
 
 impl Axis {
-    /// Whole powers of ten around all values; within two of them also their doubles and fives.
+    /// An axis over whole powers of ten. If there are at most two, it also labels twice and five times a power.
     pub(super) fn log(title: &'static str, values: impl Iterator<Item = f64>) -> Self {
         let values: Vec<f64> = values.filter(|value| *value > 0.0 && value.is_finite()).collect();
         let least = values.iter().copied().fold(f64::INFINITY, f64::min).log10();
@@ -68,7 +68,7 @@ impl Axis {
         Self { title, scale: Scale::Log, from: 10f64.powf(from), to: 10f64.powf(to), ticks }
     }
 
-    /// A share of all, up to the last of so many nines.
+    /// An axis for shares, up to this number of nines.
     pub(super) fn nines(title: &'static str, nines: u32) -> Self {
         let to = 1.0 - 10f64.powi(-(nines as i32));
         let labels = [
@@ -86,7 +86,7 @@ impl Axis {
         Self { title, scale: Scale::Nines, from: 0.0, to, ticks: ticks.collect() }
     }
 
-    /// Where a value is, from 0 to 1.
+    /// The position of a value on the axis, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
         let bend = |value: f64| match self.scale {
             Scale::Log => value.max(self.from).log10(),

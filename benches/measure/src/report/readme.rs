@@ -1,4 +1,4 @@
-//! The README's table: the few figures that people come for, between two marks.
+//! The README's table: the few figures that most readers want, between two marks.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use crate::quote::Quote;
 use crate::ranking::{Mark, rank};
 use crate::results::Figure;
 
-/// What the table lies between.
+/// The marks around the table.
 const BEGIN: &str = "<!-- results:begin -->\n";
 const END: &str = "<!-- results:end -->";
 
-/// A line of the table: its words, and the key of WebSocket's figure.
+/// The lines of the table: a title, and the key of WebSocket's figure.
 const LINES: [(&str, &str); 9] = [
     ("median delivery latency, 10 messages/s", "latency/websocket rate_per_s=10 p50_ms"),
     (

@@ -23,15 +23,15 @@ pub(super) struct Sheet<'a> {
     pub(super) lines: Vec<TableLine<'a>>,
 }
 
-/// One set of conditions.
+/// A line of the table: one set of conditions.
 pub(super) struct TableLine<'a> {
-    /// The values of what is varied.
+    /// The values of the varied conditions.
     pub(super) values: Vec<f64>,
     /// A cell for each subject.
     pub(super) cells: Vec<Quote<'a>>,
 }
 
-/// The scenarios that were measured, in the catalogue's order; those it does not know come last.
+/// The scenarios that were measured, in the catalogue's order; unlisted ones come last.
 pub(super) fn scenarios(run: &Run) -> Vec<(&str, Option<&'static Topic>)> {
     let names: BTreeSet<&str> = run.rows.iter().map(|row| row.scenario.as_str()).collect();
     let known =
@@ -40,7 +40,7 @@ pub(super) fn scenarios(run: &Run) -> Vec<(&str, Option<&'static Topic>)> {
     known.chain(strangers).map(|name| (name, topic(name))).collect()
 }
 
-/// All tables of one scenario: the catalogue's figures in its order, then those it does not know.
+/// All tables of one scenario: figures in the catalogue's order; unlisted ones come last.
 pub(super) fn sheets<'a>(run: &'a Run, scenario: &'a str) -> Vec<Sheet<'a>> {
     let rows: Vec<&Row> = run.rows(scenario).collect();
     let names: BTreeSet<&str> = rows.iter().flat_map(|row| row.figures.keys()).map(String::as_str).collect();
@@ -93,14 +93,14 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// The reasons for which it is withdrawn, if no cell has anything else to say.
+    /// The reasons for which it is withdrawn, if no cell has a figure.
     pub(super) fn withdrawn(&self) -> Option<BTreeSet<Reason>> {
         let cells = || self.lines.iter().flat_map(|line| &line.cells);
         let is_silent = |cell: &Quote<'_>| matches!(cell, Quote::Withdrawn(_) | Quote::NotMeasured);
         cells().all(is_silent).then(|| cells().filter_map(|cell| cell.reason()).collect())
     }
 
-    /// Whether there is anything to rank: a merit, and two that compete for it.
+    /// Whether it compares at least two transports, and one direction is better.
     pub(super) fn is_ranked(&self) -> bool {
         self.better != Better::Neither
             && self.subjects.iter().filter(|subject| **subject != FLOOR).count() > 1
@@ -112,7 +112,7 @@ impl<'a> Sheet<'a> {
         self.lines.get(line)?.cells[column].figure()
     }
 
-    /// How the subjects stand to each other in one line.
+    /// Ranks the subjects of one line.
     pub(super) fn rank(&self, line: &TableLine<'a>) -> Ranking<'a> {
         let figures: Vec<(&str, &Figure)> = line.figures(&self.subjects).collect();
         rank(self.better, &figures)
@@ -126,7 +126,7 @@ impl<'a> TableLine<'a> {
     }
 }
 
-/// A number in its natural order.
+/// A number that can be sorted.
 #[derive(PartialEq)]
 struct Order(f64);
 

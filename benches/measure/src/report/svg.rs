@@ -1,6 +1,6 @@
 //! A picture as SVG: text stays text, and colours follow the reader's light or dark scheme.
 //!
-//! Nothing is told by colour alone: each subject has a dash and a marker, each layer a pattern of its own.
+//! Colour is never the only difference: each subject has a dash and a marker, and each layer has a pattern.
 
 use std::fmt::{Display, Write};
 
@@ -15,7 +15,7 @@ const COLOURS: [(&str, &str, &str, &str); 5] = [
     ("tcp", "#6e7781", "#9aa4ae", "4 5"),
 ];
 
-/// Paper, ink, softer ink and lines, in light and in dark.
+/// Background, text, softer text and lines, in light and in dark.
 const LIGHT: [&str; 4] = ["#ffffff", "#1f2328", "#59636e", "#d1d9e0"];
 const DARK: [&str; 4] = ["#0d1117", "#f0f6fc", "#9aa4ae", "#3d444d"];
 
@@ -36,7 +36,7 @@ pub(super) struct Svg {
     body: String,
 }
 
-/// Where a text stands to its point.
+/// Which part of a text is at its point.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -99,7 +99,7 @@ impl Svg {
         ));
     }
 
-    /// A subject's own mark around a point; with words that show when it is pointed at.
+    /// A subject's marker at a point, with a text that a pointer shows.
     pub(super) fn marker(&mut self, subject: &str, (x, y): (f64, f64), words: &str) {
         let path = match subject {
             "websocket" => "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
@@ -116,7 +116,7 @@ impl Svg {
         ));
     }
 
-    /// Which line and mark is whose, in one row.
+    /// A legend in one row: the line and the marker of each subject.
     pub(super) fn legend(&mut self, (x, y): (f64, f64), subjects: &[&str]) {
         let mut x = x;
         for subject in subjects {
@@ -147,18 +147,18 @@ impl Svg {
     }
 }
 
-/// About how wide a text is: enough to leave room for it.
+/// The approximate width of a text.
 pub(super) fn width(text: &str) -> f64 {
     text.chars().count() as f64 * 6.6
 }
 
-/// A coordinate, to a tenth of a pixel: the same on every machine.
+/// A coordinate, rounded to a tenth of a pixel, so that every machine writes the same.
 fn short(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
-/// Text that may stand in XML and HTML.
+/// Text with the special characters of XML and HTML escaped.
 pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
@@ -203,7 +203,7 @@ fn scheme(
         let (subject, colour) = (one.0, colour(one));
         let _ = writeln!(text, ".{subject}{{stroke:{colour};fill:{colour}}}.{subject}.curve{{fill:none}}");
     }
-    // Four layers, in the colours of four subjects, and never beside them.
+    // Four layers have the colours of four subjects; no chart shows both.
     for (index, one) in COLOURS.into_iter().enumerate().take(PATTERNS.len()) {
         let _ = write!(text, ".layer{index}{{fill:{}}}", colour(one));
     }

@@ -1,4 +1,4 @@
-//! Rendering: the same again, stale when anything changes, and no word of a ranking where there is none.
+//! Rendering gives the same files again; a changed file is stale; a ranking is shown only if there is one.
 
 mod withdrawn;
 
@@ -50,7 +50,7 @@ fn what_was_just_rendered_is_fresh_and_any_change_makes_it_stale() {
     assert!(files.iter().any(|one| one.file == "docs/charts/memory.svg"));
     for file in files {
         let path = directory.path().join(&file.file);
-        // What is around the README's table is nobody's business.
+        // Text around the README's table may change.
         let changed = match file.file.as_str() {
             "README.md" => file.text.replace("<!-- results:end -->", "mine\n<!-- results:end -->"),
             _ => format!("{}mine", file.text),
@@ -69,7 +69,7 @@ fn newer_results_make_it_stale_and_their_charts_replace_the_old() {
     let (directory, check) = rendered(&run(some_rows()));
     let mut newer = run(vec![row("skew", "sse", &[("clients", 10.0)], "p50_ms", &[5.0; 3])]);
     newer.made = "2026-02-01T00:00:00Z".to_owned();
-    // The name says nothing about which is newer.
+    // The date in the file counts, not its name.
     write(directory.path(), "a", &newer);
     let complaint = report(&check).unwrap_err().to_string();
     assert!(
@@ -129,7 +129,7 @@ fn invalid_rows_show_no_figure_but_the_reason() {
 }
 
 #[test]
-fn what_nobody_has_listed_is_shown_and_not_ranked() {
+fn unlisted_figures_are_shown_and_not_ranked() {
     let rows = vec![
         row("riddle", "smoke", &[("moons", 2.0)], "sighs", &[1.0; 5]),
         row("riddle", "sse", &[("moons", 2.0)], "sighs", &[9.0; 5]),

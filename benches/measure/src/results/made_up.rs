@@ -1,4 +1,4 @@
-//! Made-up results, for the tests of whatever reads results.
+//! Made-up results for tests.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{Figure, Machine, Method, Row, Run, VERSION, encode};
 
-/// A run of these rows, on no machine.
+/// A run with these rows, on a made-up machine.
 pub(crate) fn run(rows: Vec<Row>) -> Run {
     Run {
         version: VERSION,
@@ -32,7 +32,7 @@ pub(crate) fn run(rows: Vec<Row>) -> Run {
     }
 }
 
-/// A row with one figure, and messages enough for any percentile.
+/// A row with one figure, and enough messages for any percentile.
 pub(crate) fn row(
     scenario: &str,
     subject: &str,
@@ -53,7 +53,7 @@ pub(crate) fn row(
     if figure.ends_with("_ms") { with_messages(row, 1_000_000) } else { row }
 }
 
-/// A row with a histogram of so many latencies.
+/// The row with a histogram of this number of latencies.
 pub(crate) fn with_messages(row: Row, count: u64) -> Row {
     let mut latencies = Histogram::<u64>::new(3).expect("three digits are allowed");
     latencies.record_n(1_000, count).expect("it is in range");

@@ -1,7 +1,7 @@
 //! Bytes on the wire for each delivered message, by layer: one message alone, and twenty at once.
 //!
-//! One after the other: the next message is sent when the one before has come and no bytes pass any more. So what a
-//! delivery needs is all in it (the poll that follows an answer, too), and nothing of what idle clients say.
+//! The next message is sent when the one before has arrived and no bytes pass any more. So the figures hold everything
+//! that a delivery needs, including the poll that follows a response, and no heartbeats.
 
 use anyhow::Context;
 use chat_core::protocol::Event;
@@ -15,7 +15,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{AnyClient, Subject};
 
-/// Messages at once.
+/// How many messages are sent at once.
 const BURSTS: [usize; 2] = [1, 20];
 
 pub(super) async fn measure(
@@ -30,11 +30,11 @@ pub(super) async fn measure(
         let link = Link::open(&process, subject, 0.0).await?;
         let mut client = subject.connect(link.target().apart(), &crowd.readers[0].1, None).await?;
         let turns = settings.full_or_quick(5, 1);
-        // The first turn opens what stays open, and is not counted.
+        // The first turn opens connections that stay open, and is not counted.
         let mut before = None;
         for turn in 0..=turns {
             writer.write((0..burst).map(text)).await?;
-            timeout(PATIENCE, read(&mut client, burst)).await.context("the message does not come")??;
+            timeout(PATIENCE, read(&mut client, burst)).await.context("the message does not arrive")??;
             link.silence().await?;
             if turn == 0 {
                 before = Some(link.traffic());

@@ -1,6 +1,6 @@
-//! Catching up: clients that were away all come back at once, and read what they missed.
+//! Catching up: clients reconnect all at once, and read the messages that they missed.
 //!
-//! They are bare clients: the question is how fast the server reads and sends, not how fast a library takes it apart.
+//! They are bare clients: the scenario measures how fast the server reads and sends, not how fast a library parses.
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,11 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::{AnyEvents, Subject};
 
-/// Clients that come back, and the messages that each has missed: one after long, and a storm after short.
+/// How many clients reconnect, and how many messages each has missed: one after a long time, many after a short.
 const AWAY: [(usize, usize); 2] = [(1, 10_000), (500, 20)];
 const AWAY_QUICK: [(usize, usize); 2] = [(1, 2_000), (100, 20)];
 
-/// How long they may take.
+/// The time limit for all clients together.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn measure(
@@ -42,7 +42,7 @@ pub(super) async fn measure(
         let server = process.usage()?;
         let begun = Instant::now();
         let reading = crowd.readers.iter().map(|(_, token)| read(&process, subject, token, cursor, missed));
-        timeout(PATIENCE, try_join_all(reading)).await.context("they do not catch up")??;
+        timeout(PATIENCE, try_join_all(reading)).await.context("the clients do not catch up")??;
         let took = begun.elapsed().as_secs_f64();
         let server = process.usage()?.since(&server);
         let row =
@@ -55,7 +55,7 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// Reads what was missed, and sees to it that nothing is lost, duplicated or out of order.
+/// Reads the missed messages, and fails if one is lost, duplicated or out of order.
 async fn read(
     process: &Process,
     subject: Subject,

@@ -1,7 +1,7 @@
-//! Connecting: until the first event, near and far, and how many connect in a second.
+//! Connecting: the time until the first event, and how many clients connect in a second.
 //!
-//! Each client names a cursor that is one message old, so its first event is there already. Measured over a link with
-//! a delay, that time tells the round trips that opening takes, whatever the server's own work.
+//! Each client names a cursor that is one message old, so its first event is ready. Over a link with a long delay, the
+//! time divided by the round trip is the number of round trips that connecting takes.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
-//! Distance: latency and bytes behind links of different delay, for lone messages and for bursts.
+//! Distance: latency and bytes over links of different delay, for single messages and for bursts.
 //!
-//! One reader behind each link, all in one group: they get the same messages at the same time. Rates from people who
-//! talk now and then to machines that never rest: together with the delay they decide which transport wins.
+//! There is one reader behind each link, and all are in one group, so they receive the same messages at the same time.
+//! The rates go from people who chat to machines; rate and delay together decide which transport is ahead.
 
 use crate::crowd::Crowd;
 use crate::link::Link;
@@ -22,14 +22,14 @@ const RATES_QUICK: [f64; 2] = [2.0, 50.0];
 const BURST: usize = 20;
 const BURSTS_PER_S: f64 = 1.0;
 
-/// One message after the other.
+/// Single messages.
 pub(super) async fn crossover(
     subject: Subject,
     settings: &Settings,
     recorder: &mut Recorder,
 ) -> anyhow::Result<()> {
     for &rate in settings.full_or_quick(&RATES[..], &RATES_QUICK[..]) {
-        // At least four messages.
+        // Long enough for four messages.
         let seconds =
             settings.full_or_quick(3.0, 1.0_f64).max(4.0 / rate).max(2.0 * subject.pause().as_secs_f64());
         measure("crossover", subject, Plan::steady(rate, seconds, 1.0 / rate), recorder).await?;
@@ -37,7 +37,7 @@ pub(super) async fn crossover(
     Ok(())
 }
 
-/// Twenty at once.
+/// Bursts of twenty messages.
 pub(super) async fn bursts(
     subject: Subject,
     settings: &Settings,
@@ -75,7 +75,7 @@ async fn measure(
         let row = recorder.row(scenario, subject, &conditions);
         row.add_latencies(&Delivery::latencies(&delivery.arrivals[index..=index])?)?;
         link.traffic().since(before[index]).note(row, plan.total() as f64);
-        // Of the server for all readers together: a link costs it nothing.
+        // The server's time for all readers together: a link adds nothing to it.
         row.add("cpu_us", delivery.server.cpu.as_secs_f64() * 1e6 / delivery.delivered());
         delivery.judge(row);
     }

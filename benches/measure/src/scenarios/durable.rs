@@ -1,6 +1,8 @@
-//! Durable sends: acknowledged messages a second against clients, each waiting for its reply before it sends again.
+//! Durable sends: acknowledged messages in a second, by number of clients. Each client waits for a reply before it
+//! sends again.
 //!
-//! A reply waits for the disk. What several clients send meanwhile shares one commit, so the rate rises with them.
+//! A reply waits for the disk. Messages that other clients send meanwhile share one commit, so more clients get more
+//! messages acknowledged.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +31,7 @@ pub(super) async fn measure(
         let mut senders = Vec::new();
         for client in &crowd.readers {
             let AnyClient { sender, mut events } = subject.connect(target.apart(), &client.1, None).await?;
-            // In a direct conversation each, so that nobody's echo is everybody's work.
+            // Each sends in a direct conversation, so that a message is delivered to one user only.
             tokio::spawn(async move { while events.next().await.is_ok() {} });
             senders.push((sender, To::User(crowd.writer.0)));
         }

@@ -1,8 +1,8 @@
-//! Fan-out: what a message to many costs the server for each of them, and how far apart it comes.
+//! Fan-out: what a message to many readers costs the server for each of them, and how far apart it arrives.
 //!
-//! Messages come one at a time, so that each delivery is a write of its own. Members are bare clients: what is asked is
-//! what the server pays, and it shares its processor with them. What publishing costs (the request, the
-//! commit to the disk) is measured alone, with nobody connected, and is also taken off: what remains is delivery.
+//! Messages are sent one at a time, so that each delivery is a write of its own. The readers are bare clients, which
+//! take little of the processor that they share with the server. The cost of publishing (the request and the commit to
+//! the disk) is measured without readers, and subtracted: the rest is the cost of delivery.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Members of the group, and messages a second to each: enough work to be measured, and time between two messages.
+/// How many readers, and messages in a second: enough work to measure, with a pause between two messages.
 const CROWDS: [(usize, f64); 3] = [(10, 50.0), (100, 20.0), (1_000, 4.0)];
 
 pub(super) async fn measure(
@@ -55,7 +55,7 @@ async fn delivery(subject: Subject, readers: usize, plan: Plan) -> anyhow::Resul
     Ok(delivery)
 }
 
-/// For each message, the time between the first reader who had it and the last.
+/// For each message, the time from the first reader that receives it to the last.
 fn skew(arrivals: &[Arrivals]) -> anyhow::Result<Latencies> {
     let mut histogram = Histogram::new(3)?;
     let messages = arrivals.first().map_or(0, |reader| reader.delays.len());

@@ -1,7 +1,7 @@
 //! Idle connections: what the process and the kernel keep for each, and what they give back.
 //!
-//! Connections are bare clients that nobody reads, each of a user of its own. Limits that
-//! would end them are raised, so that nothing happens while memory is read.
+//! Each connection is a bare client of another user, and nothing reads from it. The time limits that would close it
+//! are raised, so that nothing happens while memory is read.
 
 use std::time::Duration;
 
@@ -18,20 +18,20 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// How long the server may take until all are there, or gone, and its memory rests.
+/// The limit for connecting or disconnecting all clients, and for the memory to settle.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// The time between two looks at the memory; it rests when they differ by less than a thousandth.
+/// The time between two looks at the memory. It has settled when they differ by less than a thousandth.
 const LOOKS: Duration = Duration::from_millis(250);
 
-/// The same once all have left: longer than the grace and the second between two looks that the server takes at its
-/// crowd, so memory that rests meanwhile is not about to be given back.
+/// The same after all clients have disconnected. It is longer than the grace period plus the second between two
+/// checks of the server, after which the server returns free memory to the system.
 const LOOKS_AFTER: Duration = Duration::from_millis(1_500);
 
 /// The time between two looks at a gauge.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// Connections that are open, that of the question included.
+/// Open connections, including the one that reads the metrics.
 const CONNECTIONS: &str = "chat_connections";
 
 /// Streams and polls that are being served.
@@ -73,7 +73,7 @@ pub(super) async fn measure(
     for tokens in tokens.chunks(AT_ONCE) {
         let opening = tokens.iter().map(|token| Bare::open(&process, subject, token, None));
         open.append(&mut try_join_all(opening).await?);
-        // No storm: what many requests take that come at once is not what idle connections take.
+        // A few at a time: many requests at once would need memory that idle connections do not need.
         if subject != Subject::ShortPoll {
             wait_for(&process, subject, SESSIONS, |served| served >= open.len() as f64).await?;
         }
@@ -81,18 +81,18 @@ pub(super) async fn measure(
     let (full, kernel_full) = (settle(&process, LOOKS).await?, kernel_memory_kib()?);
     drop(open);
     wait_for(&process, subject, CONNECTIONS, |open| open <= 1.0).await?;
-    // Users are let go after their grace, and free memory then goes back to the system.
+    // The server forgets users after their grace period, and then returns free memory to the system.
     let left = settle(&process, LOOKS_AFTER).await?;
     let each = |kib: f64| kib / connections as f64;
     let row = recorder.row("idle", subject, &[("clients", connections as f64)]);
     row.add("process_kib", each(full - empty));
-    // Client and server are on this machine, so half of the sockets are the client's.
+    // Both ends are on this machine, so half of the sockets belong to the clients.
     row.add("kernel_kib", each(kernel_full - kernel_empty) / 2.0);
     row.add("kept_kib", each(left - empty));
     process.stop().await
 }
 
-/// Waits until one of the server's gauges is where it should be.
+/// Waits until a gauge of the server has this value.
 async fn wait_for(
     process: &Process,
     subject: Subject,
@@ -112,10 +112,10 @@ async fn wait_for(
             sleep(AGAIN).await;
         }
     };
-    timeout(SETTLING, waiting).await.context("connections are missing, or do not end")?
+    timeout(SETTLING, waiting).await.context("not all clients connect, or not all disconnect")?
 }
 
-/// The memory of a process in KiB, once it rests.
+/// The memory of a process in KiB, after it has settled.
 async fn settle(process: &Process, looks: Duration) -> anyhow::Result<f64> {
     let settling = async {
         let mut last = process.memory_kib()?;
@@ -128,5 +128,5 @@ async fn settle(process: &Process, looks: Duration) -> anyhow::Result<f64> {
             last = now;
         }
     };
-    timeout(SETTLING, settling).await.context("the memory does not come to rest")?
+    timeout(SETTLING, settling).await.context("the memory does not settle")?
 }

@@ -1,4 +1,4 @@
-//! Latency against the offered rate: from when a message was due until each of ten members has it.
+//! Latency by rate: from when a message is due until each of ten readers has it.
 
 use crate::crowd::Crowd;
 use crate::load::{Delivery, Plan, deliver};
@@ -7,7 +7,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Who gets each message.
+/// How many readers each message has.
 pub(super) const READERS: usize = 10;
 
 /// Messages a second.

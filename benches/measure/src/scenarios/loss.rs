@@ -1,7 +1,7 @@
-//! Loss: latency while packets get lost, at random and in bursts. Everything behind a lost packet waits.
+//! Loss: latency while packets are lost, at random or in bursts. Everything behind a lost packet waits.
 //!
-//! The kernel's own filter drops packets of one server's port on the loopback interface, both ways. How many it dropped
-//! is read from its counters: what is asked for is not what happens. This needs root and iptables.
+//! The kernel's packet filter drops packets of one server's port on the loopback interface, in both directions. Its
+//! counters tell how many it really dropped. This needs root and iptables.
 
 use std::process::Command;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Who gets each message.
+/// How many readers each message has.
 pub(super) const READERS: usize = 5;
 
 /// Messages a second.
@@ -26,7 +26,7 @@ const RATE: f64 = 50.0;
 const LOSSES: [f64; 4] = [0.0, 1.0, 5.0, 10.0];
 const LOSSES_QUICK: [f64; 2] = [0.0, 5.0];
 
-/// A burst: for so long every packet is dropped.
+/// The length of a burst, in which every packet is dropped.
 const BURST: Duration = Duration::from_millis(100);
 
 /// What is missing for this measurement, if anything is.
@@ -81,7 +81,7 @@ async fn measure_one(
     process.stop().await
 }
 
-/// Loses packets until dropped: each with the same probability, or all of them for a while now and then.
+/// Drops packets until this value is dropped: each with the same probability, or all of them in bursts.
 async fn lose(filter: &mut Filter, share: f64, in_bursts: bool) -> anyhow::Result<()> {
     if !in_bursts {
         filter.drop_share(share)?;
@@ -95,7 +95,7 @@ async fn lose(filter: &mut Filter, share: f64, in_bursts: bool) -> anyhow::Resul
     }
 }
 
-/// A chain of rules of the kernel's filter for one port; gone when dropped.
+/// A chain of packet filter rules for one port, removed when this value is dropped.
 struct Filter {
     chain: String,
     port: u16,
@@ -125,11 +125,11 @@ impl Filter {
         let probability = share.to_string();
         let random = ["-m", "statistic", "--mode", "random", "--probability", &probability];
         iptables(&[&["-A", &self.chain][..], &random, &["-j", "DROP"]].concat())?;
-        // It only counts what the first one let pass.
+        // This rule only counts the packets that the first one lets pass.
         iptables(&["-A", &self.chain, "-j", "RETURN"]).map(drop)
     }
 
-    /// Adds up what the rules have counted so far.
+    /// Adds up the counters of the rules.
     fn count(&mut self) -> anyhow::Result<()> {
         let list = iptables(&["-n", "-v", "-x", "-L", &self.chain])?;
         let counts = list.lines().skip(2).map(|rule| rule.split_whitespace().next().unwrap_or("0").parse());
@@ -141,7 +141,7 @@ impl Filter {
         Ok(())
     }
 
-    /// What was dropped of all packets so far, in per cent.
+    /// The share of packets that were dropped so far, in per cent.
     fn observed_percent(&mut self) -> anyhow::Result<f64> {
         self.count()?;
         Ok(self.dropped * 100.0 / self.packets.max(1.0))
@@ -150,7 +150,7 @@ impl Filter {
 
 impl Drop for Filter {
     fn drop(&mut self) {
-        // Whatever is left of it matches a port that nobody listens on any more.
+        // If a rule stays, it matches a port that no server uses any more.
         for side in ["--sport", "--dport"] {
             let _ = self.hook("-D", side);
         }

@@ -1,8 +1,7 @@
-//! The highest rate at which 99 of 100 deliveries to ten members still come in time.
+//! The highest rate at which 99 of 100 deliveries to ten readers still arrive in time.
 //!
-//! The rate is doubled until it does not hold, then halved in between: the answer is a rate that held, and the next
-//! step above it did not. A trial that fails is made once more, since one hiccup of the machine is not the limit of a
-//! server; `--quick` has no time for it.
+//! The rate is doubled until it fails, and then a binary search finds the highest rate that holds. A trial that fails is
+//! repeated once, because one hiccup of the machine is not the limit of a server; `--quick` does not repeat it.
 
 use super::latency::READERS;
 use crate::crowd::Crowd;
@@ -12,10 +11,10 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// In time: while people talk, a tenth of a second is at once.
+/// In time means within this: in a conversation, a tenth of a second feels instantaneous.
 const OBJECTIVE_MS: f64 = 100.0;
 
-/// Where the search begins and where it ends, in messages a second.
+/// The lowest and the highest rate of the search, in messages a second.
 const FIRST: f64 = 250.0;
 const FIRST_QUICK: f64 = 2_000.0;
 const LAST: f64 = 64_000.0;

@@ -1,4 +1,4 @@
-//! What is measured. Each scenario measures one subject once; the run calls it again and again, in turns.
+//! The scenarios. Each measures one subject once; a run calls them again for each repetition.
 
 mod bytes;
 mod catch_up;
@@ -25,43 +25,43 @@ use crate::recorder::Recorder;
 use crate::settings::{Scope, Settings};
 use crate::subject::Subject;
 
-/// A scenario, in the order in which they are measured.
+/// A scenario. Runs measure them in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Scenario {
-    /// How long a message takes, against how many there are a second
+    /// Delivery latency, at different rates
     Latency,
-    /// The highest rate at which messages still come in time
+    /// The highest rate at which messages still arrive in time
     MaxRate,
     /// Bytes on the wire for each delivered message, by layer
     Bytes,
-    /// What idle clients say and are told in an hour
+    /// Bytes and requests of an idle client in an hour
     IdleBytes,
-    /// The server's processor time for each delivered message, and its skew, beside the floor
+    /// The server's processor time for each delivery, beside the floor
     Cpu,
     /// Memory for each idle connection, in the process and in the kernel
     Idle,
-    /// Until the first event, and how many connect in a second
+    /// Time until the first event, and clients connected in a second
     Connecting,
-    /// How fast clients that were away read what they missed
+    /// How fast returning clients read the messages that they missed
     CatchUp,
-    /// Latency while packets get lost (needs root and iptables)
+    /// Delivery latency with lost packets (needs root and iptables)
     Loss,
-    /// Bursts behind links of different delay
+    /// Delivery latency of bursts, over links of different delay
     RoundTrip,
-    /// What a slow reader costs the server and the others
+    /// What a slow reader costs the server and the other readers
     SlowReader,
-    /// From a request until its reply, near and far
+    /// Time from a request until its reply
     Sending,
-    /// Whether messages come in time through nginx (needs nginx)
+    /// Whether messages arrive in time through nginx (needs nginx)
     Proxy,
-    /// Latency and bytes by rate and delay: who wins where
+    /// Latency and bytes by rate and delay: which transport is ahead where
     Crossover,
-    /// Acknowledged messages a second against clients
+    /// Acknowledged messages in a second, by number of clients
     Durable,
-    /// What Nagle's algorithm costs a request in one write, and in two
+    /// What Nagle's algorithm costs a request in one write and in two
     Nagle,
-    /// How long a start takes with a long log
+    /// How long the server takes to start with a long log
     StartUp,
 }
 
@@ -109,12 +109,12 @@ impl Scenario {
         }
     }
 
-    /// What it measures: the transports, and the floor where it says something.
+    /// The subjects that it measures: transports, and the floor where it is useful.
     pub(crate) fn subjects(self, settings: &Settings) -> Vec<Subject> {
         let is_measured = |subject: &Subject| match self {
-            // Whoever asks every two seconds never has it within a tenth of one.
+            // A client that polls every two seconds cannot receive messages within 100 ms.
             Self::MaxRate => *subject != Subject::ShortPoll,
-            // All but WebSocket send by POST.
+            // All transports but WebSocket send by POST, so one of them is enough.
             Self::Durable => matches!(subject, Subject::WebSocket | Subject::Sse),
             Self::Nagle | Self::StartUp => false,
             Self::Latency
@@ -139,9 +139,9 @@ impl Scenario {
         settings.transports.iter().copied().filter(is_measured).chain(beside).collect()
     }
 
-    /// Whether it mostly waits, so that others may be measured at the same time.
+    /// Whether it mostly waits, so that other scenarios can be measured at the same time.
     ///
-    /// Short polling waits in whatever is measured; only memory is the whole machine's.
+    /// Short polling waits in every scenario. Memory is an exception: it is read for the whole machine.
     pub(crate) fn is_patient(self, subject: Subject) -> bool {
         match self {
             Self::Bytes | Self::IdleBytes | Self::Loss | Self::RoundTrip | Self::Proxy | Self::Crossover => {
@@ -158,7 +158,7 @@ impl Scenario {
         }
     }
 
-    /// What this machine has not, and the scenario needs.
+    /// What the scenario needs and this machine does not have.
     pub(crate) fn missing(self) -> Option<&'static str> {
         match self {
             Self::Loss => loss::missing(),
@@ -210,7 +210,7 @@ impl Scenario {
     }
 }
 
-/// How many readers of each message add a latency to a row.
+/// How many readers of one message add a latency to a row.
 pub(crate) fn readers(scenario: &str) -> u64 {
     match scenario {
         "latency" => latency::READERS as u64,

@@ -1,8 +1,8 @@
 //! Nagle's algorithm: a request and its reply over bare TCP, with it and without, in one write and in two.
 //!
-//! With the algorithm a small write waits until the one before is acknowledged ([RFC 9293 §3.7.4]), and whoever has
-//! nothing to say puts acknowledgements off ([RFC 9293 §3.8.6.3]): each waits for the other. Closed loop: the next
-//! request leaves when the reply before has come. Both ends are in this process, since nothing else is asked of them.
+//! With the algorithm, a small write waits until the one before is acknowledged ([RFC 9293 §3.7.4]). A receiver that has
+//! nothing to send delays its acknowledgement ([RFC 9293 §3.8.6.3]), so each side waits for the other. The loop is
+//! closed: the next request leaves after the reply to the one before. Both ends are in this process.
 //!
 //! [RFC 9293 §3.7.4]: https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
 //! [RFC 9293 §3.8.6.3]: https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3
@@ -19,11 +19,11 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// A request in bytes: about a head and a body, each in half of it.
+/// A request in bytes: half for a head, half for a body.
 const REQUEST_BYTES: usize = 256;
 const REPLY_BYTES: usize = 64;
 
-/// Exchanges before the first that counts: a young connection is acknowledged at once.
+/// Exchanges before the first that is counted: on a new connection, the kernel acknowledges at once.
 const WARM_UP: usize = 30;
 
 pub(super) async fn measure(settings: &Settings, recorder: &mut Recorder) -> anyhow::Result<()> {
@@ -37,7 +37,7 @@ pub(super) async fn measure(settings: &Settings, recorder: &mut Recorder) -> any
     Ok(())
 }
 
-/// Requests one after the other, each in so many writes.
+/// Sends requests one after the other, each in this number of writes.
 async fn exchange(nodelay: bool, writes: usize, exchanges: usize) -> anyhow::Result<Histogram<u64>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let mut client = TcpStream::connect(listener.local_addr()?).await?;
@@ -62,7 +62,7 @@ async fn exchange(nodelay: bool, writes: usize, exchanges: usize) -> anyhow::Res
     Ok(round_trips)
 }
 
-/// Answers each request once it is whole, in one write, until the client leaves.
+/// Replies to each complete request, in one write, until the client disconnects.
 async fn answer(mut server: TcpStream) {
     let mut request = [0; REQUEST_BYTES];
     while server.read_exact(&mut request).await.is_ok() {

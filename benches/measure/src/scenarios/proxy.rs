@@ -1,6 +1,6 @@
-//! Behind a proxy: nginx between client and server, as it comes and as it is often set.
+//! Behind a proxy: nginx between client and server, with its defaults and with common settings.
 //!
-//! What counts is whether a message comes at all while it is news. This needs nginx.
+//! It measures whether a message arrives within a second. This needs nginx.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,9 +21,9 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// What a location says beyond where to pass requests on to, under the name it has in results.
+/// The additional directives of a location, by their names in results.
 ///
-/// Over HTTP/1.0, for long nginx's default, a response has no chunks: only buffers that are full tell where to cut it.
+/// HTTP/1.0 was nginx's default for a long time. Its responses have no chunks, so nginx waits until a buffer is full.
 const SETTINGS: [(&str, &str); 5] = [
     ("http_1_1", "proxy_http_version 1.1;"),
     ("http_1_1_ignoring_header", "proxy_http_version 1.1; proxy_ignore_headers X-Accel-Buffering;"),
@@ -32,13 +32,13 @@ const SETTINGS: [(&str, &str); 5] = [
     ("gzip", "proxy_http_version 1.1; gzip on; gzip_types *; gzip_min_length 0; gzip_proxied any;"),
 ];
 
-/// Messages are sent a fifth of a second apart.
+/// The pause between two messages.
 const APART: Duration = Duration::from_millis(200);
 
-/// A message that comes later is no news.
+/// A message that arrives later is too late.
 const NEWS: Duration = Duration::from_secs(1);
 
-/// How long the proxy waits for a word from the server, in seconds, while the server gives a sign of life every two.
+/// How long nginx waits for bytes from the server, in seconds; the server sends a heartbeat every two seconds.
 const IDLE_TIMEOUTS_S: [u32; 2] = [1, 4];
 const HASTY: [&str; 8] =
     ["--ping-after", "2s", "--pong-timeout", "1s", "--keep-alive", "2s", "--poll-wait", "2s"];
@@ -82,7 +82,7 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// How many messages come while they are news.
+/// How many messages arrive in time.
 async fn in_time(
     process: &Process,
     subject: Subject,
@@ -119,7 +119,7 @@ async fn in_time(
     Ok(came)
 }
 
-/// Whether a quiet connection is still there after some time.
+/// Whether a quiet connection is still open after this time.
 async fn survives(subject: Subject, crowd: &Crowd, target: &Target, time: Duration) -> anyhow::Result<bool> {
     let mut client = subject.connect(target.apart(), &crowd.readers[0].1, None).await?;
     let until = Instant::now() + time;
@@ -132,7 +132,7 @@ async fn survives(subject: Subject, crowd: &Crowd, target: &Target, time: Durati
     }
 }
 
-/// nginx before one server.
+/// nginx in front of one server.
 struct Proxy {
     _child: Child,
     _directory: TempDir,
@@ -142,7 +142,7 @@ struct Proxy {
 impl Proxy {
     async fn start(process: &Process, subject: Subject, directives: &str) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
-        // A port that was free a moment ago; nginx cannot tell which one it was given.
+        // A port that was free a moment ago: nginx cannot report a port that the system chose.
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let configuration = directory.path().join("nginx.conf");
         std::fs::write(

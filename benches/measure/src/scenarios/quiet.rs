@@ -1,7 +1,7 @@
-//! A quiet hour: what clients say and are told while nothing happens, and what that costs the server.
+//! A quiet hour: the bytes and requests of idle clients, and what they cost the server.
 //!
-//! Measured over whole periods of each transport's heartbeat and reckoned up to an hour. A quick run shortens the
-//! servers' periods tenfold and divides what it found by ten: the bytes of a heartbeat do not depend on its period.
+//! It measures whole periods of each transport's heartbeat, and calculates an hour from them. A quick run makes the
+//! servers' periods ten times shorter, and divides the figures by ten: a heartbeat has the same bytes in any period.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Clients, so that the server's work for them can be seen.
+/// Enough clients that their share of the server's processor time can be measured.
 const CLIENTS: usize = 100;
 
 /// The servers' flags for periods that are ten times as short as their defaults.
@@ -27,7 +27,7 @@ pub(super) async fn measure(
     recorder: &mut Recorder,
 ) -> anyhow::Result<()> {
     let flags = settings.full_or_quick(&[][..], &HASTY[..]);
-    // A page cannot ask another poll to wait for less than the server's own default.
+    // Short polling has no period on the server: the client sets its pause.
     let shortened = if settings.quick && subject != Subject::ShortPoll { 10.0 } else { 1.0 };
     let period = period(subject).div_f64(shortened);
     let periods = settings.full_or_quick(if subject == Subject::ShortPoll { 12 } else { 1 }, 1);
@@ -39,7 +39,7 @@ pub(super) async fn measure(
         .into_iter()
         .map(|mut client| tokio::spawn(async move { while client.events.next().await.is_ok() {} }))
         .collect();
-    // The first polls, and the news that others have come.
+    // Wait for the first polls, and for the events that other users have connected.
     link.silence().await?;
     let (traffic, server) = (link.traffic(), process.usage()?);
     let length = period * periods;
@@ -55,7 +55,7 @@ pub(super) async fn measure(
     process.stop().await
 }
 
-/// The time between two signs of life, by the servers' defaults.
+/// The time between two heartbeats or polls, with the servers' defaults.
 fn period(subject: Subject) -> Duration {
     match subject {
         Subject::WebSocket => Duration::from_secs(20),

@@ -1,7 +1,7 @@
 //! Sending: from a request until its reply, a WebSocket message against a POST.
 //!
-//! Closed loop: the next request leaves when the reply before has come. `committed` requests are messages, whose
-//! reply waits for the disk; the others say that somebody types, which costs only the way there and back.
+//! The loop is closed: the next request leaves after the reply to the one before. A `committed` request is a message,
+//! whose reply waits for the disk. The others say that a user is typing, so nothing is stored.
 
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ pub(super) async fn measure(
         let link = Link::open(&process, subject, rtt_ms).await?;
         let client = subject.connect(link.target().apart(), &crowd.readers[0].1, None).await?;
         let (sender, mut events) = (client.sender, client.events);
-        // Whoever writes is told of it, too; somebody has to read it.
+        // The sender receives its own messages, too: a task has to read them.
         let echo = tokio::spawn(async move { while events.next().await.is_ok() {} });
         for committed in [true, false] {
             let requests = if rtt_ms > 0.0 {
@@ -52,7 +52,7 @@ pub(super) async fn measure(
                 };
                 let begun = Instant::now();
                 sender.send(Request { request_id: None, command }).await?.into_result()?;
-                // The first one may have to open a connection.
+                // The first request may have to open a connection.
                 if number > 0 {
                     round_trips.record(u64::try_from(begun.elapsed().as_micros())?)?;
                 }
@@ -60,7 +60,7 @@ pub(super) async fn measure(
             let conditions = [("rtt_ms", rtt_ms), ("committed", f64::from(u8::from(committed)))];
             let row = recorder.row("sending", subject, &conditions);
             row.add_latencies(&Latencies(round_trips))?;
-            // A message comes back to whoever wrote it; without one, only requests and replies have passed.
+            // A sender receives its own messages, too. Without messages, only requests and replies have passed.
             if !committed {
                 link.traffic().since(before).note(row, f64::from(requests));
             }

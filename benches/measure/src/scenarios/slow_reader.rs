@@ -1,4 +1,4 @@
-//! A slow reader: one member reads a trickle. What that costs the server, and the nine others.
+//! A slow reader: what one slow member of a group costs the server and the nine other members.
 
 use std::num::NonZeroU64;
 
@@ -10,13 +10,13 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Members who read as fast as they can.
+/// Members that read as fast as they can.
 pub(super) const OTHERS: usize = 9;
 
-/// What the slow one reads, in bytes a second; none: as fast as the others.
+/// What the slow member reads, in bytes a second; `None`: as fast as the others.
 const PACES: [Option<NonZeroU64>; 2] = [None, NonZeroU64::new(8_192)];
 
-/// Messages a second: much more than the slow one reads.
+/// Messages a second: much more than the slow member reads.
 const RATE: f64 = 200.0;
 
 pub(super) async fn measure(

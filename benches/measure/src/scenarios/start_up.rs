@@ -1,4 +1,4 @@
-//! Starting: from the start of the process until it listens, with a long log, after an orderly end and after a kill.
+//! Starting: from the start of the process until it listens, with a long log, after a clean shutdown and after a kill.
 
 use std::time::Instant;
 

@@ -1,10 +1,10 @@
-//! What advice refuses: chats outside of what was measured, figures that do not stand, latencies faster than light.
+//! What advice refuses: chats outside of what was measured, withdrawn figures, and latencies faster than light.
 
 use super::*;
 use crate::quote::quote;
 use crate::results::made_up::with_messages;
 
-/// A chat, what was measured for it, and what there is to say: transports that fit, or none where nobody can tell.
+/// A chat, the results for it, and the advice: transports that fit, or none if the figures do not tell.
 struct Case {
     what: &'static str,
     wish: Wish,
@@ -14,7 +14,7 @@ struct Case {
 }
 
 #[test]
-fn what_the_figures_do_not_tell_is_refused_with_the_reason() {
+fn advice_is_refused_with_a_reason_if_the_figures_do_not_tell() {
     const ALL: &[&str] = &["websocket", "sse", "longpoll"];
     let cases = [
         Case {
@@ -126,10 +126,10 @@ fn no_latency_is_below_half_of_the_round_trip_and_the_transports_own_time() {
     let is =
         |value: f64, expected: f64| assert!((value - expected).abs() < 1e-9, "{value} is not {expected}");
     is(at(&run, 1.0, 0.0), 50.0);
-    // Half of the way from one to a hundred, as logarithms go.
+    // Half-way between the logarithms of one and a hundred.
     is(at(&run, 10.0, 0.0), 70.0);
     is(at(&run, 10.0, 100.0), 120.0);
-    // Figures that would be faster than light.
+    // Latencies below half a round trip are impossible.
     for row in run.rows.iter_mut().filter(|row| row.condition("rtt_ms") == Some(200.0)) {
         row.figures.get_mut("p50_ms").unwrap().samples = vec![3.0; 5];
     }
