@@ -1,7 +1,7 @@
 //! A bare client: a socket that sends the request of its transport, and parses only what it must.
 //!
-//! It is one task with one buffer. A client library would do more work on the processor that it shares with the
-//! server: that delays polls, so the server wakes up for each of them, and evicts the server's memory from the caches.
+//! It is one task with one buffer. Client and server share a processor, and a client library would need more of it.
+//! It would delay polls, so that the server wakes up for each of them, and evict the server's memory from the caches.
 //! A bare client answers no pings, so it stays connected for some seconds only.
 
 use std::collections::VecDeque;

@@ -104,7 +104,7 @@ pub(crate) const CONDITIONS: [Condition; 19] = [
 /// The table that comes from the same measurement as `cpu`.
 pub(crate) const FIRST_TO_LAST: &str = "skew";
 
-/// How many times shorter the heartbeat periods of a quick run are. It differs between subjects, so tables leave it out.
+/// How many times shorter the heartbeat periods of a quick run are. Tables leave it out: it differs between subjects.
 pub(crate) const INCIDENTAL: &str = "shortened";
 
 const fn condition(name: &'static str, title: &'static str, values: Values) -> Condition {

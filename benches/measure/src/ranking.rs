@@ -3,8 +3,10 @@
 use crate::catalogue::{Better, FLOOR, column, title};
 use crate::results::Figure;
 
-/// The least samples for a ranking. With fewer, chance alone puts two intervals apart too often: with two samples of
-/// each in one of three comparisons, with three in one of ten, with five in one of 126.
+/// The least samples for a ranking. With fewer, chance alone puts two intervals apart too often.
+///
+/// With two samples of each, that happens in one of three comparisons, with three in one of ten, with five in one
+/// of 126.
 pub(crate) const LEAST_SAMPLES: usize = 3;
 
 /// A difference below this share of the smaller median gets no mark.

@@ -4,9 +4,8 @@
 //! each transport; only a poll's response, the array around its events, is made for each client. These steps leave
 //! out the heads and chunks of HTTP.
 //!
-//! `read_on` is the whole way of 960 messages that a client has missed: from the server's memory through both ends of
-//! a connection, with heads, chunks, system calls and the client's parser. It includes opening the connection, which
-//! `connect` measures alone. In this bench `memory` is not the floor: like WebSocket's client, its client passes each
+//! `read_on` is the whole way of 960 messages that a client has missed, from the server's memory to the client's
+//! parser, with heads, chunks and system calls. It includes opening the connection, which `connect` measures alone. In this bench `memory` is not the floor: like WebSocket's client, its client passes each
 //! event from one task to another, and the other clients have one task.
 
 use std::hint::black_box;

@@ -1,4 +1,6 @@
-//! The crossover: for each rate and each round trip, which transport is ahead. Transports that are not clearly apart share a cell.
+//! The crossover: for each rate and each round trip, which transport is ahead.
+//!
+//! Transports that are not clearly apart share a cell.
 
 use super::sheet::{Sheet, TableLine};
 use super::svg::{Anchor, Svg, known};
