@@ -256,10 +256,12 @@ test("where the storage is damaged, nothing is sent again, and the page says wha
 for (const transport of TRANSPORTS) {
   test(`the wire drawer shows what passes over ${transport.label}`, async () => {
     const [ann, bob] = await stage.pair(transport);
+    await ann.page.locator("#composer:focus").waitFor();
     await ann.page.keyboard.press("Control+`");
     const drawer = ann.page.getByRole("region", { name: "Wire", exact: true });
     await drawer.waitFor();
-    await ann.page.locator("#wire-close:focus").waitFor();
+    // Somebody who writes goes on writing.
+    await ann.page.locator("#composer:focus").waitFor();
     const rows = (text) => drawer.locator("tbody tr").filter({ hasText: text });
     await bob.say("over the wire");
     await ann.sees("over the wire");
