@@ -10,7 +10,7 @@ use crate::signal::Signal;
 
 /// Why a connection ended, or a stream on it: the label `reason` of `chat_closed_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// The server ended it, for a reason that a wire can carry.
     Closed(Close),
     /// The client said goodbye, or closed its side.
@@ -31,7 +31,7 @@ pub(crate) enum End {
 
 impl End {
     /// Every reason, so that each is counted from zero.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         let others = [
             Self::Left,
             Self::Aborted,
@@ -45,7 +45,7 @@ impl End {
     }
 
     /// The label of the metric that counts it.
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Closed(why) => why.name(),
             Self::Left => "left",
@@ -59,7 +59,7 @@ impl End {
     }
 
     /// What an error of the system says about the client.
-    pub(crate) fn of_error(error: &io::Error) -> Self {
+    pub fn of_error(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::BrokenPipe
@@ -72,40 +72,40 @@ impl End {
 }
 
 /// Cuts a connection, and takes note of its end.
-pub(crate) type Cut = Arc<Ending>;
+pub type Cut = Arc<Ending>;
 
 /// The end of one connection.
 ///
 /// Several layers may notice it. The first one knows the reason, and only it is counted.
 #[derive(Debug, Default)]
-pub(crate) struct Ending {
+pub struct Ending {
     cut: Signal<Close>,
     is_counted: AtomicBool,
 }
 
 impl Ending {
     /// Cuts the connection. Later calls change nothing.
-    pub(crate) fn give(&self, why: Close) {
+    pub fn give(&self, why: Close) {
         self.cut.give(why);
     }
 
     /// Why the connection is to be cut, if it is.
-    pub(crate) fn given(&self) -> Option<Close> {
+    pub fn given(&self) -> Option<Close> {
         self.cut.given()
     }
 
     /// Ready once the connection is to be cut. The task that polled last is the one that is woken.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Close> {
+    pub fn poll(&self, cx: &Context<'_>) -> Poll<Close> {
         self.cut.poll(cx)
     }
 
     /// Whether the end is to be counted now; `false` once it was.
-    pub(crate) fn is_news(&self) -> bool {
+    pub fn is_news(&self) -> bool {
         !self.is_counted.swap(true, Ordering::Relaxed)
     }
 
     /// The connection carries another request, so its next end is another one.
-    pub(crate) fn goes_on(&self) {
+    pub fn goes_on(&self) {
         self.is_counted.store(false, Ordering::Relaxed);
     }
 }

@@ -11,21 +11,21 @@ const CROWD: usize = 256;
 
 /// All that come and go in numbers, and take memory while they are here: connections, and users who are here.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd {
+pub struct Crowd {
     here: AtomicUsize,
     most: AtomicUsize,
 }
 
 impl Crowd {
     /// One more is here, until what this returns is dropped.
-    pub(crate) fn join(self: &Arc<Self>) -> Joined {
+    pub fn join(self: &Arc<Self>) -> Joined {
         let before = self.here.fetch_add(1, Ordering::Relaxed);
         self.most.fetch_max(before + 1, Ordering::Relaxed);
         Joined(Arc::clone(self))
     }
 
     /// Whether more than half of a crowd have left since this was last so.
-    pub(crate) fn has_left(&self) -> bool {
+    pub fn has_left(&self) -> bool {
         let (here, most) = (self.here.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed));
         let has_left = most >= CROWD && here < most / 2;
         if has_left {
@@ -37,7 +37,7 @@ impl Crowd {
 
 /// One of a crowd.
 #[derive(Debug)]
-pub(crate) struct Joined(Arc<Crowd>);
+pub struct Joined(Arc<Crowd>);
 
 impl Drop for Joined {
     fn drop(&mut self) {
@@ -50,7 +50,7 @@ impl Drop for Joined {
 /// [malloc_trim(3)]: https://man7.org/linux/man-pages/man3/malloc_trim.3.html
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a function of the C library that no crate of this workspace wraps")]
-pub(crate) fn give_back() {
+pub fn give_back() {
     // SAFETY: it asks nothing of its caller, and any thread may call it.
     let some = unsafe { libc::malloc_trim(0) } == 1;
     tracing::debug!(some, "gave free memory back to the system");
@@ -58,7 +58,7 @@ pub(crate) fn give_back() {
 
 /// Other allocators have ways of their own.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn give_back() {}
+pub fn give_back() {}
 
 #[cfg(test)]
 mod tests {

@@ -8,45 +8,33 @@
 //!
 //! 1. [`ids`], [`text`], [`model`], [`refusal`]: the words of the chat
 //! 2. [`protocol`]: what travels on every wire
-//! 3. [`settings`], `limits`, `signal`, `ending`, `metrics`, `heap`: what everything rests on
+//! 3. [`limits`], [`signal`], [`ending`], [`metrics`], [`heap`]: what everything else needs
 //! 4. `store`: the durable log; one thread writes, many commands to a commit
 //! 5. [`inbox`]: a user's newest events in memory, and who reads them
 //! 6. `publisher`: fan-out in the order of commits
-//! 7. `auth`, [`chat`]: who may do what, and doing it
-//! 8. [`transport`]: the seam; [`transport::Session::serve`] is the one loop that drives all wires
-//! 9. [`http`]: what all servers share, reads and requests
-//! 10. [`client`], [`duplex`]: both ends of a wire as traits; a client's two halves
-//! 11. [`server`], [`run`]: accepting connections, ending them; a server as a program
-//! 12. [`memory`]: the transport without a wire, the floor of every comparison
+//! 7. [`auth`], [`chat`]: who may do what, and doing it
+//! 8. [`transport`]: the seam; [`transport::Session::serve`] is the one loop that drives all transports
+//!
+//! What carries it over HTTP is `support/chat-http`; a client's end is `support/chat-client`.
 //!
 //! Invariants: a transport never calls the chat; the chat never names a transport; no queue without a bound; no
 //! lock across an await; every wait has a named limit; every task has an end.
 
 pub mod auth;
 pub mod chat;
-pub mod client;
-pub mod duplex;
-mod ending;
-mod heap;
-pub mod http;
+pub mod ending;
+pub mod heap;
 pub mod ids;
 pub mod inbox;
 pub mod limits;
-pub mod memory;
-mod metrics;
+pub mod metrics;
 pub mod model;
 pub mod protocol;
 mod publisher;
 pub mod refusal;
-pub mod run;
-pub mod server;
-pub mod settings;
-mod signal;
+pub mod signal;
 mod store;
 pub mod text;
 pub mod transport;
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
-
-pub use store::{ForeignWriter, Held, Location, OpenError};
+pub use store::{ForeignWriter, Held, Location, OpenError, TokenHash};

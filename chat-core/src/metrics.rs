@@ -20,7 +20,7 @@ use crate::refusal::Code;
 const COMMIT_SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// The counts of one chat.
-pub(crate) struct Metrics {
+pub struct Metrics {
     registry: Registry,
     families: Families,
     /// Guards the transports met so far: a handful.
@@ -40,33 +40,36 @@ struct Families {
 }
 
 /// The counts of one transport.
-pub(crate) struct TransportMetrics {
+pub struct TransportMetrics {
     transport: &'static str,
     /// Connections open now.
-    pub(crate) connections: IntGauge,
+    pub connections: IntGauge,
     /// Sessions open now.
-    pub(crate) sessions: IntGauge,
+    pub sessions: IntGauge,
     /// Frames handed to the transport.
-    pub(crate) frames: IntCounter,
+    pub frames: IntCounter,
     /// Their JSON, without any framing.
-    pub(crate) bytes: IntCounter,
+    pub bytes: IntCounter,
     /// Requests taken from the transport.
-    pub(crate) requests: IntCounter,
+    pub requests: IntCounter,
     /// Requests for a sign-in with a wrong name or password.
     failed_sign_ins: IntCounter,
     ends: Vec<(End, IntCounter)>,
     refusals: Vec<(Code, IntCounter)>,
 }
 
-impl Metrics {
-    pub(crate) fn new() -> Self {
+impl Default for Metrics {
+    /// Counts that begin at zero.
+    fn default() -> Self {
         let registry = Registry::new();
         let families = Families::new(&registry);
         Self { registry, families, transports: Mutex::default() }
     }
+}
 
+impl Metrics {
     /// The counts of the transport with this name.
-    pub(crate) fn transport(&self, transport: &'static str) -> Arc<TransportMetrics> {
+    pub fn transport(&self, transport: &'static str) -> Arc<TransportMetrics> {
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         let metrics = transports
             .entry(transport)
@@ -75,12 +78,12 @@ impl Metrics {
     }
 
     /// The counts of the storage, with one for each kind of fault. Call it once.
-    pub(crate) fn storage(&self, faults: impl Iterator<Item = &'static str>) -> StorageMetrics {
+    pub fn storage(&self, faults: impl Iterator<Item = &'static str>) -> StorageMetrics {
         StorageMetrics::new(&self.registry, faults)
     }
 
     /// All counts as text.
-    pub(crate) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).expect("counts can always be written")
     }
 }
@@ -117,11 +120,11 @@ impl Families {
 }
 
 /// The counts of the storage.
-pub(crate) struct StorageMetrics {
+pub struct StorageMetrics {
     /// Commands that wait for the writer.
-    pub(crate) queued: IntGauge,
+    pub queued: IntGauge,
     /// How long a commit took, in seconds.
-    pub(crate) commit: Histogram,
+    pub commit: Histogram,
     errors: Vec<(&'static str, IntCounter)>,
 }
 
@@ -142,7 +145,7 @@ impl StorageMetrics {
     }
 
     /// Counts an error with this kind of fault behind it.
-    pub(crate) fn error(&self, kind: &str) {
+    pub fn error(&self, kind: &str) {
         if let Some((_, counter)) = self.errors.iter().find(|(fault, _)| *fault == kind) {
             counter.inc();
         }
@@ -170,7 +173,7 @@ impl TransportMetrics {
 
     /// Counts the end of a connection, or of the stream on it, for the first reason that is told. Every end is
     /// counted here.
-    pub(crate) fn ended(&self, ending: &Ending, why: End) {
+    pub fn ended(&self, ending: &Ending, why: End) {
         if !ending.is_news() {
             return;
         }
@@ -181,7 +184,7 @@ impl TransportMetrics {
     }
 
     /// Counts a refusal, as an answer, a reply or a close code says it.
-    pub(crate) fn refused(&self, code: Code) {
+    pub fn refused(&self, code: Code) {
         if code == Code::WrongCredentials {
             self.failed_sign_ins.inc();
         }

@@ -143,7 +143,7 @@ impl Refusal {
     }
 
     /// The disk fails.
-    pub(crate) fn storage_unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn storage_unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::retry_after(Code::StorageUnavailable, Duration::from_secs(1), message)
     }
 
@@ -160,12 +160,12 @@ impl Refusal {
     }
 
     /// No valid sign-in.
-    pub(crate) fn unauthenticated() -> Self {
+    pub fn unauthenticated() -> Self {
         Self::new(Code::Unauthenticated, "sign in first: POST /api/login with a name and a password")
     }
 
     /// JSON that is not what it should be; a broken rule for text keeps its own code.
-    pub(crate) fn of_json(error: &serde_json::Error) -> Self {
+    pub fn of_json(error: &serde_json::Error) -> Self {
         let message: String = error.to_string().chars().take(MESSAGE_CHARS).collect();
         let code = Code::ALL
             .iter()

@@ -7,7 +7,7 @@ use atomic_waker::AtomicWaker;
 
 /// Given at most once; the first reason stays.
 #[derive(Debug)]
-pub(crate) struct Signal<T> {
+pub struct Signal<T> {
     given: OnceLock<T>,
     waiting: AtomicWaker,
 }
@@ -20,19 +20,19 @@ impl<T> Default for Signal<T> {
 
 impl<T: Copy> Signal<T> {
     /// Gives the signal. Later calls change nothing.
-    pub(crate) fn give(&self, reason: T) {
+    pub fn give(&self, reason: T) {
         if self.given.set(reason).is_ok() {
             self.waiting.wake();
         }
     }
 
     /// The reason, once the signal was given.
-    pub(crate) fn given(&self) -> Option<T> {
+    pub fn given(&self) -> Option<T> {
         self.given.get().copied()
     }
 
     /// Ready with the reason once the signal was given. The task that polled last is the one that is woken.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<T> {
+    pub fn poll(&self, cx: &Context<'_>) -> Poll<T> {
         if let Some(reason) = self.given.get() {
             return Poll::Ready(*reason);
         }

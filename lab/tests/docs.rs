@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use chat_core::limits::Limits;
 use chat_core::refusal::{Close, Code};
+use chat_http::LimitFlags;
 use clap::{Args, Command};
 
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
-const LAWS: &str = include_str!("../../chat-core/src/conformance/mod.rs");
+const LAWS: &str = include_str!("../../support/laws/src/lib.rs");
 
 /// Where a path is that only some machine has.
 const MACHINE_PATHS: [&str; 4] = ["/home/", "/Users/", "/mnt/", "C:\\"];
@@ -38,6 +39,28 @@ fn pages() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     walk(&root(), &mut found);
     found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// The folders at the top, and those of all packages.
+fn folders() -> Vec<PathBuf> {
+    let top = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        path.is_dir() && !name.starts_with('.') && name != "target"
+    };
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
+    let members = members.trim_end_matches(']').split(", ").map(|name| root().join(name.trim_matches('"')));
+    top.filter(is_ours).chain(members).collect()
+}
+
+#[test]
+fn every_folder_says_what_it_is() {
+    for folder in folders() {
+        let page = std::fs::read_to_string(folder.join("README.md"));
+        let page = page.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        assert!(page.starts_with("# "), "{}", folder.display());
+    }
 }
 
 /// The lines of a page that are not in a fenced block.
@@ -122,7 +145,7 @@ fn every_close_code_is_listed() {
 #[test]
 fn every_limit_is_listed_with_its_default() {
     let listed: Vec<_> = rows("## Limits").into_iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-    let command = Limits::augment_args(Command::new("limits"));
+    let command = LimitFlags::augment_args(Command::new("limits"));
     let default = |flag: &clap::Arg| flag.get_default_values().join(" ".as_ref()).into_string().unwrap();
     let known: Vec<_> = command
         .get_arguments()

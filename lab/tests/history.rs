@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use chat_client::Target;
 use chat_core::auth::Token;
-use chat_core::client::Target;
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Event, ResetReason};
 use rusqlite::Connection;

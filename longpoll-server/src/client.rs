@@ -5,9 +5,8 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
+use chat_client::{Client, ClientError, Events, PostSender, Target, read};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Events, PostSender, Target, read};
-use chat_core::duplex::reached;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use reqwest::Method;
@@ -135,7 +134,7 @@ impl<P: Pace> Events for PollEvents<P> {
             if let Some(event) = self.ready.pop_front() {
                 self.cursor = match self.ready.is_empty() {
                     true => self.polled,
-                    false => reached(&event).or(self.cursor),
+                    false => event.reached().or(self.cursor),
                 };
                 return Ok(event);
             }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use chat_core::client::Server;
-use chat_core::run::Program;
+use chat_http::Server;
+use chat_http::run::Program;
 use longpoll_server::{LongPollServer, ShortPollServer};
 
 fn main() -> ExitCode {

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use axum::http::header;
 use axum::response::IntoResponse;
-use chat_core::client::Server;
-use chat_core::http::{Connection, Endpoint, Refuses};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::Frame;
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
+use chat_http::Server;
+use chat_http::{Connection, Endpoint, Refuses};
 
 use crate::ShortPollServer;
 use crate::answer::answer;

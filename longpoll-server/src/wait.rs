@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use chat_core::chat::Chat;
-use chat_core::http::Problem;
 use chat_core::refusal::{Code, Refusal};
+use chat_http::Problem;
 use serde::Deserialize;
 
 /// The longest wait that a poll may ask for.

@@ -1,17 +1,17 @@
 //! The laws, on this transport, both ways, with patience and without.
 
 mod longpoll {
-    chat_core::conformance_tests!(longpoll_server::LongPollServer);
+    laws::conformance_tests!(longpoll_server::LongPollServer);
 }
 
 mod shortpoll {
-    chat_core::conformance_tests!(longpoll_server::ShortPollServer);
+    laws::conformance_tests!(longpoll_server::ShortPollServer);
 }
 
 mod plain_longpoll {
-    chat_core::conformance_tests!(chat_core::client::Plain<longpoll_server::LongPollServer>);
+    laws::conformance_tests!(chat_http::Plain<longpoll_server::LongPollServer>);
 }
 
 mod plain_shortpoll {
-    chat_core::conformance_tests!(chat_core::client::Plain<longpoll_server::ShortPollServer>);
+    laws::conformance_tests!(chat_http::Plain<longpoll_server::ShortPollServer>);
 }

@@ -10,9 +10,9 @@ mod takeover;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chat_core::client::{PostSender, Sender};
-use chat_core::conformance::{PATIENCE, TestServer, TestUser};
+use chat_client::{PostSender, Sender};
 use chat_core::limits::Limits;
+use laws::{PATIENCE, TestServer, TestUser};
 use longpoll_server::LongPollServer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

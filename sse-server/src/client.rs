@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use chat_client::{Client, ClientError, Events, PostSender, Target, read};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Events, PostSender, Target, read};
-use chat_core::duplex::reached;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use futures_util::{Stream, StreamExt};
@@ -54,8 +53,8 @@ impl Events for SseEvents {
             self.ready.extend(self.parser.push(&chunk));
         }
         let data = self.ready.pop_front().ok_or_else(ended)?;
-        let event = serde_json::from_str(&data)?;
-        self.cursor = reached(&event).or(self.cursor);
+        let event: Event = serde_json::from_str(&data)?;
+        self.cursor = event.reached().or(self.cursor);
         Ok(event)
     }
 

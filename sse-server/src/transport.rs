@@ -10,13 +10,13 @@ use std::time::Duration;
 use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use chat_core::http::{Connection, Endpoint, Refuses};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
+use chat_http::{Connection, Endpoint, Refuses};
 
 /// What a browser's `EventSource` waits before it connects again by itself, in milliseconds.
 const RETRY: &str = "retry: 2000\n\n";

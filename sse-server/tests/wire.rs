@@ -7,8 +7,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chat_core::conformance::{PATIENCE, TestServer, TestUser};
 use chat_core::limits::Limits;
+use laws::{PATIENCE, TestServer, TestUser};
 use serde_json::{Value, json};
 use sse_server::SseServer;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -119,7 +119,7 @@ fn close(code: u16, name: &str, reconnect: bool) -> String {
 
 /// Sends a direct message, and gives the reply.
 async fn send(from: &TestUser<SseServer>, to: &TestUser<SseServer>, cid: &str, text: &str) -> Value {
-    use chat_core::client::{PostSender, Sender};
+    use chat_client::{PostSender, Sender};
     let request = json!({"command": {"type": "send", "to": {"user": to.id()}, "cid": cid, "text": text}});
     let reply =
         PostSender::new(&from.target, &from.token).send(serde_json::from_value(request).unwrap()).await;

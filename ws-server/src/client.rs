@@ -1,9 +1,9 @@
 //! The client's end of a WebSocket: requests up, replies and events down, on one connection.
 
 use bytes::Bytes;
+use chat_client::duplex::{Abandoned, Demultiplexer, DuplexEvents, DuplexSender, duplex};
+use chat_client::{Client, ClientError, Target};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Target};
-use chat_core::duplex::{Abandoned, Demultiplexer, DuplexEvents, DuplexSender, duplex};
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use futures_util::stream::{SplitSink, SplitStream};

@@ -6,8 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Method, Version, header};
 use axum::response::{IntoResponse, Response};
-use chat_core::http::{Problem, fields};
 use chat_core::refusal::{Code, Refusal};
+use chat_http::{Problem, fields};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The only version of the protocol that was ever finished.

@@ -10,8 +10,8 @@ pub use client::WsClient;
 
 use axum::Router;
 use chat_core::chat::Chat;
-use chat_core::client::Server;
-use chat_core::http::{Endpoint, endpoint};
+use chat_http::Server;
+use chat_http::{Endpoint, endpoint};
 
 use crate::transport::WsTransport;
 

@@ -9,11 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_core::http::Connection;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Encoding, Frame};
 use chat_core::refusal::Close;
 use chat_core::transport::Received;
+use chat_http::Connection;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;

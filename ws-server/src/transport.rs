@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use chat_core::http::{Connection, Endpoint, Refuses};
 use chat_core::ids::Cursor;
 use chat_core::inbox::Batch;
 use chat_core::limits::Limits;
 use chat_core::protocol::Frame;
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
+use chat_http::{Connection, Endpoint, Refuses};
 
 use crate::handshake::Handshake;
 use crate::heartbeat::Heartbeat;

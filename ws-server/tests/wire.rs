@@ -15,9 +15,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
 
-use chat_core::conformance::{PATIENCE, TestServer};
 use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_server};
 use futures_util::future::join_all;
+use laws::{PATIENCE, TestServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

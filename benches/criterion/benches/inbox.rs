@@ -7,13 +7,13 @@
 use std::time::{Duration, Instant};
 
 use benches::{group, limits, message, open, register, serve};
+use chat_client::duplex::DuplexEvents;
+use chat_client::{Client, Events, Sender, Target};
 use chat_core::auth::Token;
-use chat_core::client::{Client, Events, Sender, Target};
-use chat_core::duplex::DuplexEvents;
 use chat_core::ids::Cursor;
 use chat_core::limits::Limits;
-use chat_core::memory::{MemoryClient, MemoryServer};
 use chat_core::protocol::{Done, Event, To};
+use chat_http::memory::{MemoryClient, MemoryServer};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::{join_all, try_join_all};
 use tokio::runtime::Runtime;

@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
 use axum::Router;
+use chat_client::Target;
 use chat_core::Location;
 use chat_core::auth::Token;
 use chat_core::chat::Chat;
-use chat_core::client::{Server, Target};
-use chat_core::http::Site;
 use chat_core::ids::{ConversationId, UserId};
 use chat_core::limits::Limits;
 use chat_core::protocol::{Command, Done, Request, To};
-use chat_core::server::{Running, start};
 use chat_core::text::{Cid, Name, Password, Text};
+use chat_http::Server;
+use chat_http::Site;
+use chat_http::server::{Running, start};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::bail;
+use chat_client::ClientError;
 use chat_core::auth::Token;
-use chat_core::client::ClientError;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use serde::Deserialize;

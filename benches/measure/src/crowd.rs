@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
+use chat_client::{Target, read};
 use chat_core::auth::Token;
-use chat_core::client::{Target, read};
 use chat_core::ids::{ConversationId, UserId};
 use chat_core::protocol::{Command, Done, Reply, Request, To};
 use chat_core::text::{Cid, Name, Text};

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use chat_client::{Client, ClientError, Events, Sender, Target};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Events, Sender, Target};
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Command, Event, Reply, Request};
 use serde_json::json;

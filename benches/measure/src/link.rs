@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use anyhow::Context;
-use chat_core::client::Target;
+use chat_client::Target;
 use tokio::time::{sleep, timeout};
 use wiretap::{Conditions, Counts, Direction, Reader, Settings, TcpIp, Wiretap};
 

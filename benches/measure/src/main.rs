@@ -45,7 +45,7 @@ mod threshold;
 
 use std::process::ExitCode;
 
-use chat_core::run::execute;
+use chat_http::run::execute;
 use clap::{Parser, Subcommand};
 
 use crate::settings::Scope;

@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::Context;
 use axum::Router;
 use chat_core::chat::Chat;
-use chat_core::http::Site;
-use chat_core::run::{ChatOptions, stopped};
-use chat_core::server::start;
+use chat_http::Site;
+use chat_http::run::{ChatOptions, stopped};
+use chat_http::server::start;
 use clap::Args;
 use longpoll_server::LongPollServer;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub(crate) struct Addresses {
 
 /// Serves one chat over every transport, and the floor, on free ports until it is stopped.
 pub(crate) async fn serve(options: Options) -> anyhow::Result<()> {
-    let chat = Chat::open(&options.chat.database, options.chat.limits)?;
+    let chat = Chat::open(&options.chat.database, options.chat.limits.into())?;
     let listener = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let websocket = start::<WsServer>(listener().await?, &chat, Site::default(), Router::new())?;
     let sse = start::<SseServer>(listener().await?, &chat, Site::default(), Router::new())?;

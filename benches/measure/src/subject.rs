@@ -4,10 +4,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use chat_client::{Client, ClientError, Events, Sender, Target};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Events, Sender, Server, Target};
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Event, Reply, Request};
+use chat_http::Server;
 use clap::ValueEnum;
 use longpoll_server::{LongPollServer, Pace, PollClient, ShortPollServer};
 use sse_server::{SseClient, SseServer};

@@ -73,7 +73,7 @@ pub struct SignIn {
     /// Who.
     pub user: UserId,
     /// What of the token is stored.
-    pub(crate) token: TokenHash,
+    pub token: TokenHash,
     /// When it ends, in seconds of the database's age.
     pub(crate) expires: i64,
 }

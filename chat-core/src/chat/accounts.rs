@@ -125,7 +125,7 @@ impl Chat {
     ///
     /// # Errors
     /// `unauthenticated`: it is unknown, expired or ended.
-    pub(crate) async fn signed_in(&self, hash: TokenHash) -> Result<SignIn, Refusal> {
+    pub async fn signed_in(&self, hash: TokenHash) -> Result<SignIn, Refusal> {
         let sign_in = match self.0.auth.known(&hash) {
             Ok(known) => Some(known),
             Err(moment) => {

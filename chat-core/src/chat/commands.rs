@@ -20,12 +20,15 @@ impl Chat {
     /// Takes a request in, as a wire brings it. Its place in the order of commits is settled on return.
     ///
     /// A sign-in that ends before the commit refuses it, however long ago the connection was opened.
-    pub(crate) async fn submit(&self, by: &SignIn, json: &[u8]) -> Result<Answer, serde_json::Error> {
+    ///
+    /// # Errors
+    /// It is no JSON object, or not what a request looks like.
+    pub async fn submit(&self, by: &SignIn, json: &[u8]) -> Result<Answer, serde_json::Error> {
         match Request::parse(json)? {
             Ok(request) => Ok(self.submit_request(by.user, Some(by.token), request).await),
             Err(bad) => match self.0.messages.check(&by.user) {
-                Ok(()) => Ok(Answer::Ready(bad.reply())),
-                Err(refusal) => Ok(Answer::Ready(Reply::new(bad.request_id, Err(refusal)))),
+                Ok(()) => Ok(Answer::ready(bad.reply())),
+                Err(refusal) => Ok(Answer::ready(Reply::new(bad.request_id, Err(refusal)))),
             },
         }
     }
@@ -37,10 +40,10 @@ impl Chat {
             _ => self.0.messages.check(&user),
         };
         if let Err(refusal) = refused {
-            return Answer::Ready(Reply::new(request_id, Err(refusal)));
+            return Answer::ready(Reply::new(request_id, Err(refusal)));
         }
         if let Command::Typing { conversation } = command {
-            return Answer::Ready(Reply::new(request_id, self.typing(user, conversation).await));
+            return Answer::ready(Reply::new(request_id, self.typing(user, conversation).await));
         }
         let work = self.0.store.submit(move |append| {
             if let Some(token) = token {
@@ -49,7 +52,7 @@ impl Chat {
             append.execute(user, command)
         });
         let written = work.await;
-        Answer::Waiting(request_id, written)
+        Answer(State::Waiting(request_id, written))
     }
 
     /// Membership is known in memory, so typing costs no look at the database.
@@ -64,16 +67,23 @@ impl Chat {
 }
 
 /// The reply to a request: there already, or waiting for its commit.
-pub(crate) enum Answer {
+pub struct Answer(State);
+
+enum State {
     Ready(Reply),
     Waiting(Option<RequestId>, Written<Done>),
 }
 
 impl Answer {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
-        match self {
-            Self::Ready(reply) => Poll::Ready(reply.clone()),
-            Self::Waiting(request_id, written) => {
+    fn ready(reply: Reply) -> Self {
+        Self(State::Ready(reply))
+    }
+
+    /// Ready with the reply once it is there.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        match &mut self.0 {
+            State::Ready(reply) => Poll::Ready(reply.clone()),
+            State::Waiting(request_id, written) => {
                 let request_id = request_id.clone();
                 Pin::new(written).poll(cx).map(|result| Reply::new(request_id, result))
             }
@@ -81,10 +91,11 @@ impl Answer {
     }
 
     /// Why it was refused, if it was refused at once.
-    pub(crate) fn refusal(&self) -> Option<Code> {
-        match self {
-            Self::Ready(Reply { outcome: Outcome::Refusal(refusal), .. }) => Some(refusal.code),
-            Self::Ready(_) | Self::Waiting(..) => None,
+    #[must_use]
+    pub fn refusal(&self) -> Option<Code> {
+        match &self.0 {
+            State::Ready(Reply { outcome: Outcome::Refusal(refusal), .. }) => Some(refusal.code),
+            State::Ready(_) | State::Waiting(..) => None,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::refusal::{Close, Refusal};
 use crate::signal::Signal;
 use crate::store::{ForeignWriter, Health, Held, Location, OpenError, ReadError, Store};
 
-pub(crate) use self::commands::Answer;
+pub use self::commands::Answer;
 pub use crate::auth::SignIn;
 
 /// How often the watermark is synced and what is too old is let go.
@@ -65,7 +65,7 @@ impl Chat {
     }
 
     fn open_with(location: &Location, limits: Limits, accepts_damage: bool) -> Result<Self, OpenError> {
-        let (limits, metrics) = (Arc::new(limits), Metrics::new());
+        let (limits, metrics) = (Arc::new(limits), Metrics::default());
         let crowd = Arc::default();
         let publisher = Arc::new(Publisher::new(Arc::clone(&limits), Arc::clone(&crowd)));
         let publish = {
@@ -213,20 +213,35 @@ impl Chat {
     }
 
     /// What tells this database from others on the same host.
-    pub(crate) fn identity(&self) -> &str {
+    pub fn identity(&self) -> &str {
         self.0.store.identity()
     }
 
-    /// What fails at this moment, from memory.
-    pub(crate) fn health(&self) -> &Health {
+    /// What the storage cannot do now, if there is something.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Refusal> {
+        self.health().trouble()
+    }
+
+    /// Whether a long database is still looked through for damage.
+    #[must_use]
+    pub fn is_checking(&self) -> bool {
+        self.health().is_checking()
+    }
+
+    fn health(&self) -> &Health {
         self.0.store.health()
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
+    /// The counts of this chat.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
 
-    pub(crate) fn crowd(&self) -> &Arc<Crowd> {
+    /// Everything that comes and goes in numbers, and takes memory.
+    #[must_use]
+    pub fn crowd(&self) -> &Arc<Crowd> {
         &self.0.crowd
     }
 

@@ -161,6 +161,15 @@ impl Event {
         }
     }
 
+    /// How far a client is with this event; `None`: no further than before.
+    #[must_use]
+    pub fn reached(&self) -> Option<Cursor> {
+        match self {
+            Self::Tick { cursor } => Some(*cursor),
+            event => event.id(),
+        }
+    }
+
     /// The same event with the cursor of its place in the log. The stored one may be of an earlier history:
     /// databases of version 1 changed their epoch when they had lost something.
     pub(crate) fn at(mut self, cursor: Cursor) -> Self {

@@ -11,7 +11,7 @@ use crate::refusal::{Code, Refusal};
 use crate::text::Name;
 
 /// The SHA-256 of a token: what is stored of it.
-pub(crate) type TokenHash = [u8; 32];
+pub type TokenHash = [u8; 32];
 
 impl Append<'_> {
     /// Adds a user who is signed in at once.

@@ -329,7 +329,7 @@ mod tests {
 
     fn health() -> Health {
         let timeout = Duration::from_secs(5);
-        Health::new(timeout, Path::new("chat.db"), false, &Metrics::new())
+        Health::new(timeout, Path::new("chat.db"), false, &Metrics::default())
     }
 
     fn code(health: &Health) -> Option<Code> {

@@ -53,7 +53,7 @@ use crate::metrics::Metrics;
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
-pub(crate) use accounts::TokenHash;
+pub use accounts::TokenHash;
 pub(crate) use append::Append;
 use check::Files;
 use connect::connect_all;

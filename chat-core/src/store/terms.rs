@@ -277,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn a_term_is_stored_with_its_first_event() {
         let publish = |_: &[_]| {};
-        let (limits, metrics) = (Limits::default(), Metrics::new());
+        let (limits, metrics) = (Limits::default(), Metrics::default());
         let opened = Store::open(&Location::Temporary, &limits, false, &metrics, publish).unwrap();
         let store = opened.store;
         let stored = async || store.read(newest).await.unwrap();

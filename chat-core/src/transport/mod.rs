@@ -106,7 +106,7 @@ enum Turn {
 
 impl Session {
     /// Gives a client its seat in the chat: after `after`, or at the end of the log.
-    pub(crate) async fn open(
+    pub async fn open(
         chat: &Chat,
         sign_in: SignIn,
         after: Option<Cursor>,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use chat_client::{PostSender, Sender, Target};
 use chat_core::auth::Token;
-use chat_core::client::{PostSender, Sender, Target};
 use chat_core::ids::{ConversationId, Cursor, UserId};
 use chat_core::model::Message;
 use chat_core::protocol::{Command, Done, Event, Request, To};

@@ -5,10 +5,11 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use chat_client::{Client, ClientError, Events, Sender, Target};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Events, Sender, Server, Target};
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Event, Reply, Request};
+use chat_http::Server;
 use longpoll_server::{LongPollServer, ShortPollServer};
 use sse_server::SseServer;
 use ws_server::WsServer;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chat_core::conformance::{TestServer, TestUser};
+use laws::{TestServer, TestUser};
 use longpoll_server::LongPollServer;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;

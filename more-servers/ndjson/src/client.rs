@@ -3,9 +3,8 @@
 use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
+use chat_client::{Client, ClientError, Events, PostSender, Target, read};
 use chat_core::auth::Token;
-use chat_core::client::{Client, ClientError, Events, PostSender, Target, read};
-use chat_core::duplex::reached;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
 use futures_util::{Stream, StreamExt};
@@ -49,8 +48,8 @@ impl Events for NdjsonEvents {
                 Some(0) => drop(self.unread.split_to(1)),
                 Some(end) => {
                     let line = self.unread.split_to(end + 1);
-                    let event = serde_json::from_slice(&line)?;
-                    self.cursor = reached(&event).or(self.cursor);
+                    let event: Event = serde_json::from_slice(&line)?;
+                    self.cursor = event.reached().or(self.cursor);
                     return Ok(event);
                 }
                 None => self.unread.extend_from_slice(&self.chunks.next().await.ok_or_else(ended)??),

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use chat_core::conformance::PATIENCE;
+use laws::PATIENCE;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;

@@ -5,8 +5,8 @@
 use std::io;
 use std::time::Duration;
 
-use chat_core::conformance::{PATIENCE, TestServer, TestUser};
 use chat_core::limits::Limits;
+use laws::{PATIENCE, TestServer, TestUser};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

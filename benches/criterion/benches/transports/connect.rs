@@ -7,9 +7,10 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use benches::message;
-use chat_core::client::{Client, Events, Sender, Server};
+use chat_client::{Client, Events, Sender};
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Event, To};
+use chat_http::Server;
 use criterion::BenchmarkId;
 use futures_util::future::try_join_all;
 use tokio::time::timeout;

@@ -8,7 +8,8 @@
 use std::time::{Duration, Instant};
 
 use benches::message;
-use chat_core::client::{Client, Sender, Server};
+use chat_client::{Client, Sender};
+use chat_http::Server;
 use criterion::{BenchmarkId, Throughput};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

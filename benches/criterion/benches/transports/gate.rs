@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use chat_core::conformance::Law;
+use laws::Law;
 
 use crate::Transport;
 

@@ -6,8 +6,9 @@
 use std::time::{Duration, Instant};
 
 use benches::message;
-use chat_core::client::{Client, Events, Sender, Server};
+use chat_client::{Client, Events, Sender};
 use chat_core::protocol::To;
+use chat_http::Server;
 use criterion::BenchmarkId;
 use longpoll_server::ShortPollServer;
 use tokio::sync::mpsc;

@@ -12,8 +12,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_core::client::Server;
 use chat_core::protocol::{Encoding, Event, Frame, Request};
+use chat_http::Server;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use serde_json::json;
 use sse_server::EventStream;

@@ -6,8 +6,9 @@
 use std::time::{Duration, Instant};
 
 use benches::message;
-use chat_core::client::{Client, Sender, Server};
+use chat_client::{Client, Sender};
 use chat_core::protocol::To;
+use chat_http::Server;
 use criterion::BenchmarkId;
 use tokio::time::timeout;
 

@@ -1,0 +1,266 @@
+//! People at their terminals: servers in this process, and `chat` as a program, as scripts run it.
+
+#![allow(dead_code, reason = "every test file uses a part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
+
+use std::net::SocketAddr;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use axum::Router;
+use chat_core::Location;
+use chat_core::chat::Chat;
+use chat_core::limits::Limits;
+use chat_http::Server;
+use chat_http::server::{Running, start};
+use chat_http::{Listing, Origins, Site};
+use longpoll_server::{LongPollServer, ShortPollServer};
+use serde_json::Value;
+use sse_server::SseServer;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpListener;
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+use ws_server::WsServer;
+
+pub(crate) use relay::Relay;
+
+mod relay;
+
+/// Longer than anything takes that works, on a machine that is busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The password of everybody.
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// Every wire, by the name that `--transport` takes.
+pub(crate) const TRANSPORTS: [&str; 4] = ["websocket", "sse", "longpoll", "shortpoll"];
+
+/// Servers around one chat, and a home for whoever uses them.
+pub(crate) struct World {
+    /// What `--server` names.
+    pub(crate) address: SocketAddr,
+    /// Where sign-ins are kept.
+    pub(crate) state: TempDir,
+    relays: Vec<Relay>,
+    _servers: Vec<Running>,
+}
+
+impl World {
+    /// All servers, each with the list of all of them, as the launcher starts them.
+    pub(crate) async fn open() -> Self {
+        Self::behind(None).await
+    }
+
+    /// The same, with relays on the way that cut the first connection that brings this text down, before it.
+    pub(crate) async fn cut_at(text: &'static str) -> Self {
+        Self::behind(Some(text)).await
+    }
+
+    async fn behind(cut: Option<&'static str>) -> Self {
+        let limits = Limits { hash_memory: 8, sign_ins_per_minute: 1_000, ..Limits::default() };
+        let chat = Chat::open(&Location::Temporary, limits).unwrap();
+        let listeners = [listener().await, listener().await, listener().await];
+        let mut ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+        let address = ports[0];
+        let mut relays = Vec::new();
+        if let Some(cut) = cut {
+            for port in &mut ports {
+                relays.push(Relay::before(*port, cut).await);
+                *port = relays.last().unwrap().address;
+            }
+        }
+        let [websocket, sse, polls] = ports.map(|address| address.port());
+        let listing = |name, port| Listing { name, port };
+        let site = Site {
+            origins: Origins::default(),
+            hosts: Vec::new(),
+            transports: vec![
+                listing(WsServer::NAME, websocket),
+                listing(SseServer::NAME, sse),
+                listing(LongPollServer::NAME, polls),
+                listing(ShortPollServer::NAME, polls),
+            ],
+            ..Site::default()
+        };
+        let [websocket, sse, polls] = listeners;
+        let servers = vec![
+            start::<WsServer>(websocket, &chat, site.clone(), Router::new()).unwrap(),
+            start::<SseServer>(sse, &chat, site.clone(), Router::new()).unwrap(),
+            start::<LongPollServer>(polls, &chat, site, Router::new()).unwrap(),
+        ];
+        Self { address, state: tempfile::tempdir().unwrap(), relays, _servers: servers }
+    }
+
+    /// A server that runs alone, and lists only itself.
+    pub(crate) async fn alone<S: Server>() -> Self {
+        let chat = Chat::open(&Location::Temporary, Limits { hash_memory: 8, ..Limits::default() }).unwrap();
+        let listener = listener().await;
+        let address = listener.local_addr().unwrap();
+        let transports = vec![Listing { name: S::NAME, port: address.port() }];
+        let site = Site { transports, ..Site::default() };
+        let servers = vec![start::<S>(listener, &chat, site, Router::new()).unwrap()];
+        Self { address, state: tempfile::tempdir().unwrap(), relays: Vec::new(), _servers: servers }
+    }
+
+    /// The same servers with Ann and Bob registered; Bob signed in last.
+    pub(crate) async fn with_ann_and_bob(self) -> Self {
+        for name in ["Ann", "Bob"] {
+            self.run(&["register", name]).await.succeeded();
+        }
+        self
+    }
+
+    /// How many connections were cut on the way.
+    pub(crate) fn cuts(&self) -> usize {
+        self.relays.iter().map(Relay::cuts).sum()
+    }
+
+    /// `chat` with these arguments.
+    pub(crate) fn chat(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
+        command.args(arguments).env("CHAT_SERVER", format!("http://{}", self.address));
+        command.env("XDG_STATE_HOME", self.state.path()).env("CHAT_PASSWORD", PASSWORD);
+        // What whoever runs the tests has set is not for them. A proxy that is dead shows whether one is used.
+        command.env_remove("CHAT_TOKEN").env_remove("CHAT_AS").env_remove("CHAT_TRANSPORT");
+        command.env("http_proxy", "http://127.0.0.1:1").env_remove("no_proxy").env_remove("NO_PROXY");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs `chat` to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
+        end(self.chat(arguments)).await
+    }
+
+    /// Runs `chat` to its end, with a text on stdin.
+    pub(crate) async fn run_with(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Ended {
+        let mut command = self.chat(arguments);
+        command.env_remove("CHAT_PASSWORD").stdin(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_ref()).await.unwrap();
+        Ended(timeout(PATIENCE, child.wait_with_output()).await.expect("chat ends").unwrap())
+    }
+
+    /// Starts a `chat tail`, and waits until nothing that happens can escape it.
+    pub(crate) async fn tail(&self, arguments: &[&str]) -> Tail {
+        let tail = Tail::start(self.chat(&[&["tail"], arguments].concat()));
+        tail.listening().await
+    }
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// Runs a program to its end.
+pub(crate) async fn end(mut command: Command) -> Ended {
+    Ended(timeout(PATIENCE, command.output()).await.expect("chat ends").unwrap())
+}
+
+/// A program that has ended.
+pub(crate) struct Ended(Output);
+
+impl Ended {
+    /// The exit code; `None` if a signal ended it.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+
+    pub(crate) fn stdout(&self) -> &str {
+        std::str::from_utf8(&self.0.stdout).unwrap()
+    }
+
+    pub(crate) fn stderr(&self) -> &str {
+        std::str::from_utf8(&self.0.stderr).unwrap()
+    }
+
+    /// What it printed, after it did what it should.
+    #[track_caller]
+    pub(crate) fn succeeded(&self) -> &str {
+        assert_eq!(self.code(), Some(0), "{}{}", self.stdout(), self.stderr());
+        self.stdout()
+    }
+
+    /// What it complained of, after it ended with a code, and without a panic.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32) -> &str {
+        assert_eq!(self.code(), Some(code), "{}{}", self.stdout(), self.stderr());
+        assert!(!self.stderr().contains("panicked"), "{}", self.stderr());
+        self.stderr()
+    }
+
+    /// Every line of stdout as JSON.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.succeeded().lines().map(parse).collect()
+    }
+}
+
+/// A program that goes on, with both of its streams.
+pub(crate) struct Tail {
+    pub(crate) child: Child,
+    pub(crate) stdout: Option<Lines<BufReader<ChildStdout>>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+}
+
+impl Tail {
+    /// Starts it.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = Some(BufReader::new(child.stdout.take().unwrap()).lines());
+        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, stdout, stderr }
+    }
+
+    /// Waits until it says that it listens.
+    pub(crate) async fn listening(mut self) -> Self {
+        let line = next_line(&mut self.stderr).await.expect("a tail says that it listens");
+        assert!(line.starts_with("Listening over "), "{line}");
+        self
+    }
+
+    /// The next line of stdout.
+    pub(crate) async fn line(&mut self) -> String {
+        next_line(self.stdout.as_mut().unwrap()).await.expect("a line of stdout")
+    }
+
+    /// The next line of stdout with a message: there are lines about presence too, when they come.
+    pub(crate) async fn message(&mut self) -> String {
+        loop {
+            let line = self.line().await;
+            // Only messages have a time.
+            if !line.starts_with('-') {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for a line of stderr with this in it.
+    pub(crate) async fn complains(&mut self, of: &str) {
+        while !next_line(&mut self.stderr).await.expect("a complaint").contains(of) {}
+    }
+
+    /// Sends it a signal, such as `INT`.
+    pub(crate) async fn signal(&self, name: &str) {
+        let kill = format!("kill -s {name} {}", self.child.id().unwrap());
+        assert!(Command::new("sh").arg("-c").arg(kill).status().await.unwrap().success());
+    }
+
+    /// Waits for its end; the exit code, and what was left on stderr.
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
+        let ending = async {
+            let mut complaints = String::new();
+            while let Some(line) = next_line(&mut self.stderr).await {
+                complaints += &format!("{line}\n");
+            }
+            (self.child.wait().await.unwrap().code(), complaints)
+        };
+        timeout(PATIENCE, ending).await.expect("chat ends")
+    }
+}
+
+async fn next_line(lines: &mut Lines<impl AsyncRead + AsyncBufReadExt + Unpin>) -> Option<String> {
+    timeout(PATIENCE, lines.next_line()).await.expect("a line, or the end").unwrap()
+}

@@ -1,0 +1,171 @@
+//! What every server shares over HTTP: reads are resources, requests are posted, errors are problem documents.
+//!
+//! A transport begins in [`endpoint`], and writes to a [`Connection`]. [`server`] accepts connections and ends them,
+//! [`run`] makes a program of a server. [`memory`] is the transport without a wire.
+
+mod admission;
+mod api;
+mod body;
+mod connection;
+mod endpoint;
+pub mod fields;
+mod flags;
+mod host;
+pub mod memory;
+mod options;
+mod origin;
+mod peer;
+mod plain;
+mod problem;
+mod proxy;
+pub mod run;
+pub mod server;
+pub mod settings;
+mod takeover;
+mod wire;
+
+use std::future::ready;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, Method, header, request};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Extension, Router, middleware};
+use serde::Serialize;
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
+
+use chat_core::chat::Chat;
+use chat_core::metrics::TransportMetrics;
+use chat_core::refusal::{Code, Refusal};
+
+pub use admission::{Admission, Admitted};
+pub use connection::Connection;
+pub use endpoint::{Endpoint, Refuses, endpoint};
+pub use flags::LimitFlags;
+pub use host::{HostName, HostNameError};
+pub use origin::Origins;
+pub(crate) use peer::Peer;
+pub use peer::Way;
+pub(crate) use plain::NoAnswer;
+pub use problem::Problem;
+pub use proxy::TrustedProxy;
+pub use server::{Plain, Server};
+pub(crate) use takeover::{Asked, Live, Serving};
+pub(crate) use wire::{Broken, Stream, Wire};
+
+/// What the servers of one launch know of each other.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// The pages that may use these servers.
+    pub origins: Origins,
+    /// Names under which the servers are reached, besides `localhost` and addresses.
+    pub hosts: Vec<HostName>,
+    /// Where each transport is served.
+    pub transports: Vec<Listing>,
+    /// The proxies that say truly whom they speak for.
+    pub proxies: Vec<TrustedProxy>,
+    /// `/metrics` is served at an address of its own, and not by these servers.
+    pub metrics_apart: bool,
+}
+
+/// One transport of this launch.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listing {
+    /// Its name.
+    pub name: &'static str,
+    /// Its port, on the host that the page came from.
+    pub port: u16,
+}
+
+/// All routes of a server that listens on an address: the shared ones, those of its transport, and pages for people.
+pub(crate) fn router(
+    chat: &Chat,
+    site: Site,
+    listens: IpAddr,
+    counts: Arc<TransportMetrics>,
+    transport: Router<Chat>,
+    pages: Router<Chat>,
+) -> Router {
+    let hosts = Arc::new(host::Hosts::new(&site, listens));
+    let site = Arc::new(site);
+    let api = Router::new()
+        .route("/api/register", post(api::register))
+        .route("/api/login", post(api::login))
+        .route("/api/logout", post(api::logout))
+        .route("/api/snapshot", get(api::snapshot))
+        .route("/api/users", get(api::users))
+        .route("/api/groups", get(api::groups))
+        .route("/api/conversations/{id}/messages", get(api::history))
+        .route("/api/commands", post(api::commands))
+        .route("/api/transports", get(api::transports))
+        .merge(transport)
+        // Inside the layers: a page's preflight (OPTIONS) must come to the CORS layer, not end here.
+        .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(chat.clone(), origin::guard))
+        .layer(cors(Arc::clone(&site)));
+    let metrics = match site.metrics_apart {
+        true => Router::new(),
+        false => Router::new().route("/metrics", get(api::metrics)),
+    };
+    let others = Router::new()
+        .route("/healthz", get(api::healthz))
+        .merge(metrics)
+        .merge(pages)
+        .method_not_allowed_fallback(no_such_method);
+    counting(others.merge(api).fallback(no_such_path), &counts)
+        .layer(Extension(counts))
+        .layer(Extension(site))
+        .layer(middleware::from_fn(options::answer))
+        // Outermost: a request that can be read in two ways, or is meant for another name, comes no further.
+        .layer(middleware::from_fn_with_state(hosts, host::guard))
+        .with_state(chat.clone())
+}
+
+/// The counts alone, for operators.
+pub(crate) fn metrics_router(chat: &Chat, counts: &Arc<TransportMetrics>) -> Router {
+    let metrics = Router::new()
+        .route("/metrics", get(api::metrics))
+        .method_not_allowed_fallback(no_such_method)
+        .fallback(no_such_path);
+    counting(metrics, counts).with_state(chat.clone())
+}
+
+/// Counts the refusals among the answers of everything that is in the router by now.
+fn counting(router: Router<Chat>, counts: &Arc<TransportMetrics>) -> Router<Chat> {
+    let counts = Arc::clone(counts);
+    router.layer(middleware::map_response(move |answer: Response| {
+        if let Some(&code) = answer.extensions().get::<Code>() {
+            counts.refused(code);
+        }
+        ready(answer)
+    }))
+}
+
+async fn no_such_path() -> Problem {
+    Problem(Refusal::new(Code::NotFound, "there is nothing at this path"))
+}
+
+async fn no_such_method() -> Problem {
+    Problem(Refusal::new(Code::MethodNotAllowed, "this path answers to another method"))
+}
+
+/// Lets the pages of this launch read from each other's ports ([the CORS protocol]); nobody else's.
+///
+/// [the CORS protocol]: https://fetch.spec.whatwg.org/#http-cors-protocol
+fn cors(site: Arc<Site>) -> CorsLayer {
+    let listed = move |origin: &HeaderValue, request: &request::Parts| {
+        site.origins.lists(origin, origin::reached(&request.extensions))
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(listed.clone()))
+        .allow_credentials(AllowCredentials::predicate(listed))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("last-event-id"),
+        ])
+        .max_age(Duration::from_secs(3_600))
+}

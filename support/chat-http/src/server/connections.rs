@@ -1,0 +1,87 @@
+//! The open connections of one server: how many, and how to cut each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use chat_core::ending::{Cut, End};
+use chat_core::heap::{Crowd, Joined};
+use chat_core::metrics::TransportMetrics;
+use chat_core::refusal::Close;
+
+/// The connections of one server.
+pub(super) struct Connections {
+    pub(super) metrics: Arc<TransportMetrics>,
+    /// Guards the numbers of open connections, and how to cut each.
+    open: Mutex<(u64, HashMap<u64, Cut>)>,
+    all_closed: Notify,
+    crowd: Arc<Crowd>,
+}
+
+impl Connections {
+    pub(super) fn new(metrics: Arc<TransportMetrics>, crowd: Arc<Crowd>) -> Self {
+        Self { metrics, open: Mutex::default(), all_closed: Notify::new(), crowd }
+    }
+
+    fn open(&self) -> MutexGuard<'_, (u64, HashMap<u64, Cut>)> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in, if there is room for it.
+    pub(super) fn add(self: &Arc<Self>, most: usize) -> Option<(Cut, Open)> {
+        let mut open = self.open();
+        if open.1.len() >= most {
+            return None;
+        }
+        open.0 += 1;
+        let (number, cut) = (open.0, Cut::default());
+        open.1.insert(number, Arc::clone(&cut));
+        self.metrics.connections.inc();
+        let joined = self.crowd.join();
+        Some((Arc::clone(&cut), Open { connections: Arc::clone(self), number, cut, _joined: joined }))
+    }
+
+    pub(super) fn cut_all(&self, why: Close) {
+        self.open().1.values().for_each(|cut| cut.give(why));
+    }
+
+    pub(super) async fn wait_for_none(&self) {
+        loop {
+            let closed = self.all_closed.notified();
+            if self.open().1.is_empty() {
+                return;
+            }
+            closed.await;
+        }
+    }
+}
+
+/// One open connection; counted out when dropped.
+pub(super) struct Open {
+    pub(super) connections: Arc<Connections>,
+    number: u64,
+    cut: Cut,
+    /// Counts it among the crowd.
+    _joined: Joined,
+}
+
+impl Open {
+    /// Counts the end of the connection.
+    pub(super) fn ended(&self, why: End) {
+        self.connections.metrics.ended(&self.cut, why);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Only a task that panicked ends without a reason.
+        self.ended(End::Closed(Close::ServerError));
+        self.connections.metrics.connections.dec();
+        let mut open = self.connections.open();
+        open.1.remove(&self.number);
+        if open.1.is_empty() {
+            self.connections.all_closed.notify_waiters();
+        }
+    }
+}
