@@ -55,6 +55,19 @@ fn folders() -> Vec<PathBuf> {
 }
 
 #[test]
+fn the_reading_path_is_as_long_as_it_says() {
+    let page = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let path = page.split("## Read the code in an hour").nth(1).unwrap().split("\n## ").next().unwrap();
+    let files = path.split("](").skip(1).map(|link| link.split(')').next().unwrap());
+    let lines = |file: &str| {
+        let code = std::fs::read_to_string(root().join(file)).unwrap();
+        code.lines().take_while(|line| !line.contains("#[cfg(test)]")).count()
+    };
+    let lines: usize = files.map(lines).sum();
+    assert!((1_400..1_600).contains(&lines), "{lines} lines");
+}
+
+#[test]
 fn every_folder_says_what_it_is() {
     for folder in folders() {
         let page = std::fs::read_to_string(folder.join("README.md"));

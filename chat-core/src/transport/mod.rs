@@ -324,3 +324,6 @@ impl Drop for Session {
         self.chat.leave(self.sign_in.user, self.seat.number);
     }
 }
+
+#[cfg(test)]
+mod tests;

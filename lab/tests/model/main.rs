@@ -20,7 +20,7 @@ use steps::{Step, step};
 use world::World;
 
 /// Histories in one run, unless `PROPTEST_CASES` says otherwise.
-const CASES: u32 = 32;
+const CASES: u32 = 20;
 
 fn cases() -> ProptestConfig {
     let cases =
