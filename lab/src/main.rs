@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use axum::Router;
 use chat_core::chat::Chat;
-use chat_http::Listing;
-use chat_http::Server;
 use chat_http::memory::MemoryClient;
 use chat_http::run::{ChatOptions, ended, execute, say, stopped};
 use chat_http::server::{Running, start_metrics};
 use chat_http::settings::listen_address;
+use chat_http::{Listing, Server};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use longpoll_server::{LongPollServer, ShortPollServer};
 use sse_server::SseServer;

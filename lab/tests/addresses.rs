@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{Answer, Lab, PASSWORD, lab, outcome, post};
 use tokio::task::JoinSet;
+
+use support::{Answer, Lab, PASSWORD, lab, outcome, post};
 
 /// What a proxy on this machine says about a client.
 fn from(address: &str) -> String {

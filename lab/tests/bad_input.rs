@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
 use support::{Answer, Lab, PASSWORD, User, ask, get, head, post, post_bytes};
 
 /// Everything that one server shares with the others is looked at on one of them.

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::json;
-use support::{Answer, Lab, PASSWORD, User, get, lab, outcome, post};
 use tokio::time::{sleep, timeout};
+
+use support::{Answer, Lab, PASSWORD, User, get, lab, outcome, post};
 
 /// The size of a page: SQLite's default.
 const PAGE: usize = 4_096;

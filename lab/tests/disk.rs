@@ -13,11 +13,12 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use support::{Answer, Lab, PASSWORD, User, arrange, post};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
+
+use support::{Answer, Lab, PASSWORD, User, arrange, post};
 
 /// What a file may have, in bytes: some hundred messages.
 const ROOM: u64 = 1_048_576;

@@ -9,6 +9,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+
 use support::{Lab, User, post};
 
 const FLAGS: [&str; 6] =

@@ -17,8 +17,9 @@ use chat_core::ids::Cursor;
 use chat_core::protocol::{Event, ResetReason};
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use support::{Lab, PATIENCE, User, post};
 use tokio::time::timeout;
+
+use support::{Lab, PATIENCE, User, post};
 use wires::{Listener, Wire};
 
 /// Messages before the copy was made, after it, and once it is back: the log grows past every lost cursor.

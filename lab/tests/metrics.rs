@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::json;
+
 use support::{Lab, get, post};
 
 #[tokio::test]

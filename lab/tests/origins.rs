@@ -7,6 +7,7 @@ mod support;
 use std::net::SocketAddr;
 
 use serde_json::json;
+
 use support::{Answer, Lab, PASSWORD, User, ask, get, head, post, post_bytes};
 
 /// Another site, one that only looks like ours, and pages without an origin of their own.

@@ -19,11 +19,12 @@ use chat_http::server::start;
 use longpoll_server::LongPollServer;
 use rusqlite::Connection;
 use serde_json::json;
-use support::{Lab, PASSWORD, User, lab, outcome, post, read_answer};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::time::timeout;
+
+use support::{Lab, PASSWORD, User, lab, outcome, post, read_answer};
 
 const FLAGS: [&str; 4] = ["--messages-per-second", "10000", "--message-burst", "10000"];
 

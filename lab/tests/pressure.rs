@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{Answer, Lab, PASSWORD, User, ask, gone, head, post, read_answer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use support::{Answer, Lab, PASSWORD, User, ask, gone, head, post, read_answer};
 
 /// What the contract says of how long a slow client may stay.
 const LET_GO: Duration = Duration::from_secs(10);

@@ -9,10 +9,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{Lab, PATIENCE, User, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
+
+use support::{Lab, PATIENCE, User, post};
 
 /// What a stalled client keeps in its own kernel: little, since that is not what is looked at.
 const RECEIVE_BYTES: u32 = 4_096;

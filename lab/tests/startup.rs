@@ -11,10 +11,11 @@ use std::process::Output;
 
 use rusqlite::Connection;
 use serde_json::json;
-use support::{Lab, gone, lab, outcome, read_answer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use support::{Lab, gone, lab, outcome, read_answer};
 
 /// What a launcher that did not start has to say, after its exit code was looked at.
 fn complaint(output: &Output, code: i32) -> String {

@@ -10,8 +10,7 @@ pub use client::{LongPollClient, Pace, PollClient, ShortPollClient};
 
 use axum::Router;
 use chat_core::chat::Chat;
-use chat_http::Server;
-use chat_http::{Endpoint, endpoint};
+use chat_http::{Endpoint, Server, endpoint};
 
 use crate::transport::PollTransport;
 

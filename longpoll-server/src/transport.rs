@@ -15,8 +15,7 @@ use chat_core::limits::Limits;
 use chat_core::protocol::Frame;
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
-use chat_http::Server;
-use chat_http::{Connection, Endpoint, Refuses};
+use chat_http::{Connection, Endpoint, Refuses, Server};
 
 use crate::ShortPollServer;
 use crate::answer::answer;

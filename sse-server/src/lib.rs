@@ -9,8 +9,7 @@ pub use transport::EventStream;
 
 use axum::Router;
 use chat_core::chat::Chat;
-use chat_http::Server;
-use chat_http::{Endpoint, endpoint};
+use chat_http::{Endpoint, Server, endpoint};
 
 use crate::transport::SseTransport;
 

@@ -10,8 +10,7 @@ pub use client::WsClient;
 
 use axum::Router;
 use chat_core::chat::Chat;
-use chat_http::Server;
-use chat_http::{Endpoint, endpoint};
+use chat_http::{Endpoint, Server, endpoint};
 
 use crate::transport::WsTransport;
 

@@ -15,7 +15,6 @@ use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Stdio};
 
-use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_server};
 use futures_util::future::join_all;
 use laws::{PATIENCE, TestServer};
 use serde_json::{Value, json};
@@ -23,6 +22,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use ws_server::WsServer;
+
+use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_server};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

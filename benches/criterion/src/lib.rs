@@ -14,9 +14,8 @@ use chat_core::ids::{ConversationId, UserId};
 use chat_core::limits::Limits;
 use chat_core::protocol::{Command, Done, Request, To};
 use chat_core::text::{Cid, Name, Password, Text};
-use chat_http::Server;
-use chat_http::Site;
 use chat_http::server::{Running, start};
+use chat_http::{Server, Site};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 

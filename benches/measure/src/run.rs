@@ -8,6 +8,7 @@ use chat_http::run::{explain, stopped};
 use clap::Args;
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
+use longpoll_server::Pace;
 
 use crate::load;
 use crate::machine::{commit, load_average, machine, now};
@@ -18,7 +19,6 @@ use crate::scenarios::Scenario;
 use crate::settings::{Scope, Settings};
 use crate::subject::{EveryTwoSeconds, Subject};
 use crate::threshold::Threshold;
-use longpoll_server::Pace;
 
 /// A load average above this share of the cores, before a run, gives a warning.
 const BUSY: f64 = 0.25;

@@ -2,16 +2,16 @@
 
 mod accounts;
 mod commands;
+mod tasks;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::auth::{Auth, Rate};
 use crate::ending::Cut;
-use crate::heap::{self, Crowd};
+use crate::heap::Crowd;
 use crate::ids::{ConversationId, Cursor, UserId};
 use crate::inbox::Subscription;
 use crate::limits::Limits;
@@ -25,9 +25,6 @@ use crate::store::{ForeignWriter, Health, Held, Location, OpenError, ReadError, 
 
 pub use self::commands::Answer;
 pub use crate::auth::SignIn;
-
-/// How often the watermark is synced and what is too old is let go.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// One chat. Clones share it; several servers may serve it at once.
 #[derive(Clone)]
@@ -86,13 +83,7 @@ impl Chat {
             limits,
             tasks: Mutex::default(),
         }));
-        let mut tasks = chat.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.spawn(keep_presence(Arc::clone(&chat.0.publisher), chat.0.limits.presence_interval));
-        tasks.spawn(keep_places(Arc::clone(&chat.0.publisher)));
-        tasks.spawn(chat.keep_house());
-        tasks.spawn(end_with_the_database(chat.0.store.clone(), Arc::clone(&chat.0.publisher)));
-        tasks.spawn(watch(chat.0.store.clone()));
-        drop(tasks);
+        chat.start_tasks();
         Ok(chat)
     }
 
@@ -267,32 +258,6 @@ impl Chat {
     fn read<T>(&self, result: Result<T, ReadError>) -> Result<T, Refusal> {
         Ok(result?)
     }
-
-    /// Watermark, retention, and the memory and rate limits of those who have gone.
-    fn keep_house(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (store, auth) = (self.0.store.clone(), Arc::clone(&self.0.auth));
-        let (messages, notices) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.notices));
-        let crowd = Arc::clone(&self.0.crowd);
-        async move {
-            let mut ticks = interval(HOUSEKEEPING);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            for second in 0_u64.. {
-                ticks.tick().await;
-                store.keep_house();
-                if crowd.has_left() {
-                    // Nobody waits for it, and it may take its time.
-                    let _ = tokio::task::spawn_blocking(heap::give_back).await;
-                }
-                if second % 60 == 59 {
-                    auth.sign_ins.forget_idle();
-                    auth.failures.forget_idle();
-                    auth.registrations.forget_idle();
-                    messages.forget_idle();
-                    notices.forget_idle();
-                }
-            }
-        }
-    }
 }
 
 /// A client's place in the chat, from which a session is served.
@@ -306,102 +271,5 @@ pub(crate) struct Seat {
     pub(crate) lost: Option<ResetReason>,
 }
 
-/// Ends all sessions once another process writes to the database: what comes after would be a mix of two histories.
-async fn end_with_the_database(store: Store, publisher: Arc<Publisher>) {
-    store.foreign_writer().await;
-    publisher.close(Close::ServerError);
-}
-
-/// Tells presence when it has changed, at most once an `interval`: a storm of n people costs n frames, not n².
-async fn keep_presence(publisher: Arc<Publisher>, interval: Duration) {
-    loop {
-        tokio::time::sleep(interval).await;
-        publisher.changed.notified().await;
-        publisher.tell_presence();
-    }
-}
-
-/// Finds out every second whether the disk answers.
-async fn watch(store: Store) {
-    let mut ticks = interval(HOUSEKEEPING);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        store.watch().await;
-    }
-}
-
-/// Lets go of users when their grace is over.
-async fn keep_places(publisher: Arc<Publisher>) {
-    loop {
-        match publisher.let_go() {
-            Some(then) => tokio::time::sleep_until(then.into()).await,
-            None => publisher.left.notified().await,
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use tokio::time::{sleep, timeout};
-
-    use super::*;
-    use crate::refusal::Code;
-    use crate::text::Password;
-
-    /// A client that was told "unknown" may go on with its token until the disk answers, and not longer.
-    #[tokio::test]
-    async fn a_sign_in_ends_when_the_disk_answers_though_nobody_waited_for_it() {
-        let limits =
-            Limits { hash_memory: 8, storage_timeout: Duration::from_millis(500), ..Limits::default() };
-        let chat = Chat::open(&Location::Temporary, limits).unwrap();
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let (_, token) =
-            chat.register("Ann".to_owned(), Password::from("correct horse"), here).await.unwrap();
-        let ann = chat.authenticate(&token).await.unwrap();
-        let mut first = chat.hold_writer().await;
-        first.begun().await;
-        let leaving = tokio::spawn({
-            let chat = chat.clone();
-            async move { chat.sign_out(ann).await }
-        });
-        while !chat.metrics().render().contains("chat_queue_depth 1") {
-            tokio::task::yield_now().await;
-        }
-        let mut second = chat.hold_writer().await;
-        drop(first);
-        second.begun().await;
-        assert_eq!(leaving.await.unwrap().unwrap_err().code, Code::StorageUnavailable);
-        assert!(chat.authenticate(&token).await.is_ok());
-        drop(second);
-        let ended = async {
-            while chat.authenticate(&token).await.is_ok() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(Duration::from_secs(10), ended).await.unwrap();
-    }
-
-    /// Presence may be told seldom; who is gone takes no room until then.
-    #[tokio::test]
-    async fn a_user_is_let_go_after_the_grace_though_presence_is_told_seldom() {
-        let (seldom, soon) = (Duration::from_secs(3_600), Duration::from_millis(20));
-        let limits = Limits { hash_memory: 8, presence_interval: seldom, grace: soon, ..Limits::default() };
-        let chat = Chat::open(&Location::Temporary, limits).unwrap();
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let (_, token) =
-            chat.register("Ann".to_owned(), Password::from("correct horse"), here).await.unwrap();
-        let ann = chat.authenticate(&token).await.unwrap();
-        let seat = chat.enter(&ann, None, None).await.unwrap();
-        assert_eq!(chat.0.publisher.online().0.len(), 1);
-        chat.leave(ann.user, seat.number);
-        let gone = async {
-            while !chat.0.publisher.online().0.is_empty() {
-                sleep(soon).await;
-            }
-        };
-        timeout(Duration::from_secs(10), gone).await.unwrap();
-    }
-}
+mod tests;

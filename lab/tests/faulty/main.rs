@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use support::{Answer, Lab, PASSWORD, PATIENCE, User, arrange, get, outcome, post};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
+
+use support::{Answer, Lab, PASSWORD, PATIENCE, User, arrange, get, outcome, post};
 
 /// Longer than a disk that works takes on a busy machine.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -18,9 +18,10 @@ mod world;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::timeout;
+
 use clients::Clients;
 use support::{Lab, lab};
-use tokio::time::timeout;
 use world::{World, addresses};
 
 /// Kills in one run, unless `SWITCHBOARD_KILLS` says otherwise.

@@ -16,6 +16,7 @@ mod wires;
 mod world;
 
 use proptest::prelude::*;
+
 use steps::{Step, step};
 use world::World;
 

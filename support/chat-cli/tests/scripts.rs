@@ -7,9 +7,10 @@ mod support;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{TRANSPORTS, Tail, World, end};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use support::{TRANSPORTS, Tail, World, end};
 
 #[tokio::test]
 async fn json_is_alone_on_stdout() {

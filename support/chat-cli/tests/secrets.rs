@@ -7,6 +7,7 @@ mod support;
 use std::path::PathBuf;
 
 use serde_json::Value;
+
 use support::{PASSWORD, World, end};
 
 /// The only file of sign-ins.

@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::Value;
 use sse_server::SseServer;
+
 use support::{TRANSPORTS, World};
 
 #[tokio::test]

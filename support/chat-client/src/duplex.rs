@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use chat_core::ids::Cursor;
+use chat_core::protocol::{Event, Reply, Request};
+use chat_core::text::RequestId;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{ClientError, Events, Sender};
-use chat_core::ids::Cursor;
-use chat_core::protocol::{Event, Reply, Request};
-use chat_core::text::RequestId;
 
 /// Events that wait for the listener; beyond it the wire is no longer read.
 const WAITING_EVENTS: usize = 64;

@@ -6,26 +6,25 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
-use serde::Deserialize;
-
-use super::fields::LAST_EVENT_ID;
-use super::peer::Peer;
-use super::{Problem, fields};
 use chat_core::TokenHash;
 use chat_core::auth::Token;
 use chat_core::chat::{Chat, SignIn};
 use chat_core::ending::{Cut, End};
 use chat_core::ids::{Cursor, IdError};
-use chat_core::limits::Limits;
 use chat_core::metrics::TransportMetrics;
 use chat_core::refusal::{Close, Code, Refusal};
 use chat_core::transport::{Session, Transport};
+use serde::Deserialize;
+
+use super::fields::LAST_EVENT_ID;
+use super::peer::Peer;
+use super::{Problem, fields};
 
 /// A client at the door of a stream or a poll: who it is, and from where it wants to read on.
 ///
 /// A browser cannot read the status of a refused WebSocket, and an `EventSource` tries again by itself. So a
 /// refusal is kept until there is a wire to say it on; only a malformed cursor is answered at once.
-pub struct Admission {
+pub(super) struct Admission {
     chat: Chat,
     sign_in: Result<SignIn, Refusal>,
     after: Option<Cursor>,
@@ -72,12 +71,6 @@ impl FromRequestParts<Chat> for Admission {
 }
 
 impl Admission {
-    /// The limits of the chat behind the door.
-    #[must_use]
-    pub fn limits(&self) -> &Arc<Limits> {
-        self.chat.limits()
-    }
-
     /// The client once it sends the same request again, after another cursor in its query.
     pub(super) fn next(&self) -> Option<Next> {
         let token = self.sign_in.as_ref().ok().filter(|_| self.repeats)?.token;
@@ -88,7 +81,7 @@ impl Admission {
     ///
     /// Do this before the answer goes out: what happens once the client knows that it is connected is after its
     /// place, and reaches it.
-    pub async fn enter(self, transport: &'static str) -> Admitted {
+    pub(super) async fn enter(self, transport: &'static str) -> Admitted {
         let metrics = self.chat.metrics().transport(transport);
         let cut = self.cut.clone();
         let session = match self.sign_in {
@@ -121,7 +114,7 @@ impl Next {
 }
 
 /// A client past the door, or the reason why not.
-pub struct Admitted(Result<Box<Session>, Box<Refused>>);
+pub(super) struct Admitted(Result<Box<Session>, Box<Refused>>);
 
 /// A client that is refused, and the connection over which it is told.
 struct Refused {
@@ -135,7 +128,7 @@ impl Admitted {
     ///
     /// # Errors
     /// What went wrong on the wire.
-    pub async fn serve<T: Transport>(self, transport: &mut T) -> Result<(), T::Error> {
+    pub(super) async fn serve<T: Transport>(self, transport: &mut T) -> Result<(), T::Error> {
         match self.0 {
             Ok(session) => session.serve(transport).await,
             Err(refused) => {
@@ -151,7 +144,7 @@ impl Admitted {
     ///
     /// # Errors
     /// `unauthenticated`, `too_many_connections`, `storage_unavailable`.
-    pub fn or_problem(self) -> Result<Self, Problem> {
+    pub(super) fn or_problem(self) -> Result<Self, Problem> {
         self.0.map(|session| Self(Ok(session))).map_err(|refused| Problem(refused.refusal))
     }
 }

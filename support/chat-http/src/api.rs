@@ -9,15 +9,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as Body};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
-use serde_json::value::RawValue;
-
-use super::admission::{Caller, cookie_name};
-use super::body::{Json, JsonBytes};
-use super::problem::{retry_after, status};
-use super::proxy::Source;
-use super::{Problem, Site};
 use chat_core::auth::Token;
 use chat_core::chat::{Answer, Chat};
 use chat_core::ids::{ConversationId, IdError};
@@ -27,6 +18,15 @@ use chat_core::model::User;
 use chat_core::protocol::{Outcome, Reply};
 use chat_core::refusal::{Code, Refusal};
 use chat_core::text::Password;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::admission::{Caller, cookie_name};
+use super::body::{Json, JsonBytes};
+use super::problem::{retry_after, status};
+use super::proxy::Source;
+use super::{Problem, Site};
 
 /// The most messages in a page of history, and the number that is given when none is asked for.
 const PAGE: usize = 200;

@@ -6,14 +6,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use chat_core::chat::Chat;
+use chat_core::limits::Limits;
+use chat_core::refusal::{Code, Refusal};
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{Problem, fields};
-use chat_core::chat::Chat;
-use chat_core::limits::Limits;
-use chat_core::refusal::{Code, Refusal};
 
 /// What of an overlong body is read and thrown away: a client that is still sending when the connection
 /// closes is told by its kernel of a reset, and never reads the answer.

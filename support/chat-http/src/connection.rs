@@ -8,12 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use chat_core::protocol::{Encoding, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::plain::Pipe;
 use super::takeover::Taken;
 use super::wire::Wire;
-use chat_core::protocol::{Encoding, Frame};
 
 /// One client's connection, with an answer that is due.
 ///

@@ -8,15 +8,15 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chat_core::chat::Chat;
+use chat_core::limits::Limits;
+use chat_core::refusal::{Code, Refusal};
+use chat_core::transport::Transport;
 
 use super::admission::{Admission, Admitted};
 use super::connection::Connection;
 use super::peer::{Peer, Way};
 use super::{Problem, plain, takeover};
-use chat_core::chat::Chat;
-use chat_core::limits::Limits;
-use chat_core::refusal::{Code, Refusal};
-use chat_core::transport::Transport;
 
 /// A transport that begins with an HTTP request.
 pub trait Endpoint: Transport<Error = io::Error> + Sized + 'static {

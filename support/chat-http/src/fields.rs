@@ -6,7 +6,6 @@
 //! [RFC 9110 §5]: https://www.rfc-editor.org/rfc/rfc9110#section-5
 
 use axum::http::{HeaderMap, HeaderName, header};
-
 use chat_core::refusal::{Code, Refusal};
 
 /// Where a browser puts the cursor of a stream that broke ([HTML §9.2.4]).

@@ -13,9 +13,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chat_core::refusal::{Code, Refusal};
 
 use super::{Problem, Site, fields};
-use chat_core::refusal::{Code, Refusal};
 
 /// The longest name of a host ([RFC 3986 §3.2.2]).
 ///

@@ -33,14 +33,12 @@ use axum::http::{HeaderName, HeaderValue, Method, header, request};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router, middleware};
-use serde::Serialize;
-use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
-
 use chat_core::chat::Chat;
 use chat_core::metrics::TransportMetrics;
 use chat_core::refusal::{Code, Refusal};
+use serde::Serialize;
+use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
-pub use admission::{Admission, Admitted};
 pub use connection::Connection;
 pub use endpoint::{Endpoint, Refuses, endpoint};
 pub use flags::LimitFlags;

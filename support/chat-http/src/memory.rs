@@ -6,9 +6,6 @@ use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
-use tokio::sync::mpsc;
-
-use crate::Server;
 use chat_client::duplex::{DuplexEvents, DuplexSender, duplex};
 use chat_client::{Client, ClientError, Target};
 use chat_core::auth::Token;
@@ -18,6 +15,9 @@ use chat_core::inbox::Batch;
 use chat_core::protocol::Frame;
 use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
+use tokio::sync::mpsc;
+
+use crate::Server;
 
 /// A server without a wire. Its routes are only the shared ones.
 pub struct MemoryServer;

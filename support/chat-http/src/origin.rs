@@ -5,21 +5,21 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
+use chat_core::chat::Chat;
+use chat_core::refusal::{Code, Refusal};
 
 use super::admission::cookie;
 use super::fields::SEC_FETCH_SITE;
 use super::peer::Peer;
 use super::{Problem, Site, fields};
-use crate::settings::Origin;
-use chat_core::chat::Chat;
-use chat_core::refusal::{Code, Refusal};
+use crate::settings::{Origin, host};
 
 /// The origins ([RFC 6454]) whose pages may use a server.
 ///
@@ -41,8 +41,7 @@ impl Origins {
         let mut everywhere = HashSet::new();
         for address in addresses {
             let (ip, port) = (address.ip(), address.port());
-            let own = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-            origins.extend(Origin::of_server(&own, port));
+            origins.extend(Origin::of_server(&host(ip), port));
             if ip.is_unspecified() {
                 everywhere.insert(port);
             }
@@ -64,10 +63,9 @@ impl Origins {
     pub(super) fn lists(&self, origin: &HeaderValue, reached: Option<IpAddr>) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
         let is_ours = |ip: IpAddr| {
-            let host = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-            let ports = self.everywhere.iter();
-            let origins = ports.filter_map(|&port| Origin::of_server(&host, port));
-            origins.map(|ours| ours.to_string()).any(|ours| ours == origin)
+            let host = host(ip);
+            let mut origins = self.everywhere.iter().filter_map(|&port| Origin::of_server(&host, port));
+            origins.any(|ours| ours.to_string() == origin)
         };
         self.listed.contains(origin) || reached.is_some_and(is_ours)
     }

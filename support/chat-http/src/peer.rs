@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
-use tokio::time::timeout;
-
-use super::takeover::Next;
-use super::wire::Wire;
 use chat_core::ending::{Cut, End};
 use chat_core::limits::Limits;
 use chat_core::metrics::TransportMetrics;
 use chat_core::refusal::Close;
 use chat_core::signal::Signal;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::takeover::Next;
+use super::wire::Wire;
 
 /// How a transport gets its connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

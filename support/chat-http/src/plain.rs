@@ -6,22 +6,24 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 
 use async_stream::stream;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header, request, response};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use chat_core::ending::End;
+use chat_core::protocol::{Encoding, Frame};
+use chat_core::refusal::{Code, Refusal};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Problem;
 use super::connection::{Connection, Source};
 use super::endpoint::{Client, Endpoint};
 use super::peer::Peer;
 use super::wire::{Broken, Stream, Wire};
-use chat_core::protocol::{Encoding, Frame};
 
 /// Chunks of a body that wait for the HTTP library. With more, a slow client would keep more in memory.
 const WAITING_CHUNKS: usize = 1;
@@ -48,10 +50,12 @@ pub(super) async fn serve<E: Endpoint>(
 ) -> Response {
     let (head, _) = head.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        if let Some(upgrade) = request.extensions.remove::<OnUpgrade>() {
-            peer.upgrades();
-            tokio::spawn(upgraded(upgrade, client, peer));
-        }
+        let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
+            return Problem(Refusal::new(Code::Internal, "this connection cannot be upgraded"))
+                .into_response();
+        };
+        peer.upgrades();
+        tokio::spawn(upgraded(upgrade, client, peer));
         return Response::from_parts(head, Body::empty());
     }
     let (respond, response) = oneshot::channel();
@@ -67,7 +71,7 @@ pub(super) async fn serve<E: Endpoint>(
 /// Serves a client once its connection is upgraded.
 async fn upgraded<E: Endpoint>(upgrade: OnUpgrade, client: Client<E>, peer: Arc<Peer>) {
     // A client that left before has nothing to be told.
-    let Ok(upgraded) = upgrade.await else { return };
+    let Ok(upgraded) = upgrade.await else { return peer.ended(End::Left) };
     let wire = Wire::new(TokioIo::new(upgraded));
     match client.serve(Connection(Source::Upgraded(wire))).await {
         Ok(_) => peer.answered(),
@@ -134,10 +138,7 @@ impl Pipe {
                 (None, None) => {}
             }
         };
-        let half_closed = poll_fn(|cx| match peer.half_closed.poll(cx) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => Poll::Pending,
-        });
+        let half_closed = poll_fn(|cx| peer.half_closed.poll(cx));
         tokio::select! {
             () = gone => {}
             () = half_closed => {}

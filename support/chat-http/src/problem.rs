@@ -4,9 +4,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
-
 use chat_core::refusal::Refusal;
+use serde_json::json;
 
 /// A refusal on its way to an HTTP client.
 #[derive(Debug, Clone)]

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use chat_core::refusal::{Code, Refusal};
 use ipnet::IpNet;
 
 use super::{Peer, Problem, Site};
-use chat_core::refusal::{Code, Refusal};
 
 /// Addresses of proxies that say truly whom they speak for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,6 +57,14 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// An address as it stands before a port: an IPv6 address has brackets.
+pub(crate) fn host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
 /// The origin of a site ([RFC 6454]): scheme, host and port, in the one form in which browsers send it.
 ///
 /// It is read from a URL without a path. Capitals, a trailing slash and a default port make no difference.

@@ -6,9 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
 use chat_core::limits::Limits;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Read at once from a client that has little to say.
 const READ_BYTES: usize = 512;

@@ -19,9 +19,8 @@ pub mod laws;
 mod raw;
 mod test_server;
 
-use tokio::runtime::Builder;
-
 use chat_http::Server;
+use tokio::runtime::Builder;
 
 pub use raw::Raw;
 pub use test_server::{Ask, PATIENCE, TestConnection, TestServer, TestUser};

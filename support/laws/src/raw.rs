@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::{interval, timeout};
-
-use super::test_server::{PATIENCE, TestConnection, TestUser, polls};
 use chat_client::Target;
 use chat_core::ids::Cursor;
 use chat_core::limits::Limits;
 use chat_core::text::Text;
 use chat_http::Server;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{interval, timeout};
+
+use super::test_server::{PATIENCE, TestConnection, TestUser, polls};
 
 /// What the system keeps for a reader: little, so that one who does not read is noticed soon.
 const RECEIVE_BYTES: u32 = 4_096;

@@ -7,10 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio::time::timeout;
-
 use chat_client::{Client, ClientError, Events, Sender, Target};
 use chat_core::Location;
 use chat_core::auth::Token;
@@ -21,9 +17,11 @@ use chat_core::model::{Message, User};
 use chat_core::protocol::{Command, Done, Event, Request, To};
 use chat_core::refusal::Refusal;
 use chat_core::text::{Cid, Name, Text};
-use chat_http::Server;
 use chat_http::server::{Running, start};
-use chat_http::{Listing, Origins, Site};
+use chat_http::{Listing, Origins, Server, Site};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// How long a law waits for what must come. Generous: only a broken law ever waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);

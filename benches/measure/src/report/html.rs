@@ -1,7 +1,8 @@
 //! `docs/results.html`: all figures to explore, in one file that loads nothing else.
 
-use serde::Serialize;
 use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use crate::advise::{ADVICE, Model};
 use crate::catalogue::{Better, CONDITIONS, FLOOR, INCIDENTAL, SUBJECTS, TOPICS, Values, find};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use super::UsageError;
+use crate::settings::host;
 
 /// Listens on several addresses. Two flags with one port are both named.
 pub(super) async fn bind_all(wanted: &[(&str, SocketAddr)]) -> anyhow::Result<Vec<TcpListener>> {
@@ -15,7 +16,7 @@ pub(super) async fn bind_all(wanted: &[(&str, SocketAddr)]) -> anyhow::Result<Ve
             Ok(listener) => listeners.push(listener),
             Err(error) => {
                 // The ports of the flags before are open: one of them may be what is in the way.
-                let (host, port) = (host(address), address.port());
+                let (host, port) = (host(address.ip()), address.port());
                 let earlier = wanted[..place].iter().find(|(_, earlier)| earlier.port() == port && port != 0);
                 let Some((other, _)) = earlier else { return Err(error) };
                 let why = format!(
@@ -36,21 +37,13 @@ fn spare(wanted: &[(&str, SocketAddr)]) -> u16 {
     highest.checked_add(1).unwrap_or_default()
 }
 
-/// An address as it stands before a port.
-fn host(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(address) => address.ip().to_string(),
-        SocketAddr::V6(address) => format!("[{}]", address.ip()),
-    }
-}
-
 /// Listens on an address that was given with `flag`.
 ///
 /// # Errors
 /// Another program listens there, or the address is not this machine's.
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let (host, port) = (host(address), address.port());
+        let (host, port) = (host(address.ip()), address.port());
         let why = match error.kind() {
             ErrorKind::AddrInUse => format!(
                 "port {port} of {host} is in use by another program, perhaps by another Switchboard.\n\

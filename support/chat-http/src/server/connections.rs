@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
 use chat_core::ending::{Cut, End};
 use chat_core::heap::{Crowd, Joined};
 use chat_core::metrics::TransportMetrics;
 use chat_core::refusal::Close;
+use tokio::sync::Notify;
 
 /// The connections of one server.
 pub(super) struct Connections {

@@ -1,3 +1,5 @@
+//! One connection: requests through hyper, until a transport takes the connection over, and then again.
+
 use std::future::{pending, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -8,6 +10,9 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use chat_core::ending::End;
+use chat_core::limits::Limits;
+use chat_core::refusal::Close;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,9 +21,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::ServiceExt;
 
 use crate::{Asked, Live, NoAnswer, Peer, Serving, Way, Wire};
-use chat_core::ending::End;
-use chat_core::limits::Limits;
-use chat_core::refusal::Close;
 
 /// Serves one connection until it ends.
 ///
@@ -111,11 +113,7 @@ async fn drive<C: Future<Output = hyper::Result<()>> + Unpin>(
             is_stopping = true;
             stop(Pin::new(&mut *connection));
         }
-        let ended = Pin::new(&mut *connection).poll(cx);
-        if lock(watched).wire.is_half_closed() {
-            peer.half_closed.give(());
-        }
-        if let Poll::Ready(ended) = ended {
+        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
             match ended {
                 // What it carries from here on has an end of its own.
                 Ok(()) if peer.is_upgraded() => {}

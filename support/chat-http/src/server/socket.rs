@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use chat_core::ending::{Cut, End};
+use chat_core::refusal::Close;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -14,8 +16,6 @@ use super::connections::Open;
 use super::kernel_patience;
 use super::tcp_info::TcpInfo;
 use crate::{Broken, Stream};
-use chat_core::ending::{Cut, End};
-use chat_core::refusal::Close;
 
 /// How long, and for how many bytes, a client that is still sending is read after the last word to it.
 ///

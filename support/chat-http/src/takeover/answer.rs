@@ -5,11 +5,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chat_core::protocol::{Encoding, Frame};
 use tokio::io::AsyncWriteExt;
 
 use super::head::{Framing, Head};
 use crate::wire::Wire;
-use chat_core::protocol::{Encoding, Frame};
 
 /// What a chunk adds to its bytes, at most: a length, and two ends of lines.
 const CHUNK_FRAMING_BYTES: usize = 20;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::test_server::{texts, user_id};
-use crate::{Ask, TestServer, TestUser};
 use chat_core::ids::Cursor;
 use chat_core::model::{Conversation, Kind, Snapshot};
 use chat_core::protocol::{Command, Event, ResetReason, To};
 use chat_core::refusal::Close;
 use chat_http::Server;
 use chat_http::memory::MemoryServer;
+
+use crate::test_server::{texts, user_id};
+use crate::{Ask, TestServer, TestUser};
 
 pub async fn resumes_after_the_cursor<S: Server>() {
     let server = TestServer::<S>::open().await;

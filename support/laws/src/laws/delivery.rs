@@ -1,13 +1,14 @@
 //! Who gets what, and in which order.
 
-use crate::test_server::{message, texts};
-use crate::{Ask, TestServer};
 use chat_client::{Client, Sender};
 use chat_core::limits::Limits;
 use chat_core::protocol::{Done, Event, To};
 use chat_core::refusal::Code;
 use chat_core::text::Text;
 use chat_http::Server;
+
+use crate::test_server::{message, texts};
+use crate::{Ask, TestServer};
 
 pub async fn delivers_a_direct_message_to_both_ends<S: Server>() {
     let server = TestServer::<S>::open().await;

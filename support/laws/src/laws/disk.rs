@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use chat_client::ClientError;
+use chat_core::protocol::{Done, To};
+use chat_core::refusal::{Code, Refusal};
+use chat_http::Server;
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::test_server::{message, texts};
 use crate::{TestServer, TestUser};
-use chat_client::ClientError;
-use chat_core::protocol::{Done, To};
-use chat_core::refusal::{Code, Refusal};
-use chat_http::Server;
 
 /// Longer than a disk that works takes on a busy machine.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
-use tokio::time::timeout;
-
-use crate::test_server::{message, position, texts};
-use crate::{PATIENCE, TestServer, TestUser};
 use chat_client::Sender;
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Command, Done, Event, Request, ResetReason, To};
 use chat_core::refusal::Close;
 use chat_http::Server;
+use rusqlite::Connection;
+use tokio::time::timeout;
+
+use crate::test_server::{message, position, texts};
+use crate::{PATIENCE, TestServer, TestUser};
 
 /// What becomes of the file that remembers how far the log had come. No cursor may depend on it.
 const WATERMARKS: [fn(&Path); 3] = [

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::raw::{Answer, UPGRADE};
-use crate::{TestServer, TestUser};
 use chat_core::ids::Cursor;
 use chat_http::Server;
+
+use crate::raw::{Answer, UPGRADE};
+use crate::{TestServer, TestUser};
 
 /// What opens this wire after a cursor; `None`: there is no wire.
 fn opening<S: Server>(query: &str) -> Option<String> {

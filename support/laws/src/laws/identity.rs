@@ -1,12 +1,13 @@
 //! A `cid` stands for one thing, however often it is sent.
 
-use crate::test_server::{new_cid, texts, user_id};
-use crate::{Ask, TestServer};
 use chat_client::Sender;
 use chat_core::protocol::{Command, Done, To};
 use chat_core::refusal::Code;
 use chat_core::text::{Cid, Name, Text};
 use chat_http::Server;
+
+use crate::test_server::{new_cid, texts, user_id};
+use crate::{Ask, TestServer};
 
 fn send(to: To, cid: &Cid, text: &str) -> Command {
     Command::Send { to, cid: cid.clone(), text: Text::try_from(text.to_owned()).expect("a text") }

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use crate::laws::pace::fill;
-use crate::raw::{half_closed, request};
-use crate::test_server::{asks_once, polls, position, texts};
-use crate::{Raw, TestConnection, TestServer};
 use chat_client::Events;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Event, To};
 use chat_core::refusal::Close;
 use chat_http::Server;
 use tokio::time::timeout;
+
+use crate::laws::pace::fill;
+use crate::raw::{half_closed, request};
+use crate::test_server::{asks_once, polls, position, texts};
+use crate::{Raw, TestConnection, TestServer};
 
 pub async fn survives_silence<S: Server>() {
     let server = TestServer::<S>::open_with(|limits| {

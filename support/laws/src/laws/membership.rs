@@ -1,10 +1,11 @@
 //! A member sees what lies between joining and leaving, and nothing else.
 
-use crate::TestServer;
-use crate::test_server::{message, texts, user_id};
 use chat_core::protocol::{Command, Done, Event, To};
 use chat_core::refusal::Code;
 use chat_http::Server;
+
+use crate::TestServer;
+use crate::test_server::{message, texts, user_id};
 
 /// A server whose inboxes hold one event: who resumes there reads from disk.
 async fn forgetful<S: Server>() -> TestServer<S> {

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::test_server::{message, texts};
-use crate::{Ask, Raw, TestServer, TestUser};
 use chat_client::ClientError;
 use chat_core::ids::UserId;
 use chat_core::limits::Limits;
@@ -12,6 +10,9 @@ use chat_core::refusal::{Close, Code};
 use chat_core::text::Text;
 use chat_core::transport::Session;
 use chat_http::Server;
+
+use crate::test_server::{message, texts};
+use crate::{Ask, Raw, TestServer, TestUser};
 
 /// Messages of the longest text: some megabytes.
 const FILLING: usize = 600;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::test_server::polls;
-use crate::{Raw, TestConnection, TestServer};
 use chat_client::Events;
 use chat_core::ids::UserId;
 use chat_core::limits::Limits;
 use chat_core::protocol::{Command, Event, To};
 use chat_http::Server;
+
+use crate::test_server::polls;
+use crate::{Raw, TestConnection, TestServer};
 
 fn quick(limits: &mut Limits) {
     limits.presence_interval = Duration::from_millis(50);

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::test_server::asks_once;
-use crate::{Raw, TestServer, TestUser};
 use chat_client::ClientError;
 use chat_core::auth::Token;
 use chat_core::protocol::{Command, Done, Event, To};
 use chat_core::refusal::{Close, Code};
 use chat_core::text::Cid;
 use chat_http::Server;
+
+use crate::test_server::asks_once;
+use crate::{Raw, TestServer, TestUser};
 
 /// Tries to connect, and is refused in the way of this wire.
 async fn expect_refused<S: Server>(member: &TestUser<S>) {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use bytes::Bytes;
+use chat_core::limits::Limits;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,7 +23,6 @@ use tokio::runtime::Runtime;
 use super::super::head::Asked;
 use super::*;
 use crate::{admission, fields};
-use chat_core::limits::Limits;
 
 const HEAD: &str = "GET /poll?after=0000000a.7&wait=5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n";
 
