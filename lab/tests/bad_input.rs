@@ -7,6 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use transports::Transport;
 
 use support::{Answer, Lab, PASSWORD, User, ask, get, head, post, post_bytes};
 
@@ -254,7 +255,7 @@ async fn the_cookie_is_out_of_reach_of_scripts_and_of_other_sites() {
 #[tokio::test]
 async fn an_unknown_path_and_a_wrong_method_are_problem_documents() {
     let (lab, ann) = lab_with_ann(&[]).await;
-    for server in [lab.page, lab.websocket, lab.sse, lab.longpoll] {
+    for server in lab.servers() {
         for path in ["/nothing", "/api/nothing", "/api/", "/api/conversations/c1", "/%00", "/../etc/passwd"] {
             let answer = get(server, path, &ann.bearer()).await;
             assert_eq!((answer.status, answer.problem().as_str()), (404, "not_found"), "{path}");
@@ -265,9 +266,9 @@ async fn an_unknown_path_and_a_wrong_method_are_problem_documents() {
             assert_eq!(answer.header("allow"), Some("POST"));
         }
     }
-    for (server, path) in [(lab.websocket, "/ws"), (lab.sse, "/events"), (lab.longpoll, "/poll")] {
-        let answer = post(server, path, &ann.bearer(), &json!({})).await;
-        assert_eq!((answer.status, answer.problem().as_str()), (405, "method_not_allowed"), "{path}");
+    for &transport in Transport::all() {
+        let answer = post(lab.at(transport), transport.path, &ann.bearer(), &json!({})).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (405, "method_not_allowed"), "{transport:?}");
     }
     let path = "/api/conversations/c1/messages";
     for (path, status) in [
@@ -286,7 +287,7 @@ async fn an_unknown_path_and_a_wrong_method_are_problem_documents() {
 #[tokio::test]
 async fn a_load_balancer_that_asks_for_options_finds_the_server_alive() {
     let lab = Lab::start_temporary(&[]).await;
-    for server in [lab.page, lab.websocket, lab.sse, lab.longpoll] {
+    for server in lab.servers() {
         let host = format!("Host: {server}\r\n");
         // The first is what HAProxy asks unless it is told otherwise.
         for (line, headers, methods) in [

@@ -9,6 +9,7 @@ use chat_core::limits::Limits;
 use chat_core::refusal::{Close, Code};
 use chat_http::LimitFlags;
 use clap::{Args, Command};
+use transports::Transport;
 
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 const LAWS: &str = include_str!("../../support/laws/src/lib.rs");
@@ -74,6 +75,67 @@ fn every_folder_says_what_it_is() {
         let page = page.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(page.starts_with("# "), "{}", folder.display());
     }
+}
+
+/// The files of the repository that git would keep, but for those that a build makes.
+fn files() -> Vec<PathBuf> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !path.is_dir() {
+                found.push(path);
+            } else if ![".git", "target", "node_modules"].contains(&&*name) {
+                walk(&path, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), &mut found);
+    found
+}
+
+#[test]
+fn a_new_transport_touches_few_files() {
+    const MOST: usize = 15;
+    let names_it = |path: &PathBuf| {
+        let is_in_its_folder = path.to_string_lossy().contains("ndjson");
+        is_in_its_folder
+            || std::fs::read_to_string(path).is_ok_and(|text| text.to_lowercase().contains("ndjson"))
+    };
+    let this = root().join("lab/tests/docs.rs");
+    let found: Vec<PathBuf> = files().into_iter().filter(|path| names_it(path) && *path != this).collect();
+    assert!((10..=MOST).contains(&found.len()), "{} files name the example: {found:#?}", found.len());
+}
+
+#[test]
+fn the_page_has_a_class_for_each_transport() {
+    let classes = std::fs::read_to_string(root().join("web-client/static/transports/all.js")).unwrap();
+    for transport in Transport::all() {
+        let is_there = classes.contains(&format!("\n  {}: async () => (await import(", transport.name));
+        assert!(is_there, "web-client/static/transports/all.js does not say where {transport:?} is");
+    }
+}
+
+/// Code on a page whose fence names a file, such as ```` ```rust lab/src/main.rs ````, is a part of that file.
+#[test]
+fn code_that_is_said_to_be_from_a_file_is_in_it() {
+    let mut excerpts = 0;
+    for (page, text) in pages() {
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some(info) = line.strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
+            let code: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            let Some((_, file)) = info.split_once(' ') else { continue };
+            let source = std::fs::read_to_string(root().join(file))
+                .unwrap_or_else(|error| panic!("{}: {file}: {error}", page.display()));
+            let source: Vec<&str> = source.lines().collect();
+            let is_there = source.windows(code.len()).any(|part| part == code);
+            assert!(is_there, "{}: this is not in {file}:\n{}", page.display(), code.join("\n"));
+            excerpts += 1;
+        }
+    }
+    assert!(excerpts > 5, "only {excerpts} were found");
 }
 
 /// The lines of a page that are not in a fenced block.

@@ -1,26 +1,24 @@
-//! Databases that go back while clients are connected: every client gets a reset, on every wire, however far
+//! Databases that go back while clients are connected: every client gets a reset, on every transport, however far
 //! the log has grown since.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod support;
-#[path = "wires/mod.rs"]
-mod wires;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use chat_client::Target;
+use chat_client::any::AnyEvents;
+use chat_client::{Events, Target};
 use chat_core::auth::Token;
 use chat_core::ids::Cursor;
 use chat_core::protocol::{Event, ResetReason};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use transports::Transport;
 
 use support::{Lab, PATIENCE, User, post};
-use wires::{Listener, Wire};
 
 /// Messages before the copy was made, after it, and once it is back: the log grows past every lost cursor.
 const BEFORE: usize = 100;
@@ -92,29 +90,21 @@ fn for_each_file<T>(directory: &Path, act: impl Fn(&Path) -> std::io::Result<T>)
     }
 }
 
-/// Bob's client on one wire.
+/// Bob's client on one transport.
 struct Reader {
-    wire: Wire,
-    listener: Listener,
+    transport: Transport,
+    listener: AnyEvents,
 }
 
-fn address(lab: &Lab, wire: Wire) -> SocketAddr {
-    match wire {
-        Wire::WebSocket => lab.websocket,
-        Wire::Sse => lab.sse,
-        Wire::LongPoll | Wire::ShortPoll => lab.longpoll,
-    }
-}
-
-async fn connect(lab: &Lab, wire: Wire, user: &User, after: Cursor) -> Reader {
-    let target = Target::new(&format!("http://{}", address(lab, wire)));
-    let (_, listener) = wire.connect(&target, &Token::from(&*user.token), Some(after)).await.unwrap();
-    Reader { wire, listener }
+async fn connect(lab: &Lab, transport: Transport, user: &User, after: Cursor) -> Reader {
+    let target = Target::new(&format!("http://{}", lab.at(transport)));
+    let (_, listener) = (transport.connect)(&target, &Token::from(&*user.token), Some(after)).await.unwrap();
+    Reader { transport, listener }
 }
 
 impl Reader {
     async fn next(&mut self) -> Event {
-        timeout(PATIENCE, self.listener.hear()).await.expect("something comes").unwrap()
+        timeout(PATIENCE, self.listener.next()).await.expect("something comes").unwrap()
     }
 
     /// The texts of the messages up to this one.
@@ -123,7 +113,7 @@ impl Reader {
         loop {
             match self.next().await {
                 Event::Message(message) => texts.push(message.text.as_str().to_owned()),
-                Event::Reset { reason } => panic!("{:?}: reset, {reason:?}", self.wire),
+                Event::Reset { reason } => panic!("{:?}: reset, {reason:?}", self.transport),
                 _ => {}
             }
             if texts.last().is_some_and(|text| text == last) {
@@ -177,16 +167,16 @@ async fn go_back(way: Way) {
         Lab::start(&database, &FLAGS).await
     };
 
-    // Clients on every wire see what is going to be lost.
+    // Clients on every transport see what is going to be lost.
     let mut readers = Vec::new();
-    for wire in Wire::ALL {
-        readers.push(connect(&lab, wire, &bob, common).await);
+    for &transport in Transport::all() {
+        readers.push(connect(&lab, transport, &bob, common).await);
     }
     send(&lab, &ann, &bob, "lost", LOST).await;
     for reader in &mut readers {
         assert_eq!(reader.texts_until(&format!("lost-{}", LOST - 1)).await, texts("lost", LOST));
     }
-    let lost: Vec<Cursor> = readers.iter().map(|reader| reader.listener.reached().unwrap()).collect();
+    let lost: Vec<Cursor> = readers.iter().map(|reader| reader.listener.cursor().unwrap()).collect();
 
     let mut after = Vec::new();
     match way {
@@ -225,16 +215,21 @@ async fn go_back(way: Way) {
             after.extend(texts("after", AFTER));
         }
         for (reader, lost) in readers.iter().zip(&lost) {
-            // With its own cursor, and with those of all the others: wires may be changed at any moment.
-            let mut again = connect(&lab, reader.wire, &bob, *lost).await;
+            // With its own cursor, and with those of all the others: transports may be changed at any moment.
+            let mut again = connect(&lab, reader.transport, &bob, *lost).await;
             let first = again.next().await;
-            assert_eq!(first, Event::Reset { reason: ResetReason::Unknown }, "{way:?}, {:?}", reader.wire);
+            assert_eq!(
+                first,
+                Event::Reset { reason: ResetReason::Unknown },
+                "{way:?}, {:?}",
+                reader.transport
+            );
         }
     }
-    for wire in Wire::ALL {
+    for &transport in Transport::all() {
         // A cursor from before the copy is of both histories.
-        let mut line = connect(&lab, wire, &bob, common).await;
-        assert_eq!(line.texts_until(after.last().unwrap()).await, after, "{way:?}, {wire:?}");
+        let mut line = connect(&lab, transport, &bob, common).await;
+        assert_eq!(line.texts_until(after.last().unwrap()).await, after, "{way:?}, {transport:?}");
     }
     let expected = [texts("before", BEFORE), after].concat();
     assert_eq!(bob.cids(lab.page, "c1").await, expected, "{way:?}");
@@ -317,7 +312,7 @@ async fn an_unusable_watermark_changes_nothing_for_clients() {
     std::fs::create_dir(files.watermark()).unwrap();
     let lab = Lab::start(&database, &FLAGS).await;
     send(&lab, &ann, &bob, "after", 3).await;
-    let mut line = connect(&lab, Wire::Sse, &bob, start).await;
+    let mut line = connect(&lab, Transport::all()[0], &bob, start).await;
     assert_eq!(line.texts_until("after-2").await, [texts("before", 3), texts("after", 3)].concat());
     stop(lab).await;
 }

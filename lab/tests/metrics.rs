@@ -12,7 +12,7 @@ use support::{Lab, get, post};
 async fn the_counts_have_an_address_of_their_own_if_they_are_given_one() {
     let lab = Lab::start_temporary(&["--metrics", "127.0.0.1:0"]).await;
     let metrics = lab.metrics.expect("the launcher says where they are");
-    for server in [lab.page, lab.websocket, lab.sse, lab.longpoll] {
+    for server in lab.servers() {
         let answer = get(server, "/metrics", "").await;
         assert_eq!((answer.status, answer.problem().as_str()), (404, "not_found"));
         assert_eq!(get(server, "/healthz", "").await.status, 200);
@@ -32,7 +32,7 @@ async fn the_counts_have_an_address_of_their_own_if_they_are_given_one() {
 async fn the_counts_are_where_the_servers_are_unless_they_are_given_an_address() {
     let lab = Lab::start_temporary(&[]).await;
     assert_eq!(lab.metrics, None);
-    for server in [lab.page, lab.websocket, lab.sse, lab.longpoll] {
+    for server in lab.servers() {
         assert_eq!(get(server, "/metrics", "").await.status, 200);
     }
 }

@@ -78,7 +78,7 @@ async fn two_hundred_stalled_clients_cost_little() {
             _ => stall(lab.page, "/api/conversations/c1/messages?limit=200", &bob, "", 1).await,
         });
     }
-    let servers = [lab.page, lab.websocket, lab.sse, lab.longpoll];
+    let servers = lab.servers();
     let settled = async {
         let mut before = Vec::new();
         loop {

@@ -52,8 +52,9 @@ async fn a_busy_port_is_named_with_its_flag_and_no_database_is_made() {
     let database = directory.path().join("chat.db");
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap();
-    for flag in ["--listen", "--websocket", "--sse", "--longpoll"] {
-        let flags = [flag, &address.to_string(), "--database", database.to_str().unwrap()];
+    for flag in transports::programs().map(|program| program.flag).chain(["listen"]) {
+        let flag = format!("--{flag}");
+        let flags = [&flag, &address.to_string(), "--database", database.to_str().unwrap()];
         let said = complaint(&outcome(lab(&flags)).await, 2);
         assert!(said.contains(&format!("port {} ", address.port())), "{said}");
         assert!(said.contains(&format!("{flag} 127.0.0.1:PORT")), "{said}");
@@ -218,7 +219,7 @@ async fn help_says_what_it_does_and_how_to_begin() {
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
     for said in [
-        "one chat on every real-time wire",
+        "one chat on every real-time transport",
         "[OPTIONS]\n",
         "--listen",
         "127.0.0.1:4000",

@@ -154,20 +154,20 @@ impl Shell {
 impl Walk {
     /// Types the page into one shell, block by block, and compares what comes out.
     async fn go(&self, lab: &Lab, directory: &Path) {
-        let ours = [lab.page, lab.websocket, lab.sse, lab.longpoll].map(|address| address.port());
+        let ours: Vec<u16> = lab.servers().iter().map(|server| server.port()).collect();
         let mut shell = Shell::start(directory).await;
         let steps = steps(TOUR);
         assert!(steps.len() > 15, "only {} blocks of commands were found", steps.len());
         for Step { line, commands, expected } in steps {
             tokio::time::sleep(self.pause).await;
             let expected: Vec<String> =
-                expected.iter().map(|line| on_our_ports(&self.with_what_was_before(line), ours)).collect();
+                expected.iter().map(|line| on_our_ports(&self.with_what_was_before(line), &ours)).collect();
             // A busy machine may need longer than the page gives a WebSocket.
             let commands = commands.replace("timeout 2 ", "timeout 5 ");
             // Nor may it have answered before a stream ends; reading it again changes nothing.
             let mut attempts = if commands.contains("--max-time") { 5 } else { 1 };
             let printed = loop {
-                let printed = shell.print(&on_our_ports(&commands, ours)).await;
+                let printed = shell.print(&on_our_ports(&commands, &ours)).await;
                 let printed = printed.unwrap_or_else(|why| panic!("docs/tour.md:{line}: {why}\n{commands}"));
                 attempts -= 1;
                 if attempts == 0 || matches(&expected, &printed) {
@@ -235,7 +235,7 @@ fn steps(page: &str) -> Vec<Step> {
 }
 
 /// The page's addresses, replaced by those of the launcher that this test has started.
-fn on_our_ports(text: &str, ours: [u16; 4]) -> String {
+fn on_our_ports(text: &str, ours: &[u16]) -> String {
     let ports = (4_000..).zip(ours);
     ports.fold(text.to_owned(), |text, (theirs, our)| {
         [':', '/'].iter().fold(text, |text, joint| {

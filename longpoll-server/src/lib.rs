@@ -9,8 +9,11 @@ mod wait;
 pub use client::{LongPollClient, Pace, PollClient, ShortPollClient};
 
 use axum::Router;
+use chat_client::any::connect;
 use chat_core::chat::Chat;
-use chat_http::{Endpoint, Server, endpoint};
+use chat_http::run::Program;
+use chat_http::server::start_by;
+use chat_http::{Endpoint, Profile, Reads, Server, endpoint};
 
 use crate::transport::PollTransport;
 
@@ -32,10 +35,52 @@ pub struct ShortPollServer;
 
 impl Server for ShortPollServer {
     const NAME: &'static str = "shortpoll";
-    const PATH: Option<&'static str> = Some("/poll?wait=0");
+    const PATH: Option<&'static str> = Some(SHORT.path);
     type Client = ShortPollClient;
 
     fn routes() -> Router<Chat> {
         LongPollServer::routes()
     }
 }
+
+/// Long polling, for the list of transports.
+const LONG: Profile = Profile {
+    name: LongPollServer::NAME,
+    title: "long polling",
+    label: "long polling",
+    letter: 'L',
+    colors: ["#00795a", "#2fc79a"],
+    about: "A request waits at the server until there is an event; then the next one is sent.",
+    path: PollTransport::PATH,
+    reads: Reads::LongPolls,
+    is_duplex: false,
+    heartbeat: |limits| limits.poll_wait,
+    connect: connect::<LongPollClient>,
+};
+
+/// Short polling, for the list of transports.
+const SHORT: Profile = Profile {
+    name: ShortPollServer::NAME,
+    title: "short polling",
+    label: "short polling",
+    letter: 'P',
+    colors: ["#a8487c", "#e59ac4"],
+    about: "A request every now and then, whether there is an event or not.",
+    path: "/poll?wait=0",
+    reads: Reads::ShortPolls,
+    is_duplex: false,
+    heartbeat: |_| <client::Short as Pace>::PAUSE,
+    connect: connect::<ShortPollClient>,
+};
+
+/// The server as a program.
+pub static PROGRAM: Program = Program {
+    name: "longpoll-server",
+    about: "The chat over long polling (a request is held until there is news) and short polling (wait=0).",
+    listen: "127.0.0.1:4003",
+    flag: "longpoll",
+    variable: "CHAT_LONGPOLL",
+    database: "longpoll-server.db",
+    profiles: &[LONG, SHORT],
+    start: start_by::<LongPollServer>,
+};

@@ -79,7 +79,7 @@ export function actionsOf(page) {
         if (!to || key === null) return;
         page.drafts.set(key, "");
         ui.newAfter = Infinity;
-        page.scroll.sticking = true;
+        page.scroll.stick();
         if (conversation) chat.read(conversation.id, conversation.lastSeq);
         chat.say(to, text);
       },

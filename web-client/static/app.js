@@ -8,6 +8,7 @@
 
 import * as api from "./api.js";
 import { Backoff } from "./backoff.js";
+import { learn } from "./transports/all.js";
 
 /** @import { ServerAddress, User } from "./protocol.js" */
 
@@ -30,7 +31,7 @@ let signIn;
 async function begin() {
   try {
     const answer = await api.transports();
-    servers = answer.transports;
+    servers = learn(answer.transports);
     if (answer.me) await enter(answer.me, false);
     else await openDoor("");
   } catch (error) {

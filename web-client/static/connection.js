@@ -6,7 +6,7 @@
 
 import { Backoff, HEALTHY_MS } from "./backoff.js";
 import { CURSOR_EXPIRED, CURSOR_UNKNOWN, LOST, closing, refused } from "./codes.js";
-import { TRANSPORTS } from "./transports/all.js";
+import { load } from "./transports/all.js";
 import { Unanswered } from "./transports/unanswered.js";
 
 /** @import { Closing, Command, Event } from "./protocol.js" */
@@ -153,7 +153,7 @@ export class Connection {
       this.#set({ starting: false });
     }
     const { transport } = this.status;
-    const Transport = await TRANSPORTS[transport].load().catch(() => null);
+    const Transport = await load(transport).catch(() => null);
     if (attempt !== this.#attempt) return;
     if (Transport === null) return this.#end(closing(LOST));
     this.#heardAt = performance.now();

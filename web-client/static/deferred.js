@@ -6,9 +6,10 @@
  */
 
 import { part } from "./api.js";
-import { TRANSPORTS } from "./transports/all.js";
+import { load } from "./transports/all.js";
 
 /** @import { Chat } from "./chat.js" */
+/** @import { ServerAddress } from "./protocol.js" */
 
 /** Runs something when the browser has time; not every browser says when that is.
  * @param {() => void} run */
@@ -28,10 +29,12 @@ export class Deferred {
   #asked = false;
 
   /**
+   * @param {ServerAddress[]} servers those of this launch: their transports are loaded, too
    * @param {() => void} onChange something that can be seen is there now
    * @param {(parts: typeof import("./later.js")) => void} onParts
    */
-  constructor(onChange, onParts) {
+  constructor(servers, onChange, onParts) {
+    this.servers = servers;
     this.onChange = onChange;
     this.onParts = onParts;
   }
@@ -49,7 +52,7 @@ export class Deferred {
     this.onParts(this.parts);
     await this.loadViews();
     const parts = [import("./groups.js"), import("./views/wire.js"), import("./views/help.js"), import("./announcer.js")];
-    const transports = Object.values(TRANSPORTS).map(({ load }) => load());
+    const transports = this.servers.map(({ name }) => load(name));
     const more = [import("./transports/commands.js"), import("./ladder.js"), import("./sign-in.js")];
     await Promise.allSettled([...parts, ...transports, ...more]);
   }

@@ -7,9 +7,6 @@
 /** @import { ServerAddress, TransportName } from "./protocol.js" */
 /** @import { Avoided } from "./types.js" */
 
-/** From the quickest down: each asks less of the network than the one before. */
-const LADDER = /** @type {const} */ (["websocket", "sse", "longpoll", "shortpoll"]);
-
 /** How long a server may take to show that it is there. */
 const ANSWERS_MS = 3_000;
 
@@ -26,13 +23,13 @@ export async function answers(base) {
 /** The next step down, where this transport is what fails: another server answers, and this one does not open
  * although it answers too, or does not answer at all. Where nothing answers, there is nothing to fall back on.
  * @param {TransportName} transport
- * @param {ServerAddress[]} servers
+ * @param {ServerAddress[]} servers in their order: each asks less of the network than the one before
  * @param {(transport: TransportName) => Promise<boolean>} answers whether the server of a transport answers requests
  * @returns {Promise<{next: TransportName, why: Avoided["why"]} | null>} */
 export async function fall(transport, servers, answers) {
-  for (const next of LADDER.slice(LADDER.indexOf(transport) + 1)) {
-    const known = servers.some(({ name }) => name === next);
-    if (known && (await answers(next))) return { next, why: (await answers(transport)) ? "blocked" : "gone" };
+  const place = servers.findIndex(({ name }) => name === transport);
+  for (const { name: next } of servers.slice(place + 1)) {
+    if (await answers(next)) return { next, why: (await answers(transport)) ? "blocked" : "gone" };
   }
   return null;
 }

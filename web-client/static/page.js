@@ -76,6 +76,7 @@ export class Page {
     });
     this.scroll = new Scroll({ onMove: (turned) => this.#onMove(turned), onTop: () => this.#onTop(), signal });
     this.deferred = new Deferred(
+      servers,
       () => this.draw(),
       ({ bindKeys, Far, Reading }) => {
         if (signal.aborted || this.#reading) return;

@@ -89,7 +89,16 @@
  * @property {ConversationSummary[]} conversations
  */
 /** @typedef {{messages: Message[], more: boolean}} Page a stretch of a conversation, by rising seq */
-/** @typedef {"websocket" | "sse" | "longpoll" | "shortpoll"} TransportName */
-/** @typedef {{name: TransportName, port: number}} ServerAddress */
+/** @typedef {string} TransportName such as "websocket" */
+/**
+ * One transport of this launch, as its server lists it.
+ * @typedef {object} ServerAddress
+ * @property {TransportName} name
+ * @property {number} port on the host that the page came from
+ * @property {string} title its name within a sentence, such as "Server-Sent Events"
+ * @property {string} label the same where there is little room, such as "SSE"
+ * @property {string} server the program that serves it
+ * @property {string} about how it works, in one sentence
+ */
 
 export {};

@@ -26,6 +26,8 @@ export class Scroll {
    * that stands above a first message goes when it is the first no more.
    * @type {{message: Element, bottom: number} | null} */
   #anchor = null;
+  /** Where the list was when it last moved. */
+  #top = 0;
   /** @type {Element | null} */
   #watched = null;
   #resized = new ResizeObserver(() => this.sticking && this.#watched && this.#follow(this.#watched));
@@ -42,7 +44,10 @@ export class Scroll {
       const list = this.list;
       if (!list || event.target !== list) return;
       const was = this.sticking;
-      this.sticking = isAtBottom(list);
+      // A list that shrinks or grows is not at its bottom for a moment, too: only who goes up leaves the bottom.
+      if (isAtBottom(list)) this.sticking = true;
+      else if (list.scrollTop < this.#top) this.sticking = false;
+      this.#top = list.scrollTop;
       onMove(this.sticking !== was);
       if (this.nearTop) onTop();
     };
@@ -84,6 +89,13 @@ export class Scroll {
     if (!this.#watched || this.sticking || !this.#anchor?.message.isConnected) return;
     const moved = this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
     if (moved !== 0) this.#watched.scrollTop += moved;
+    this.#top = this.#watched.scrollTop;
+  }
+
+  /** Keeps the reader at the bottom from now on, wherever they were. */
+  stick() {
+    this.sticking = true;
+    this.toBottom();
   }
 
   toBottom() {
@@ -107,6 +119,7 @@ export class Scroll {
     const hidden = first ? list.getBoundingClientRect().top - first.getBoundingClientRect().top : 0;
     if (hidden > 0) list.scrollTop -= hidden + list.clientHeight * CONTEXT;
     this.sticking = isAtBottom(list);
+    this.#top = list.scrollTop;
   }
 }
 

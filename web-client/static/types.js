@@ -213,15 +213,7 @@
  * @property {(closing: Closing) => void} onClose it has ended from the other side, or on the way
  * @property {(record: WireRecord) => void} onRecord something passed, for people to look at
  */
-/**
- * What the page knows of a transport before it is loaded.
- * @typedef {object} Kind
- * @property {string} label what it is called where there is little room
- * @property {string} name
- * @property {string} server which server speaks it
- * @property {string} how what it does, in a few words
- * @property {() => Promise<new (base: string, observer: Observer) => Transport>} load each is loaded when it is used
- */
+/** @typedef {new (base: string, observer: Observer) => Transport} TransportClass */
 /**
  * The page, as the chat sees it.
  * @typedef {object} Page

@@ -9,8 +9,11 @@ mod transport;
 pub use client::WsClient;
 
 use axum::Router;
+use chat_client::any::connect;
 use chat_core::chat::Chat;
-use chat_http::{Endpoint, Server, endpoint};
+use chat_http::run::Program;
+use chat_http::server::start_by;
+use chat_http::{Endpoint, Framing, Profile, Reads, Server, endpoint};
 
 use crate::transport::WsTransport;
 
@@ -26,3 +29,30 @@ impl Server for WsServer {
         endpoint::<WsTransport>()
     }
 }
+
+/// WebSocket, for the list of transports.
+const PROFILE: Profile = Profile {
+    name: WsServer::NAME,
+    title: "WebSocket",
+    label: "WebSocket",
+    letter: 'W',
+    colors: ["#0072b2", "#56b4e9"],
+    about: "One connection carries everything, in both directions.",
+    path: WsTransport::PATH,
+    reads: Reads::Stream(Framing::WebSocket),
+    is_duplex: true,
+    heartbeat: |limits| limits.ping_after,
+    connect: connect::<WsClient>,
+};
+
+/// The server as a program.
+pub static PROGRAM: Program = Program {
+    name: "ws-server",
+    about: "The chat over WebSocket: one connection, both directions, for as long as either end likes.",
+    listen: "127.0.0.1:4001",
+    flag: "websocket",
+    variable: "CHAT_WEBSOCKET",
+    database: "ws-server.db",
+    profiles: &[PROFILE],
+    start: start_by::<WsServer>,
+};

@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::bail;
-use chat_client::ClientError;
+use chat_client::{ClientError, Events};
 use chat_core::auth::Token;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
+use chat_http::{Framing, Reads};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::floor::gone;
 use crate::process::Process;
-use crate::subject::{AnyEvents, Later, Subject};
+use crate::subject::Subject;
 
 /// The most bytes in one read.
 const READ_BYTES: usize = 16_384;
@@ -30,9 +31,12 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// One bare client.
 pub(crate) struct Bare {
     stream: TcpStream,
+    /// The path of its requests.
+    path: &'static str,
     /// What follows the path in the head of each of its requests.
     headers: String,
     incoming: Incoming,
+    cursor: Option<Cursor>,
 }
 
 impl Bare {
@@ -46,15 +50,13 @@ impl Bare {
     ) -> anyhow::Result<Self> {
         const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let query = after.map(|cursor| format!("?after={cursor}")).unwrap_or_default();
-        let (path, upgrade) = match subject {
-            Subject::WebSocket => (format!("/ws{query}"), UPGRADE),
-            Subject::Sse => (format!("/events{query}"), ""),
-            Subject::LongPoll | Subject::ShortPoll => ("/poll?wait=0".to_owned(), ""),
+        let path = match subject {
+            Subject::Transport(transport) => transport.path.split('?').next().unwrap_or_default(),
             // The broadcast expects no request.
-            Subject::Tcp => (String::new(), ""),
+            Subject::Tcp => "",
             Subject::Server => bail!("the servers themselves are not a transport"),
         };
+        let upgrade = if subject.reads() == Reads::Stream(Framing::WebSocket) { UPGRADE } else { "" };
         let address = process.address(subject);
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -62,25 +64,29 @@ impl Bare {
         let headers = format!(
             " HTTP/1.1\r\nAuthorization: Bearer {token}\r\n{upgrade}Accept: */*\r\nHost: {address}\r\n\r\n"
         );
-        let mut client = Self { stream, headers, incoming: Incoming::of(subject) };
-        if subject.polls() && after.is_some() {
-            client.incoming.again = after.map(|cursor| (Instant::now(), cursor));
-            return Ok(client);
-        }
-        if !path.is_empty() {
-            client.ask(&path).await?;
+        let mut client = Self { stream, path, headers, incoming: Incoming::of(subject), cursor: after };
+        match (subject.reads(), after) {
+            (Reads::LongPolls | Reads::ShortPolls, Some(cursor)) => {
+                client.incoming.again = Some((Instant::now(), cursor));
+                return Ok(client);
+            }
+            (Reads::LongPolls | Reads::ShortPolls, None) => client.ask("wait=0").await?,
+            (Reads::Stream(_), _) if path.is_empty() => {}
+            (Reads::Stream(_), Some(cursor)) => client.ask(&format!("after={cursor}")).await?,
+            (Reads::Stream(_), None) => client.ask("").await?,
         }
         while !client.incoming.has_begun()? {
             client.fill().await?;
         }
-        if subject == Subject::LongPoll {
+        if subject.reads() == Reads::LongPolls {
             client.poll_again().await?;
         }
         Ok(client)
     }
 
-    async fn ask(&mut self, path: &str) -> Result<(), ClientError> {
-        self.stream.write_all(format!("GET {path}{}", self.headers).as_bytes()).await.map_err(gone)
+    async fn ask(&mut self, query: &str) -> Result<(), ClientError> {
+        let (path, mark, headers) = (self.path, if query.is_empty() { "" } else { "?" }, &self.headers);
+        self.stream.write_all(format!("GET {path}{mark}{query}{headers}").as_bytes()).await.map_err(gone)
     }
 
     /// Sends the next poll when it is due. Does nothing while a poll is under way.
@@ -89,8 +95,8 @@ impl Bare {
         if due > Instant::now() {
             sleep_until(due).await;
         }
-        let wait = if self.incoming.subject == Subject::ShortPoll { "&wait=0" } else { "" };
-        self.ask(&format!("/poll?after={cursor}{wait}")).await
+        let wait = if self.incoming.subject.polls_at_intervals() { "&wait=0" } else { "" };
+        self.ask(&format!("after={cursor}{wait}")).await
     }
 
     async fn fill(&mut self) -> Result<(), ClientError> {
@@ -102,18 +108,21 @@ impl Bare {
     }
 }
 
-impl AnyEvents for Bare {
-    fn next(&mut self) -> Later<'_, Event> {
-        Box::pin(async move {
-            loop {
-                self.incoming.take()?;
-                if let Some(event) = self.incoming.ready.pop_front() {
-                    return Ok(event);
-                }
-                self.poll_again().await?;
-                self.fill().await?;
+impl Events for Bare {
+    async fn next(&mut self) -> Result<Event, ClientError> {
+        loop {
+            self.incoming.take()?;
+            if let Some(event) = self.incoming.ready.pop_front() {
+                self.cursor = event.reached().or(self.cursor);
+                return Ok(event);
             }
-        })
+            self.poll_again().await?;
+            self.fill().await?;
+        }
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.cursor
     }
 }
 
@@ -137,7 +146,7 @@ impl Incoming {
         if self.subject == Subject::Tcp {
             return Ok(true);
         }
-        if self.subject.polls() {
+        if matches!(self.subject.reads(), Reads::LongPolls | Reads::ShortPolls) {
             self.take()?;
             return Ok(self.again.is_some());
         }
@@ -148,11 +157,11 @@ impl Incoming {
 
     /// Takes the complete events.
     fn take(&mut self) -> Result<(), ClientError> {
-        let next = match self.subject {
-            Subject::WebSocket => frame,
-            Subject::Sse => field,
-            Subject::Tcp | Subject::Server => line,
-            Subject::LongPoll | Subject::ShortPoll => return self.take_answer(),
+        let next = match self.subject.reads() {
+            Reads::Stream(Framing::WebSocket) => frame,
+            Reads::Stream(Framing::EventStream) => field,
+            Reads::Stream(Framing::Lines) => json_line,
+            Reads::LongPolls | Reads::ShortPolls => return self.take_answer(),
         };
         let mut taken = 0;
         while let Some((json, length)) = next(&self.bytes[taken..]) {
@@ -227,6 +236,12 @@ fn field(bytes: &[u8]) -> Option<Piece<'_>> {
     Some((line.and_then(|line| line.strip_prefix(b"data:")), length))
 }
 
+/// The first line of a stream of JSON lines, once it is complete. The lines around chunks carry no event.
+fn json_line(bytes: &[u8]) -> Option<Piece<'_>> {
+    let (line, length) = line(bytes)?;
+    Some((line.filter(|line| line.starts_with(b"{")), length))
+}
+
 /// The first line, once it is complete.
 fn line(bytes: &[u8]) -> Option<Piece<'_>> {
     let end = bytes.iter().position(|&byte| byte == b'\n')?;
@@ -235,6 +250,8 @@ fn line(bytes: &[u8]) -> Option<Piece<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use transports::Transport;
+
     use super::*;
 
     fn message(seq: usize) -> String {
@@ -283,13 +300,15 @@ mod tests {
         let stream = format!("{ok}{}{}", chunk(event(tick)), chunk(event(&one) + ": \n\n" + &event(&two)));
         let body = format!(r#"{{"events":[{tick},{one},{two}],"cursor":"00000000.2","more":false}}"#);
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        for (subject, bytes) in [
-            (Subject::Tcp, format!("{one}\n{two}\n").into_bytes()),
-            (Subject::WebSocket, frames.concat()),
-            (Subject::Sse, stream.into_bytes()),
-            (Subject::LongPoll, answer.clone().into_bytes()),
-            (Subject::ShortPoll, answer.into_bytes()),
-        ] {
+        let lines = format!("{ok}{}{}", chunk(format!("\n{tick}\n")), chunk(format!("{one}\n{two}\n")));
+        let bytes = |reads| match reads {
+            Reads::Stream(Framing::WebSocket) => frames.concat(),
+            Reads::Stream(Framing::EventStream) => stream.clone().into_bytes(),
+            Reads::Stream(Framing::Lines) => lines.clone().into_bytes(),
+            Reads::LongPolls | Reads::ShortPolls => answer.clone().into_bytes(),
+        };
+        let transports = Transport::all().iter().map(|one| (Subject::Transport(*one), bytes(one.reads)));
+        for (subject, bytes) in transports.chain([(Subject::Tcp, format!("{one}\n{two}\n").into_bytes())]) {
             for at in 0..=bytes.len() {
                 let (first, second) = bytes.split_at(at);
                 assert_eq!(brought(subject, [first, second]), [1, 200], "{subject}, cut at {at}");
@@ -309,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told() {
-        let mut incoming = Incoming::of(Subject::Sse);
+        let mut incoming = Incoming::of(Subject::named("sse").unwrap());
         incoming.bytes.extend_from_slice(b"HTTP/1.1 401 Unauthorized\r\n\r\n");
         assert!(incoming.has_begun().unwrap_err().to_string().contains("401 Unauthorized"));
     }

@@ -2,7 +2,10 @@
 //!
 //! A figure that is not listed is shown under its name in results, and never ranked.
 
+use std::sync::LazyLock;
+
 use Better::{Higher, Lower, Neither};
+use transports::Transport;
 
 use crate::number::{joined, plain};
 
@@ -45,20 +48,25 @@ pub(crate) struct Name {
     pub(crate) subject: &'static str,
     pub(crate) title: &'static str,
     /// One letter, for small cells.
-    pub(crate) letter: &'static str,
+    pub(crate) letter: char,
+    /// Its colour on light and on dark ground.
+    pub(crate) colors: [&'static str; 2],
 }
 
 /// The floor's name in results. Tables show it beside the transports, and never rank it.
 pub(crate) const FLOOR: &str = "tcp";
 
-/// The subjects of every table, in the order of its columns.
-pub(crate) const SUBJECTS: [Name; 5] = [
-    Name { subject: "websocket", title: "WebSocket", letter: "W" },
-    Name { subject: "sse", title: "SSE", letter: "S" },
-    Name { subject: "longpoll", title: "long polling", letter: "L" },
-    Name { subject: "shortpoll", title: "short polling", letter: "P" },
-    Name { subject: FLOOR, title: "bare TCP", letter: "T" },
-];
+/// The subjects of every table, in the order of its columns: the transports of the list, and the floor.
+pub(crate) static SUBJECTS: LazyLock<Vec<Name>> = LazyLock::new(|| {
+    let transports = Transport::all().iter().map(|transport| Name {
+        subject: transport.name,
+        title: transport.label,
+        letter: transport.letter,
+        colors: transport.colors,
+    });
+    let floor = Name { subject: FLOOR, title: "bare TCP", letter: 'T', colors: ["#6e7781", "#9aa4ae"] };
+    transports.chain([floor]).collect()
+});
 
 /// A condition that scenarios vary.
 #[derive(Debug)]
@@ -386,8 +394,8 @@ pub(crate) fn title(subject: &str) -> &str {
 }
 
 /// A subject's letter.
-pub(crate) fn letter(subject: &str) -> &'static str {
-    SUBJECTS.iter().find(|name| name.subject == subject).map_or("?", |name| name.letter)
+pub(crate) fn letter(subject: &str) -> char {
+    SUBJECTS.iter().find(|name| name.subject == subject).map_or('?', |name| name.letter)
 }
 
 /// A subject's column in every table; unknown ones come last.

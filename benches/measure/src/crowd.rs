@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
-use chat_client::{Target, read};
+use chat_client::any::AnySender;
+use chat_client::{Events, Sender, Target, read};
 use chat_core::auth::Token;
 use chat_core::ids::{ConversationId, UserId};
 use chat_core::protocol::{Command, Done, Reply, Request, To};
@@ -13,7 +14,7 @@ use reqwest::Method;
 
 use crate::bare::Bare;
 use crate::process::Process;
-use crate::subject::{AnyClient, AnySender, Subject};
+use crate::subject::{AnyClient, Subject};
 
 /// How many users connect or join at the same time.
 pub(crate) const AT_ONCE: usize = 64;
@@ -28,7 +29,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Registers the users, and makes their group.
     pub(crate) async fn gather(process: &Process, readers: usize) -> anyhow::Result<Self> {
-        let target = process.target(Subject::LongPoll);
+        let target = process.target(Subject::Server);
         let register = async |number: usize| {
             let registered = target.register(&format!("user {number}"), "correct horse").await?;
             anyhow::Ok((registered.0.id, registered.1))
@@ -87,7 +88,7 @@ pub(crate) async fn post(target: &Target, token: &Token, commands: &[Command]) -
 /// for the floor it writes straight into the broadcast.
 pub(crate) enum Writer {
     Post { target: Target, token: Token, group: ConversationId },
-    Tcp { sender: Box<dyn AnySender>, group: ConversationId },
+    Tcp { sender: AnySender, group: ConversationId },
 }
 
 impl Writer {
@@ -101,8 +102,8 @@ impl Writer {
                 tokio::spawn(async move { while events.next().await.is_ok() {} });
                 Self::Tcp { sender, group }
             }
-            Subject::WebSocket | Subject::Sse | Subject::LongPoll | Subject::ShortPoll | Subject::Server => {
-                Self::Post { target: process.target(Subject::LongPoll), token, group }
+            Subject::Transport(_) | Subject::Server => {
+                Self::Post { target: process.target(Subject::Server), token, group }
             }
         })
     }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use chat_client::Events;
 use chat_core::protocol::Event;
 use chat_core::text::Text;
 use futures_util::future::{try_join, try_join_all};
@@ -19,7 +20,7 @@ use crate::lateness::Lateness;
 use crate::process::{Look, Process, Usage};
 use crate::recorder::RowBuilder;
 use crate::results::Deliveries;
-use crate::subject::{AnyEvents, Subject};
+use crate::subject::Subject;
 
 /// The text of every message, in bytes.
 pub(crate) const TEXT_BYTES: usize = 64;
@@ -94,7 +95,7 @@ pub(crate) struct Delivery {
 }
 
 /// Sends a plan's messages to all readers, and waits until they have arrived or the time is over.
-pub(crate) async fn deliver<C: AnyEvents + 'static>(
+pub(crate) async fn deliver<C: Events>(
     process: &Process,
     subject: Subject,
     crowd: &Crowd,
@@ -149,7 +150,7 @@ impl Delivery {
 }
 
 /// Reads until all messages have arrived or the time is over. Returns the client, which is still connected.
-async fn read_all<C: AnyEvents>(
+async fn read_all<C: Events>(
     mut client: C,
     plan: Plan,
     begin: Instant,
@@ -211,23 +212,26 @@ fn number_in(text: &str) -> Option<usize> {
 mod tests {
     use std::collections::VecDeque;
 
+    use chat_client::ClientError;
+    use chat_core::ids::Cursor;
+
     use super::*;
-    use crate::subject::Later;
 
     /// A client that receives these messages in this order, and then none.
     struct FakeClient(VecDeque<usize>);
 
-    impl AnyEvents for FakeClient {
-        fn next(&mut self) -> Later<'_, Event> {
-            let next = self.0.pop_front();
-            Box::pin(async move {
-                let Some(number) = next else { return std::future::pending().await };
-                let event = serde_json::json!({
-                    "type": "message", "id": "00000000.1", "conversation": "c1", "seq": 1, "from": "u1",
-                    "cid": "a", "text": text(number), "at": "2026-01-01T00:00:00.000Z",
-                });
-                Ok(serde_json::from_value(event)?)
-            })
+    impl Events for FakeClient {
+        async fn next(&mut self) -> Result<Event, ClientError> {
+            let Some(number) = self.0.pop_front() else { return std::future::pending().await };
+            let event = serde_json::json!({
+                "type": "message", "id": "00000000.1", "conversation": "c1", "seq": 1, "from": "u1",
+                "cid": "a", "text": text(number), "at": "2026-01-01T00:00:00.000Z",
+            });
+            Ok(serde_json::from_value(event)?)
+        }
+
+        fn cursor(&self) -> Option<Cursor> {
+            None
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::serve::Addresses;
+use crate::serve::{API, Addresses};
 use crate::subject::Subject;
 
 /// The servers' flags that differ from their defaults: no rate limits, and cheap password hashes.
@@ -70,12 +70,12 @@ impl Process {
 
     /// The address of a subject's server.
     pub(crate) fn address(&self, subject: Subject) -> std::net::SocketAddr {
-        match subject {
-            Subject::WebSocket => self.addresses.websocket,
-            Subject::Sse => self.addresses.sse,
-            Subject::LongPoll | Subject::ShortPoll | Subject::Server => self.addresses.longpoll,
-            Subject::Tcp => self.addresses.tcp,
-        }
+        let server = match subject {
+            Subject::Transport(transport) => transport.program.name,
+            Subject::Server => API,
+            Subject::Tcp => return self.addresses.tcp,
+        };
+        self.addresses.servers[server]
     }
 
     /// A subject's server, as its clients name it.

@@ -141,8 +141,9 @@ pub(crate) fn withdrawn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<Reas
 }
 
 fn reason(row: &Row, name: &str) -> Option<Reason> {
+    let subject = Subject::named(&row.subject);
     let needed = NEEDED.iter().find(|(percentile, _)| *percentile == name).map(|(_, needed)| *needed);
-    if row.subject == Subject::ShortPoll.name() {
+    if subject.is_some_and(Subject::polls_at_intervals) {
         let delivers = DELIVERIES.contains(&row.scenario.as_str());
         if delivers && needed.is_some() {
             return Some(Reason::Phase);
@@ -162,7 +163,7 @@ fn reason(row: &Row, name: &str) -> Option<Reason> {
 fn is_crowded(row: &Row) -> bool {
     // Both tables come from one measurement.
     let scenario = if row.scenario == FIRST_TO_LAST { Scenario::Cpu.name() } else { &row.scenario };
-    let subject = Subject::TRANSPORTS.into_iter().find(|subject| subject.name() == row.subject);
+    let subject = Subject::named(&row.subject);
     let scenario = Scenario::ALL.into_iter().find(|known| known.name() == scenario);
     scenario.zip(subject).is_some_and(|(scenario, subject)| scenario.is_patient(subject))
 }

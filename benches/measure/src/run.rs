@@ -9,6 +9,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use longpoll_server::Pace;
+use transports::Transport;
 
 use crate::load;
 use crate::machine::{commit, load_average, machine, now};
@@ -36,7 +37,7 @@ pub(crate) struct Options {
     quick: bool,
     /// Measure only these transports; names are separated by commas
     #[arg(long = "transport", value_name = "NAME", value_delimiter = ',')]
-    transports: Vec<Subject>,
+    transports: Vec<Transport>,
     /// Measure only these scenarios; names are separated by commas
     #[arg(long = "scenario", value_name = "NAME", value_delimiter = ',')]
     scenarios: Vec<Scenario>,
@@ -85,14 +86,15 @@ pub(crate) async fn run(options: Options, scope: Scope) -> anyhow::Result<Outcom
 }
 
 async fn measure(options: Options, scope: Scope) -> anyhow::Result<Outcome> {
-    let chosen = |subject: &Subject| match scope {
-        Scope::Floor => false,
-        Scope::Comparison => options.transports.is_empty() || options.transports.contains(subject),
+    let transports = match scope {
+        Scope::Floor => &[],
+        Scope::Comparison if options.transports.is_empty() => Transport::started(),
+        Scope::Comparison => &options.transports[..],
     };
     let settings = Settings {
         scope,
         quick: options.quick,
-        transports: Subject::TRANSPORTS.into_iter().filter(chosen).collect(),
+        transports: transports.iter().copied().map(Subject::Transport).collect(),
     };
     let repetitions = usize::from(options.repetitions.unwrap_or(settings.full_or_quick(5, 2)));
     let (mut scenarios, mut warnings) = (Vec::new(), Vec::new());

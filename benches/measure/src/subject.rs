@@ -1,71 +1,77 @@
 //! What is compared: the transports, and the floor below them.
 
 use std::fmt;
-use std::pin::Pin;
 use std::time::Duration;
 
-use chat_client::{Client, ClientError, Events, Sender, Target};
+use chat_client::any::{AnyEvents, AnySender, connect};
+use chat_client::{ClientError, Events, Target};
 use chat_core::auth::Token;
 use chat_core::ids::Cursor;
-use chat_core::protocol::{Event, Reply, Request};
-use chat_http::Server;
-use clap::ValueEnum;
-use longpoll_server::{LongPollServer, Pace, PollClient, ShortPollServer};
-use sse_server::{SseClient, SseServer};
-use ws_server::{WsClient, WsServer};
+use chat_core::limits::Limits;
+use chat_core::protocol::Event;
+use chat_http::{Framing, Reads};
+use longpoll_server::{Pace, PollClient};
+use transports::Transport;
 
 use crate::floor::TcpClient;
 
 /// A transport, or something that is measured beside the transports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// WebSocket.
-    #[value(name = WsServer::NAME)]
-    WebSocket,
-    /// Server-Sent Events.
-    #[value(name = SseServer::NAME)]
-    Sse,
-    /// HTTP long polling.
-    #[value(name = LongPollServer::NAME)]
-    LongPoll,
-    /// HTTP short polling, every two seconds.
-    #[value(name = ShortPollServer::NAME)]
-    ShortPoll,
+    /// A transport of the list.
+    Transport(Transport),
     /// A bare TCP broadcast: the floor.
-    #[value(skip)]
     Tcp,
     /// The servers themselves, without any transport.
-    #[value(skip)]
     Server,
 }
 
 impl Subject {
-    /// The transports, in the order of every table.
-    pub(crate) const TRANSPORTS: [Self; 4] = [Self::WebSocket, Self::Sse, Self::LongPoll, Self::ShortPoll];
+    /// The subject of this name in results.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Transport::named(name).map(Self::Transport)
+    }
 
     /// Its name in results.
-    pub(crate) const fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::WebSocket => WsServer::NAME,
-            Self::Sse => SseServer::NAME,
-            Self::LongPoll => LongPollServer::NAME,
-            Self::ShortPoll => ShortPollServer::NAME,
+            Self::Transport(transport) => transport.name,
             Self::Tcp => "tcp",
             Self::Server => "server",
         }
     }
 
-    /// How long its client pauses between two polls: a message may wait for so long.
-    pub(crate) const fn pause(self) -> Duration {
+    /// How its events come down.
+    pub(crate) fn reads(self) -> Reads {
         match self {
-            Self::ShortPoll => EveryTwoSeconds::PAUSE,
-            Self::WebSocket | Self::Sse | Self::LongPoll | Self::Tcp | Self::Server => Duration::ZERO,
+            Self::Transport(transport) => transport.reads,
+            Self::Tcp | Self::Server => Reads::Stream(Framing::Lines),
         }
     }
 
-    /// Whether its clients poll.
-    pub(crate) const fn polls(self) -> bool {
-        matches!(self, Self::LongPoll | Self::ShortPoll)
+    /// Whether its clients poll, and the server answers each poll at once.
+    pub(crate) fn polls_at_intervals(self) -> bool {
+        self.reads() == Reads::ShortPolls
+    }
+
+    /// How long its client pauses between two polls: a message may wait for so long.
+    pub(crate) fn pause(self) -> Duration {
+        if self.polls_at_intervals() { EveryTwoSeconds::PAUSE } else { Duration::ZERO }
+    }
+
+    /// The time between two heartbeats or polls, with the servers' defaults.
+    pub(crate) fn heartbeat(self) -> Duration {
+        match self {
+            Self::Transport(transport) if !self.polls_at_intervals() => {
+                (transport.heartbeat)(&Limits::default())
+            }
+            Self::Transport(_) | Self::Tcp | Self::Server => self.pause(),
+        }
+    }
+
+    /// Whether its requests go up the connection that its events come down.
+    pub(crate) fn is_duplex(self) -> bool {
+        matches!(self, Self::Transport(transport) if transport.is_duplex)
     }
 
     /// Connects a client, to read the events after a cursor, or from now on.
@@ -77,16 +83,18 @@ impl Subject {
         token: &Token,
         after: Option<Cursor>,
     ) -> Result<AnyClient, ClientError> {
-        match self {
-            Self::WebSocket => AnyClient::open::<WsClient>(&target, token, after).await,
-            Self::Sse => AnyClient::open::<SseClient>(&target, token, after).await,
-            Self::LongPoll => AnyClient::open::<longpoll_server::LongPollClient>(&target, token, after).await,
-            Self::ShortPoll => AnyClient::open::<PollClient<EveryTwoSeconds>>(&target, token, after).await,
-            Self::Tcp => AnyClient::open::<TcpClient>(&target, token, after).await,
+        let connect = match self {
+            // Its own client pauses for a shorter time than people would choose.
+            Self::Transport(_) if self.polls_at_intervals() => connect::<PollClient<EveryTwoSeconds>>,
+            Self::Transport(transport) => transport.connect,
+            Self::Tcp => connect::<TcpClient>,
             Self::Server => {
-                Err(ClientError::Disconnected("the servers themselves are not a transport".to_owned()))
+                let why = "the servers themselves are not a transport".to_owned();
+                return Err(ClientError::Disconnected(why));
             }
-        }
+        };
+        let (sender, events) = connect(&target, token, after).await?;
+        Ok(AnyClient { sender, events })
     }
 }
 
@@ -104,52 +112,18 @@ impl Pace for EveryTwoSeconds {
     const PAUSE: Duration = Duration::from_secs(2);
 }
 
-/// A client of any transport, behind two trait objects, so that each scenario is written once.
+/// A client of any transport, so that each scenario is written once.
 pub(crate) struct AnyClient {
-    pub(crate) sender: Box<dyn AnySender>,
-    pub(crate) events: Box<dyn AnyEvents>,
+    pub(crate) sender: AnySender,
+    pub(crate) events: AnyEvents,
 }
 
-impl AnyClient {
-    async fn open<C: Client>(
-        target: &Target,
-        token: &Token,
-        after: Option<Cursor>,
-    ) -> Result<Self, ClientError> {
-        let (sender, events) = C::connect(target, token, after).await?;
-        Ok(Self { sender: Box::new(sender), events: Box::new(events) })
+impl Events for AnyClient {
+    async fn next(&mut self) -> Result<Event, ClientError> {
+        self.events.next().await
     }
-}
 
-impl AnyEvents for AnyClient {
-    fn next(&mut self) -> Later<'_, Event> {
-        self.events.next()
-    }
-}
-
-/// The future that a half of a client returns.
-pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send + 'a>>;
-
-/// The half that sends, of any transport.
-pub(crate) trait AnySender: Send + Sync {
-    /// See [`Sender::send`].
-    fn send(&self, request: Request) -> Later<'_, Reply>;
-}
-
-impl<S: Sender> AnySender for S {
-    fn send(&self, request: Request) -> Later<'_, Reply> {
-        Box::pin(Sender::send(self, request))
-    }
-}
-
-/// The half that receives events, of any transport.
-pub(crate) trait AnyEvents: Send {
-    /// See [`Events::next`].
-    fn next(&mut self) -> Later<'_, Event>;
-}
-
-impl<E: Events> AnyEvents for E {
-    fn next(&mut self) -> Later<'_, Event> {
-        Box::pin(Events::next(self))
+    fn cursor(&self) -> Option<Cursor> {
+        self.events.cursor()
     }
 }

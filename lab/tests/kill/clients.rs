@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_client::any::AnySender;
+use chat_client::{Events, Sender};
 use chat_core::protocol::{Command, Done, Event, Request, To};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use transports::Transport;
 
-use crate::wires::{Asker, Wire};
 use crate::world::{Submission, World, ask_by_post, cid, text};
 
 /// Who writes at the same time, for each user.
@@ -26,23 +28,23 @@ const THE_END: &str = "the end";
 /// Everybody's clients.
 pub(crate) struct Clients {
     writers: JoinSet<()>,
-    /// Streams; each ends with the last message, and gives whose it was, its first wire, and all it was told.
-    readers: JoinSet<(usize, Wire, Vec<Event>)>,
+    /// Streams; each ends with the last message, and gives whose it was, its first transport, and all it was told.
+    readers: JoinSet<(usize, Transport, Vec<Event>)>,
 }
 
 impl Clients {
-    /// Each user has one client that stays on its wire and one that takes the next wire at each connection; their
+    /// Each user has one client that stays on its transport and one that takes the next transport at each connection; their
     /// writers try one after the other.
     pub(crate) fn start(world: &Arc<World>) -> Self {
         let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
-        for (user, wire) in Wire::ALL.into_iter().enumerate() {
+        for (user, transport) in Transport::all().iter().copied().enumerate() {
             let [fixed, roving] = [(); 2].map(|()| watch::Sender::new(None));
             for writer in 0..WRITERS {
                 let askers = [fixed.subscribe(), roving.subscribe()];
                 writers.spawn(write(Arc::clone(world), user, writer, askers));
             }
-            readers.spawn(read(Arc::clone(world), user, wire, |wire| wire, fixed));
-            readers.spawn(read(Arc::clone(world), user, wire.next(), Wire::next, roving));
+            readers.spawn(read(Arc::clone(world), user, transport, |transport| transport, fixed));
+            readers.spawn(read(Arc::clone(world), user, transport.next(), Transport::next, roving));
         }
         Self { writers, readers }
     }
@@ -56,12 +58,12 @@ impl Clients {
     }
 
     /// Lets the writers finish and the readers read to the end.
-    pub(crate) async fn finish(mut self, world: &World) -> Vec<(usize, Wire, Vec<Event>)> {
+    pub(crate) async fn finish(mut self, world: &World) -> Vec<(usize, Transport, Vec<Event>)> {
         world.finishing.send_replace(true);
         while let Some(ended) = self.writers.join_next().await {
             ended.unwrap();
         }
-        let target = world.server(Wire::Sse).await;
+        let target = world.server(Transport::all()[0]).await;
         let (cid, to, text) = (cid(THE_END), To::Conversation(world.group), text(THE_END));
         let submission = Submission { from: world.users[0].id, to, text: text.clone() };
         world.book.lock().unwrap().submitted.insert(cid.clone(), submission);
@@ -81,7 +83,7 @@ async fn write(
     world: Arc<World>,
     user: usize,
     writer: usize,
-    mut askers: [watch::Receiver<Option<Asker>>; 2],
+    mut askers: [watch::Receiver<Option<AnySender>>; 2],
 ) {
     let me = &world.users[user];
     for number in 0_u64.. {
@@ -102,7 +104,7 @@ async fn write(
                 timeout(ATTEMPT, asker.wait_for(Option::is_some)).await.expect("the client comes back");
             let connection = there.unwrap().clone().expect("waited for");
             let request = Request { request_id: None, command: command.clone() };
-            let answer = timeout(ATTEMPT, connection.ask(request)).await;
+            let answer = timeout(ATTEMPT, connection.send(request)).await;
             let answer = answer.unwrap_or_else(|_| panic!("attempt {attempt} of {cid:?} has no end"));
             match answer {
                 Ok(reply) => {
@@ -126,24 +128,25 @@ async fn write(
 async fn read(
     world: Arc<World>,
     user: usize,
-    first: Wire,
-    next: fn(Wire) -> Wire,
-    asker: watch::Sender<Option<Asker>>,
-) -> (usize, Wire, Vec<Event>) {
-    let (mut wire, mut cursor, mut told) = (first, world.start, Vec::new());
+    first: Transport,
+    next: fn(Transport) -> Transport,
+    asker: watch::Sender<Option<AnySender>>,
+) -> (usize, Transport, Vec<Event>) {
+    let (mut transport, mut cursor, mut told) = (first, world.start, Vec::new());
     loop {
-        let target = world.server(wire).await;
-        let Ok((sender, mut listener)) = wire.connect(&target, &world.users[user].token, Some(cursor)).await
+        let target = world.server(transport).await;
+        let Ok((sender, mut listener)) =
+            (transport.connect)(&target, &world.users[user].token, Some(cursor)).await
         else {
             let _ = timeout(BACKOFF, world.addresses.subscribe().changed()).await;
             continue;
         };
         asker.send_replace(Some(sender));
-        while let Ok(event) = listener.hear().await {
-            cursor = listener.reached().unwrap_or(cursor);
+        while let Ok(event) = listener.next().await {
+            cursor = listener.cursor().unwrap_or(cursor);
             match event {
-                Event::Reset { reason } => panic!("{wire:?} gave up cursor {cursor}: {reason:?}"),
-                Event::Close { name, .. } => panic!("{wire:?} closed in good health: {name}"),
+                Event::Reset { reason } => panic!("{transport:?} gave up cursor {cursor}: {reason:?}"),
+                Event::Close { name, .. } => panic!("{transport:?} closed in good health: {name}"),
                 Event::Message(message) if message.text.as_str() == THE_END => {
                     told.push(Event::Message(message));
                     return (user, first, told);
@@ -152,6 +155,6 @@ async fn read(
             }
         }
         asker.send_replace(None);
-        wire = next(wire);
+        transport = next(transport);
     }
 }

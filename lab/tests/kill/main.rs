@@ -1,4 +1,4 @@
-//! The launcher under SIGKILL: users write and read on every wire at once while the process is killed again and
+//! The launcher under SIGKILL: users write and read on every transport at once while the process is killed again and
 //! again, at moments that nobody chose.
 //!
 //! A killed process leaves what it gave to the operating system, so this cannot tell `synchronous=FULL` from less;
@@ -9,10 +9,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod clients;
+#[path = "../cursor/mod.rs"]
+mod cursor;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../wires/mod.rs"]
-mod wires;
 mod world;
 
 use std::process::Stdio;
@@ -72,8 +72,13 @@ async fn a_killed_server_keeps_every_acknowledged_message_once() {
     assert!(unknown >= kills / 2, "the server was killed while nobody waited for it");
     let histories = world.histories().await;
     world.check_histories(&histories);
-    for (user, wire, stream) in streams {
-        world.check_stream(user, &stream, &histories, &format!("{} first on {wire:?}", world.users[user].id));
+    for (user, transport, stream) in streams {
+        world.check_stream(
+            user,
+            &stream,
+            &histories,
+            &format!("{} first on {transport:?}", world.users[user].id),
+        );
     }
 }
 

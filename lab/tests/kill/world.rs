@@ -12,15 +12,16 @@ use chat_core::protocol::{Command, Done, Event, Request, To};
 use chat_core::text::{Cid, Name, Text};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use transports::Transport;
 
+use crate::cursor::position;
 use crate::support::{Lab, PASSWORD, PATIENCE};
-use crate::wires::{Wire, position};
 
-/// Where the servers of all wires listen, in the order of [`Wire::ALL`].
-type Addresses = [SocketAddr; 4];
+/// Where the servers of all transports listen, in the order of the list.
+type Addresses = Vec<SocketAddr>;
 
 pub(crate) fn addresses(lab: &Lab) -> Addresses {
-    [lab.websocket, lab.sse, lab.longpoll, lab.longpoll]
+    Transport::all().iter().map(|transport| lab.at(*transport)).collect()
 }
 
 /// Somebody who is signed in, for as long as the database lives.
@@ -97,12 +98,12 @@ impl World {
         timeout(PATIENCE, waiting).await.expect("messages are acknowledged after a restart").unwrap();
     }
 
-    /// The server of a wire, as soon as there is one.
-    pub(crate) async fn server(&self, wire: Wire) -> Target {
+    /// The server of a transport, as soon as there is one.
+    pub(crate) async fn server(&self, transport: Transport) -> Target {
         let mut addresses = self.addresses.subscribe();
         let there =
             timeout(PATIENCE, addresses.wait_for(Option::is_some)).await.expect("the server comes back");
-        let address = there.unwrap().expect("waited for")[wire as usize];
+        let address = there.unwrap().as_ref().expect("waited for")[transport.place()];
         Target::new(&format!("http://{address}"))
     }
 
@@ -116,7 +117,7 @@ impl World {
 
     /// All conversations as the first of their members reads them, page by page.
     pub(crate) async fn histories(&self) -> HashMap<ConversationId, Vec<Message>> {
-        let target = self.server(Wire::Sse).await;
+        let target = self.server(Transport::all()[0]).await;
         let mut histories = HashMap::new();
         for user in &self.users {
             for conversation in target.snapshot(&user.token).await.unwrap().conversations {

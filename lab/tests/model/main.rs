@@ -1,4 +1,4 @@
-//! Random histories of several users over all wires at once, against a model that does one thing after the other.
+//! Random histories of several users over all transports at once, against a model that does one thing after the other.
 //!
 //! What runs at the same time has to look as if it had run in some order: the model finds one that explains all
 //! replies. In the end every client must have been told exactly what the model says, and from there it is known
@@ -9,10 +9,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
 mod client;
+#[path = "../cursor/mod.rs"]
+mod cursor;
 mod sequential;
 mod steps;
-#[path = "../wires/mod.rs"]
-mod wires;
 mod world;
 
 use proptest::prelude::*;

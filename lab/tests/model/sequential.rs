@@ -1,4 +1,4 @@
-//! The chat as a plain struct: one command after the other, no disk, no wires, no clever indexes.
+//! The chat as a plain struct: one command after the other, no disk, no transports, no clever indexes.
 
 use std::collections::{HashMap, HashSet};
 

@@ -3,9 +3,9 @@
 use chat_core::protocol::{Command, To};
 use chat_core::text::{Cid, Name, Text};
 use proptest::prelude::*;
+use transports::Transport;
 
 use crate::sequential::{conversation_id, user_id};
-use crate::wires::Wire;
 
 /// Users by name; who is registered from the beginning, and who may come later.
 pub(crate) const NAMES: [&str; 4] = ["Ann", "Bob", "Cid", "Dan"];
@@ -19,14 +19,14 @@ pub(crate) const TABS: usize = 2;
 pub(crate) enum Step {
     /// Somebody registers, under a name that may be taken.
     Register(usize),
-    /// These ask at the same time, while a tab changes its wire, if one does.
-    Ask(Vec<Act>, Option<(usize, usize, Wire)>),
+    /// These ask at the same time, while a tab changes its transport, if one does.
+    Ask(Vec<Act>, Option<(usize, usize, Transport)>),
     /// Somebody asks once more for what was asked before, from all tabs at once, word for word or with another text.
     Again { which: usize, reworded: bool },
     /// A tab goes away.
     Disconnect(usize, usize),
-    /// A tab comes back, or changes its wire, and reads on from its cursor.
-    Connect(usize, usize, Wire),
+    /// A tab comes back, or changes its transport, and reads on from its cursor.
+    Connect(usize, usize, Transport),
     /// A client starts anew.
     Snapshot(usize),
 }
@@ -42,7 +42,7 @@ pub(crate) struct Act {
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let user = || 0..NAMES.len();
     let tab = || 0..TABS;
-    let switch = || (user(), tab(), wire());
+    let switch = || (user(), tab(), transport());
     prop_oneof![
         1 => user().prop_map(Step::Register),
         10 => act(any_command().boxed()).prop_map(|act| Step::Ask(vec![act], None)),
@@ -51,7 +51,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (any::<usize>(), prop::bool::weighted(0.3))
             .prop_map(|(which, reworded)| Step::Again { which, reworded }),
         2 => (user(), tab()).prop_map(|(user, tab)| Step::Disconnect(user, tab)),
-        4 => switch().prop_map(|(user, tab, wire)| Step::Connect(user, tab, wire)),
+        4 => switch().prop_map(|(user, tab, transport)| Step::Connect(user, tab, transport)),
         1 => user().prop_map(Step::Snapshot),
     ]
 }
@@ -60,8 +60,8 @@ fn act(command: BoxedStrategy<Command>) -> impl Strategy<Value = Act> {
     (0..NAMES.len(), 0..TABS, command).prop_map(|(user, tab, command)| Act { user, tab, command })
 }
 
-fn wire() -> impl Strategy<Value = Wire> {
-    prop::sample::select(&Wire::ALL[..])
+fn transport() -> impl Strategy<Value = Transport> {
+    prop::sample::select(Transport::all())
 }
 
 /// A command whose reply shows its place among those that run at the same time, or that changes nothing.

@@ -1,10 +1,10 @@
 //! The chat with everybody in it, and the model beside it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use chat_client::{ClientError, PostSender, Target};
+use chat_client::any::{AnyEvents, AnySender};
+use chat_client::{ClientError, Events, PostSender, Sender, Target};
 use chat_core::Location;
 use chat_core::auth::Token;
 use chat_core::chat::Chat;
@@ -13,21 +13,19 @@ use chat_core::limits::Limits;
 use chat_core::protocol::{Command, Done, Event, Request};
 use chat_core::refusal::Code;
 use chat_core::text::RequestId;
-use chat_http::server::{Running, start};
-use chat_http::{Server, Site};
+use chat_http::server::Running;
+use chat_http::{Site, Way};
 use futures_util::future::join_all;
-use longpoll_server::{LongPollServer, ShortPollServer};
-use sse_server::SseServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use ws_server::WsServer;
+use transports::Transport;
 
 use crate::client::State;
+use crate::cursor::position;
 use crate::sequential::Model;
 use crate::steps::{Act, FIRST, NAMES, Step, TABS, name_of, text_of};
-use crate::wires::{Asker, Listener, Wire, position};
 
 /// Longer than anything takes that works, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,9 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The chat with everybody in it, and the model beside it.
 pub(crate) struct World {
     chat: Chat,
-    /// The servers, in the order of [`Wire::ALL`], and how to reach them.
-    servers: [Running; 4],
-    targets: [Target; 4],
+    /// A server for each transport, in the order of the list, and how to reach it.
+    servers: Vec<Running>,
+    targets: Vec<Target>,
     model: Model,
     people: Vec<Person>,
     asked: Vec<Act>,
@@ -55,7 +53,7 @@ struct Person {
 struct Tab {
     start: u64,
     told: watch::Sender<Told>,
-    connection: Option<(Asker, JoinHandle<()>)>,
+    connection: Option<(AnySender, JoinHandle<()>)>,
 }
 
 /// What a session was told.
@@ -67,9 +65,9 @@ struct Told {
     failure: Option<String>,
 }
 
-async fn serve<S: Server>(chat: &Chat) -> Running {
+async fn serve(transport: Transport, chat: &Chat) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    start::<S>(listener, chat, Site::default(), Router::new()).unwrap()
+    (transport.program.start)(Way::Takeover, listener, chat, Site::default(), Router::new()).unwrap()
 }
 
 impl World {
@@ -89,13 +87,9 @@ impl World {
             ..Limits::default()
         };
         let chat = Chat::open(&Location::Temporary, limits).unwrap();
-        let servers = [
-            serve::<WsServer>(&chat).await,
-            serve::<SseServer>(&chat).await,
-            serve::<LongPollServer>(&chat).await,
-            serve::<ShortPollServer>(&chat).await,
-        ];
-        let targets = servers.each_ref().map(|server| Target::new(&format!("http://{}", server.address())));
+        let servers = join_all(Transport::all().iter().map(|transport| serve(*transport, &chat))).await;
+        let targets =
+            servers.iter().map(|server| Target::new(&format!("http://{}", server.address()))).collect();
         let mut world = Self {
             chat,
             servers,
@@ -106,8 +100,8 @@ impl World {
         };
         for user in 0..FIRST {
             world.register(user).await;
-            for (tab, wire) in [(0, Wire::ALL[user]), (1, Wire::ALL[user].next())] {
-                world.connect(user, tab, wire).await;
+            for (tab, transport) in [(0, Transport::all()[user]), (1, Transport::all()[user].next())] {
+                world.connect(user, tab, transport).await;
             }
         }
         world
@@ -119,7 +113,11 @@ impl World {
             Step::Register(name) => self.register(name).await,
             Step::Ask(acts, switch) => {
                 let acts = acts.into_iter().map(|act| Act { user: act.user % present, ..act });
-                self.ask(acts.collect(), switch.map(|(user, tab, wire)| (user % present, tab, wire))).await;
+                self.ask(
+                    acts.collect(),
+                    switch.map(|(user, tab, transport)| (user % present, tab, transport)),
+                )
+                .await;
             }
             Step::Again { which, reworded } => {
                 let Some(mut act) = self.asked.get(which % self.asked.len().max(1)).cloned() else { return };
@@ -129,7 +127,7 @@ impl World {
                 self.ask((0..TABS).map(|tab| Act { tab, ..act.clone() }).collect(), None).await;
             }
             Step::Disconnect(user, tab) => self.disconnect(user % present, tab).await,
-            Step::Connect(user, tab, wire) => self.connect(user % present, tab, wire).await,
+            Step::Connect(user, tab, transport) => self.connect(user % present, tab, transport).await,
             Step::Snapshot(user) => self.take_snapshot(user % present).await,
         }
     }
@@ -162,28 +160,28 @@ impl World {
     }
 
     /// Lets all ask at once and finds the order that explains the replies.
-    async fn ask(&mut self, acts: Vec<Act>, switch: Option<(usize, usize, Wire)>) {
+    async fn ask(&mut self, acts: Vec<Act>, switch: Option<(usize, usize, Transport)>) {
         if let Some((user, tab, _)) = switch {
             self.disconnect(user, tab).await;
         }
         let asking = join_all(acts.iter().map(|act| {
             let person = &self.people[act.user];
             let asker = match &person.tabs[act.tab].connection {
-                Some((asker, _)) => Arc::clone(asker),
+                Some((asker, _)) => asker.clone(),
                 // A tab without a stream can still post.
-                None => Arc::new(PostSender::new(&self.targets[act.tab], &person.token)),
+                None => AnySender::new(PostSender::new(&self.targets[act.tab], &person.token)),
             };
             let request_id = Some(RequestId::try_from(format!("r{}", act.user)).unwrap());
             let request = Request { request_id: request_id.clone(), command: act.command.clone() };
             async move {
-                let reply = timeout(PATIENCE, asker.ask(request)).await.expect("a reply in time").unwrap();
+                let reply = timeout(PATIENCE, asker.send(request)).await.expect("a reply in time").unwrap();
                 assert_eq!(reply.request_id, request_id);
                 reply.into_result().map_err(|refusal| refusal.code)
             }
         }));
         let switching = async {
-            let (user, tab, wire) = switch?;
-            Some((user, tab, self.open(user, tab, wire).await))
+            let (user, tab, transport) = switch?;
+            Some((user, tab, self.open(user, tab, transport).await))
         };
         let (replies, switched) = tokio::join!(asking, switching);
         if let Some((user, tab, connection)) = switched {
@@ -211,18 +209,18 @@ impl World {
         }
     }
 
-    async fn connect(&mut self, user: usize, tab: usize, wire: Wire) {
+    async fn connect(&mut self, user: usize, tab: usize, transport: Transport) {
         self.disconnect(user, tab).await;
-        self.people[user].tabs[tab].connection = Some(self.open(user, tab, wire).await);
+        self.people[user].tabs[tab].connection = Some(self.open(user, tab, transport).await);
     }
 
     /// Connects a tab from its cursor, and listens until the task is aborted.
-    async fn open(&self, user: usize, tab: usize, wire: Wire) -> (Asker, JoinHandle<()>) {
-        let (target, person) = (&self.targets[wire as usize], &self.people[user]);
+    async fn open(&self, user: usize, tab: usize, transport: Transport) -> (AnySender, JoinHandle<()>) {
+        let (target, person) = (&self.targets[transport.place()], &self.people[user]);
         let told = &person.tabs[tab].told;
         let cursor = told.borrow().cursor;
-        let (asker, listener) = wire.connect(target, &person.token, Some(cursor)).await.unwrap();
-        (asker, tokio::spawn(listen(listener, told.clone(), wire)))
+        let (asker, listener) = (transport.connect)(target, &person.token, Some(cursor)).await.unwrap();
+        (asker, tokio::spawn(listen(listener, told.clone(), transport)))
     }
 
     /// A snapshot is what the model says, and a place from which events carry on.
@@ -248,7 +246,7 @@ impl World {
         for user in 0..self.people.len() {
             for tab in 0..TABS {
                 if self.people[user].tabs[tab].connection.is_none() {
-                    self.connect(user, tab, Wire::ALL[(user + tab) % 4]).await;
+                    self.connect(user, tab, Transport::all()[(user + tab) % Transport::all().len()]).await;
                 }
             }
         }
@@ -266,7 +264,7 @@ impl World {
         }
         join_all(self.people.iter().map(|person| self.check_resumes(person))).await;
         self.chat.end_sessions();
-        join_all(self.servers.map(Running::stop)).await;
+        join_all(self.servers.into_iter().map(Running::stop)).await;
         self.chat.close().await;
     }
 
@@ -300,21 +298,22 @@ impl World {
         }
     }
 
-    /// I7: a resume gives exactly what is visible after the cursor, on every wire.
+    /// I7: a resume gives exactly what is visible after the cursor, on every transport.
     async fn check_resumes(&self, person: &Person) {
         let head = self.model.head();
         // No server gives out a cursor from before the first event.
         let places = [1, head / 3, head * 2 / 3, head - 1].map(|place| place.max(1));
-        let resumes = Wire::ALL.into_iter().zip(places).map(|(wire, after)| async move {
-            let (target, cursor) = (&self.targets[wire as usize], self.model.cursor(after));
-            let (_asker, mut listener) = wire.connect(target, &person.token, Some(cursor)).await.unwrap();
+        let resumes = Transport::all().iter().copied().zip(places).map(|(transport, after)| async move {
+            let (target, cursor) = (&self.targets[transport.place()], self.model.cursor(after));
+            let (_asker, mut listener) =
+                (transport.connect)(target, &person.token, Some(cursor)).await.unwrap();
             let mut told = Vec::new();
             let reading = async {
                 while told.last().and_then(Event::id).map(position) != Some(head) {
-                    let event = listener.hear().await.unwrap();
+                    let event = listener.next().await.unwrap();
                     assert!(
                         !matches!(event, Event::Reset { .. } | Event::Close { .. }),
-                        "{wire:?}: {event:?}"
+                        "{transport:?}: {event:?}"
                     );
                     told.extend(event.id().is_some().then_some(event));
                 }
@@ -354,12 +353,14 @@ fn explain(model: &Model, people: &[Person], observed: &[(&Act, Result<Done, Cod
 }
 
 /// Writes down what a listener hears.
-async fn listen(mut listener: Listener, told: watch::Sender<Told>, wire: Wire) {
+async fn listen(mut listener: AnyEvents, told: watch::Sender<Told>, transport: Transport) {
     loop {
-        let event = listener.hear().await;
-        let cursor = listener.reached();
+        let event = listener.next().await;
+        let cursor = listener.cursor();
         let failure = match &event {
-            Ok(Event::Reset { .. } | Event::Close { .. }) | Err(_) => Some(format!("{wire:?}: {event:?}")),
+            Ok(Event::Reset { .. } | Event::Close { .. }) | Err(_) => {
+                Some(format!("{transport:?}: {event:?}"))
+            }
             Ok(_) => None,
         };
         let ended = failure.is_some();

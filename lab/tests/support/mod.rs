@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
+use transports::Transport;
 
 /// Longer than anything takes that works, on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,8 +32,8 @@ pub(crate) fn lab(flags: &[&str]) -> Command {
 
 /// What the flags leave open. The environment is weaker than a flag, so a test can say something else.
 pub(crate) fn arrange(command: &mut Command) {
-    for ports in ["CHAT_LISTEN", "CHAT_WEBSOCKET", "CHAT_SSE", "CHAT_LONGPOLL"] {
-        command.env(ports, "127.0.0.1:0");
+    for variable in transports::programs().map(|program| program.variable).chain(["CHAT_LISTEN"]) {
+        command.env(variable, "127.0.0.1:0");
     }
     command.env("CHAT_HASH_MEMORY", "8").env("CHAT_LOG", "off");
     command.stdin(Stdio::null()).kill_on_drop(true);
@@ -48,7 +49,8 @@ pub(crate) async fn outcome(mut command: Command) -> Output {
 pub(crate) struct Lab {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
-    /// Where each server listens.
+    /// Where each transport is, by its title.
+    transports: Vec<(String, SocketAddr)>,
     pub(crate) page: SocketAddr,
     pub(crate) websocket: SocketAddr,
     pub(crate) sse: SocketAddr,
@@ -74,7 +76,7 @@ impl Lab {
     pub(crate) async fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (mut addresses, mut metrics) = (Vec::new(), None);
+        let (mut rows, mut metrics) = (Vec::new(), None);
         let introduction = async {
             loop {
                 let line = stdout.next_line().await.unwrap().expect("the launcher tells its addresses");
@@ -85,14 +87,31 @@ impl Lab {
                     metrics = Some(rest.split('/').next().unwrap().parse().unwrap());
                 }
                 // The table, indented: a label and a URL.
-                if let Some((_, url)) = line.strip_prefix("  ").and_then(|row| row.split_once("http://")) {
-                    addresses.push(url.split('/').next().unwrap().parse().unwrap());
+                if let Some((label, url)) = line.strip_prefix("  ").and_then(|row| row.split_once("http://"))
+                {
+                    rows.push((label.trim().to_owned(), url.split('/').next().unwrap().parse().unwrap()));
                 }
             }
         };
         timeout(PATIENCE, introduction).await.expect("the launcher starts in time");
-        let [page, websocket, sse, longpoll, _] = addresses[..] else { panic!("{addresses:?}") };
-        Self { child, stdout, page, websocket, sse, longpoll, metrics }
+        let (_, page) = rows.remove(0);
+        let at = |title: &str| rows.iter().find(|(label, _)| label == title).unwrap().1;
+        let (websocket, sse, longpoll) = (at("WebSocket"), at("Server-Sent Events"), at("long polling"));
+        Self { child, stdout, transports: rows, page, websocket, sse, longpoll, metrics }
+    }
+
+    /// Where a transport is served.
+    pub(crate) fn at(&self, transport: Transport) -> SocketAddr {
+        let row = self.transports.iter().find(|(title, _)| title == transport.title);
+        row.unwrap_or_else(|| panic!("the launcher does not serve {transport:?}")).1
+    }
+
+    /// Every server, each once: first the page's.
+    pub(crate) fn servers(&self) -> Vec<SocketAddr> {
+        let mut servers = vec![self.page];
+        servers.extend(self.transports.iter().map(|(_, address)| *address));
+        servers.dedup();
+        servers
     }
 
     /// Its process id.

@@ -1,22 +1,20 @@
-//! Asking until the outcome is known: over the chosen wire, again after a cut, and with the same `cid` each time.
+//! Asking until the outcome is known: over the chosen transport, again after a cut, and with the same `cid` each time.
 
 use std::time::Duration;
 
-use chat_client::duplex::{DuplexEvents, DuplexSender};
-use chat_client::{Client, ClientError, Events, PostSender, Sender};
+use chat_client::any::{AnyEvents, AnySender};
+use chat_client::{ClientError, Events, PostSender, Sender};
 use chat_core::auth::Token;
 use chat_core::protocol::{Command, Done, Event, Outcome, Reply, Request};
 use chat_core::refusal::Code;
 use chat_core::text::Cid;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use ws_server::WsClient;
 
 use crate::backoff::Backoff;
 use crate::caller::Caller;
 use crate::failure::{Ended, another_try, refusal};
 use crate::output::note;
-use crate::server::Transport;
 
 /// How long a command may take, all attempts together: about as long as a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,30 +101,26 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// The way up: a WebSocket has one of its own, all others post.
+/// How requests are sent: over the connection, if it is duplex; otherwise each is a POST.
 enum Up {
-    Socket(DuplexSender, JoinSet<Option<Ended>>),
+    Duplex(AnySender, JoinSet<Option<Ended>>),
     Post(PostSender),
 }
 
 impl Up {
     async fn connect(caller: &Caller, token: &Token) -> Result<Self, ClientError> {
-        match caller.transport {
-            Transport::Websocket => {
-                let (sender, events) = WsClient::connect(&caller.target, token, None).await?;
-                let mut end = JoinSet::new();
-                end.spawn(skim(events));
-                Ok(Self::Socket(sender, end))
-            }
-            Transport::Sse | Transport::Longpoll | Transport::Shortpoll => {
-                Ok(Self::Post(PostSender::new(&caller.target, token)))
-            }
+        if !caller.transport.is_duplex {
+            return Ok(Self::Post(PostSender::new(&caller.target, token)));
         }
+        let (sender, events) = (caller.transport.connect)(&caller.target, token, None).await?;
+        let mut end = JoinSet::new();
+        end.spawn(skim(events));
+        Ok(Self::Duplex(sender, end))
     }
 
     async fn send(&self, request: Request) -> Result<Reply, ClientError> {
         match self {
-            Self::Socket(sender, _) => sender.send(request).await,
+            Self::Duplex(sender, _) => sender.send(request).await,
             Self::Post(sender) => sender.send(request).await,
         }
     }
@@ -134,14 +128,14 @@ impl Up {
     /// Why the connection has ended, if the server said so.
     async fn reason(&mut self) -> Option<Ended> {
         match self {
-            Self::Socket(_, end) => timeout(REASON, end.join_next()).await.ok()??.ok()?,
+            Self::Duplex(_, end) => timeout(REASON, end.join_next()).await.ok()??.ok()?,
             Self::Post(_) => None,
         }
     }
 }
 
 /// Reads events only to throw them away, since replies come behind them, and to learn why there are no more.
-async fn skim(mut events: DuplexEvents) -> Option<Ended> {
+async fn skim(mut events: AnyEvents) -> Option<Ended> {
     loop {
         match events.next().await {
             Ok(Event::Close { code, name, reconnect }) => return Some(Ended { code, name, reconnect }),

@@ -1,21 +1,23 @@
-//! What every command starts from: a wire that was found, who asks, and where the answer goes.
+//! What every command starts from: a transport that was found, who asks, and where the answer goes.
 
 use chat_client::Target;
 use chat_core::auth::Token;
+use transports::Transport;
 
 use crate::Global;
 use crate::hex::Hex;
 use crate::output::Output;
-use crate::server::{Address, Transport, find};
+use crate::server::{Address, find};
 use crate::sign_in;
 
 /// Somebody who is about to ask something of a server.
 pub(crate) struct Caller {
     /// The server as it was given: what sign-ins are kept for.
     pub(crate) server: Address,
-    /// The wire.
     pub(crate) transport: Transport,
-    /// The server that speaks it; it has the API too.
+    /// The server of this transport.
+    pub(crate) address: Address,
+    /// The same server, as clients name it; it has the API, too. With `--hex`, what they name is the tap before it.
     pub(crate) target: Target,
     /// How answers are printed.
     pub(crate) output: Output,
@@ -36,6 +38,7 @@ impl Caller {
         Ok(Self {
             server: global.server.clone(),
             transport: found.transport,
+            address: found.address,
             target: Target::new(&base),
             output: Output::new(global.json),
             name: global.name.clone(),

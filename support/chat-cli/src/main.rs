@@ -24,10 +24,11 @@ use chat_http::run::stopped;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use tokio::time::timeout;
+use transports::Transport;
 
 use crate::caller::Caller;
 use crate::output::Output;
-use crate::server::{Address, Transport};
+use crate::server::Address;
 
 /// How long what is interrupted may take to tidy up: a password's prompt gives the terminal its echo back.
 const TIDYING: Duration = Duration::from_millis(200);
@@ -50,7 +51,7 @@ Sign-ins are kept, readable by you alone, in ${XDG_STATE_HOME:-~/.local/state}/s
 CHAT_TOKEN, if it is set, is used in their place.
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 interrupted.";
 
-/// The chat on a command line, over any of its wires.
+/// The chat on a command line, over any transport.
 #[derive(Debug, Parser)]
 #[command(name = "chat", bin_name = "cargo chat", version, after_help = EXAMPLES)]
 struct Options {
@@ -73,7 +74,7 @@ pub(crate) struct Global {
         default_value = "http://127.0.0.1:4000"
     )]
     server: Address,
-    /// The wire to use; the first that the server names, unless given
+    /// The transport to use; the first that the server names, unless given
     #[arg(long, global = true, env = "CHAT_TRANSPORT")]
     transport: Option<Transport>,
     /// Whose sign-in to use; of whoever signed in last, unless given

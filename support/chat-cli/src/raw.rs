@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use chat_client::ClientError;
 use chat_core::auth::Token;
+use chat_http::{Framing, Reads};
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Method, header};
@@ -20,7 +21,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use crate::caller::Caller;
 use crate::failure::Ended;
 use crate::output::note;
-use crate::server::Transport;
 use crate::stdin::{STDIN, lines};
 
 /// How long a reply may take.
@@ -101,7 +101,7 @@ enum Wire<'a> {
 
 impl<'a> Wire<'a> {
     async fn open(caller: &'a Caller, token: Token) -> anyhow::Result<Self> {
-        if caller.transport != Transport::Websocket {
+        if caller.transport.reads != Reads::Stream(Framing::WebSocket) {
             return Ok(Self::Post(caller, token));
         }
         let url = format!("{}/ws", caller.target.base().replacen("http", "ws", 1));

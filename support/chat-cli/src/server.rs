@@ -1,41 +1,12 @@
-//! Where a server is, and which of its ports serves the wire that is wanted.
+//! Where a server is, and which of its ports serves the transport that is wanted.
 
 use std::str::FromStr;
 
 use chat_client::{ClientError, Target};
-use chat_http::Server;
-use clap::ValueEnum;
-use longpoll_server::{LongPollServer, ShortPollServer};
 use reqwest::Url;
-use sse_server::SseServer;
-use ws_server::WsServer;
+use transports::Transport;
 
 use crate::failure::Usage;
-
-/// The wires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Transport {
-    /// One socket for requests, replies and events
-    Websocket,
-    /// One response without end for events, a POST for each request
-    Sse,
-    /// A request that is held until there is news, a POST for each request
-    Longpoll,
-    /// A request every now and then, a POST for each request
-    Shortpoll,
-}
-
-impl Transport {
-    /// Its name in the server's list.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Websocket => WsServer::NAME,
-            Self::Sse => SseServer::NAME,
-            Self::Longpoll => LongPollServer::NAME,
-            Self::Shortpoll => ShortPollServer::NAME,
-        }
-    }
-}
 
 /// A server as it is given: `http://127.0.0.1:4000`, without a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,13 +73,13 @@ impl FromStr for Address {
     }
 }
 
-/// A wire that was found: which, and the server that speaks it.
+/// A transport that was found, and the server that serves it.
 pub(crate) struct Found {
     pub(crate) transport: Transport,
     pub(crate) address: Address,
 }
 
-/// Asks a server where the wanted wire is; without a wish, the first that it names.
+/// Asks a server where the wanted transport is; without a wish, the first that it names.
 pub(crate) async fn find(server: &Address, wanted: Option<Transport>) -> anyhow::Result<Found> {
     let offers = match Target::new(&server.to_string()).transports().await {
         Ok(offers) => offers,
@@ -122,18 +93,17 @@ pub(crate) async fn find(server: &Address, wanted: Option<Transport>) -> anyhow:
             return Err(anyhow::Error::new(error).context(not_ours));
         }
     };
-    let known = |name: &str| Transport::value_variants().iter().copied().find(|known| known.name() == name);
-    let mut found = offers.iter().filter_map(|offer| Some((known(&offer.name)?, offer.port)));
+    let mut found = offers.iter().filter_map(|offer| Some((Transport::named(&offer.name)?, offer.port)));
     let found = match wanted {
         None => found.next(),
         Some(wanted) => found.find(|(transport, _)| *transport == wanted),
     };
     let (transport, port) = found.ok_or_else(|| {
-        let wanted = wanted.map_or("wire that this client knows", Transport::name);
+        let wanted = wanted.map_or("transport that this client knows", |wanted| wanted.name);
         let names: Vec<&str> = offers.iter().map(|offer| offer.name.as_str()).collect();
         Usage(format!(
             "{server} serves no {wanted}, but: {}.\n\
-             Choose another wire with --transport, or another server with --server.",
+             Choose another transport with --transport, or another server with --server.",
             names.join(", ")
         ))
     })?;

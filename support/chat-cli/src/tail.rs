@@ -3,23 +3,19 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use chat_client::{Client, ClientError, Events};
+use chat_client::{ClientError, Events};
 use chat_core::auth::Token;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
-use chat_http::Server;
+use chat_http::Reads;
 use clap::Args;
-use longpoll_server::{LongPollServer, ShortPollServer};
-use sse_server::SseServer;
 use tokio::time::{Instant, sleep, timeout};
-use ws_server::WsServer;
 
 use crate::backoff::Backoff;
 use crate::caller::Caller;
 use crate::failure::{Ended, another_try};
 use crate::names::Names;
 use crate::output::{note, unread};
-use crate::server::Transport;
 
 /// How long a stream may be silent: it has a tick at least every 30 s.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -66,12 +62,7 @@ async fn follow(caller: &Caller, how: &Tail) -> anyhow::Result<()> {
         reached: Reached(how.after.unwrap_or(snapshot.cursor)),
         missing: how.count,
     };
-    match caller.transport {
-        Transport::Websocket => following.run::<WsServer>(Some(SILENCE)).await,
-        Transport::Sse => following.run::<SseServer>(Some(SILENCE)).await,
-        Transport::Longpoll => following.run::<LongPollServer>(None).await,
-        Transport::Shortpoll => following.run::<ShortPollServer>(None).await,
-    }
+    following.run().await
 }
 
 /// How far the reader has got. It says so when it is dropped, however the following ends.
@@ -104,14 +95,15 @@ enum End {
 }
 
 impl Following<'_> {
-    /// Connects, reads, and comes back with its cursor; `silence` is the longest that is normal on this wire.
-    async fn run<S: Server>(&mut self, silence: Option<Duration>) -> anyhow::Result<()> {
-        note(&format!("Listening over {} at {}; Ctrl-C ends.", S::NAME, self.caller.target.base()));
+    /// Connects, reads, and connects again after its cursor.
+    async fn run(&mut self) -> anyhow::Result<()> {
+        let transport = self.caller.transport;
+        note(&format!("Listening over {} at {}; Ctrl-C ends.", transport.name, self.caller.address));
         let mut backoff = Backoff::default();
         loop {
             let (after, since) = (Some(self.reached.0), Instant::now());
-            let end = match S::Client::connect(&self.caller.target, &self.token, after).await {
-                Ok((_, events)) => self.read(events, silence).await?,
+            let end = match (transport.connect)(&self.caller.target, &self.token, after).await {
+                Ok((_, events)) => self.read(events).await?,
                 Err(error) => End::Lost(error.into()),
             };
             let (why, least) = match end {
@@ -136,11 +128,12 @@ impl Following<'_> {
     }
 
     /// Prints what comes over one connection.
-    async fn read(&mut self, mut events: impl Events, silence: Option<Duration>) -> anyhow::Result<End> {
+    async fn read(&mut self, mut events: impl Events) -> anyhow::Result<End> {
         loop {
-            let next = match silence {
-                Some(silence) => timeout(silence, events.next()).await.unwrap_or_else(|_| Err(silent())),
-                None => events.next().await,
+            let next = match self.caller.transport.reads {
+                Reads::Stream(_) => timeout(SILENCE, events.next()).await.unwrap_or_else(|_| Err(silent())),
+                // Each poll has a time limit of its own.
+                Reads::LongPolls | Reads::ShortPolls => events.next().await,
             };
             let event = match next {
                 Ok(event) => event,

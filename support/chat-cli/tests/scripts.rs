@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use support::{TRANSPORTS, Tail, World, end};
+use support::{Tail, World, end, transports};
 
 #[tokio::test]
 async fn json_is_alone_on_stdout() {
@@ -69,7 +69,7 @@ async fn raw_requests_are_sent_as_they_are_and_refusals_are_failures() {
     let world = World::open().await.with_ann_and_bob().await;
     let good = r#"{"request_id":"a","command":{"type":"send","to":{"user":"u1"},"cid":"1","text":"hi"}}"#;
     let bad = r#"{"request_id":"b","command":{"type":"dance"}}"#;
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let raw = ["raw", "--transport", transport];
         let replies = world.run(&[&raw[..], &[good]].concat()).await.json();
         assert_eq!((&replies[0]["request_id"], &replies[0]["ok"]["type"]), (&"a".into(), &"sent".into()));
@@ -101,7 +101,7 @@ async fn a_text_of_another_program_is_sent_without_its_mark_and_its_line_ends() 
     let texts: Vec<_> = history.iter().map(|message| message["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["one", "two"]);
     let request = r#"{"command":{"type":"send","to":{"user":"u1"},"cid":"1","text":"three"}}"#;
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let raw = ["raw", "--transport", transport];
         world.run_with(&raw, format!("\u{FEFF}{request}\r\n")).await.succeeded();
     }
@@ -185,7 +185,7 @@ async fn wrong_use_is_told_from_failure() {
 #[tokio::test]
 async fn an_interrupted_tail_says_where_to_go_on() {
     let world = World::open().await.with_ann_and_bob().await;
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let tail = world.tail(&["--transport", transport]).await;
         tail.signal("INT").await;
         let (code, said) = tail.ended().await;

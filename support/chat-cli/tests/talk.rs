@@ -5,14 +5,13 @@
 mod support;
 
 use serde_json::Value;
-use sse_server::SseServer;
 
-use support::{TRANSPORTS, World};
+use support::{World, transports};
 
 #[tokio::test]
 async fn two_people_talk_over_every_transport() {
     let world = World::open().await;
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let over = |arguments: &[&'static str]| [arguments, &["--transport", transport]].concat();
         let (ann, bob) = (format!("Ann {transport}"), format!("Bob {transport}"));
         let registered = world.run(&[&["register", &ann][..], &over(&[])].concat()).await;
@@ -41,7 +40,7 @@ async fn two_people_talk_over_every_transport() {
 #[tokio::test]
 async fn a_tail_goes_on_where_the_last_one_ended() {
     let world = World::open().await.with_ann_and_bob().await;
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let count = ["--count", "1", "--transport", transport];
         let mut tail = world.tail(&count).await;
         for text in ["one", "two"] {
@@ -57,7 +56,7 @@ async fn a_tail_goes_on_where_the_last_one_ended() {
 
 #[tokio::test]
 async fn a_message_is_stored_once_though_its_first_reply_is_lost() {
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let world = World::cut_at(r#""type":"reply""#).await.with_ann_and_bob().await;
         let sent = world.run(&["--json", "--transport", transport, "send", "Ann", "once"]).await;
         assert_eq!(sent.json()[0]["ok"]["duplicate"], true, "{transport}: {}", sent.stdout());
@@ -69,7 +68,7 @@ async fn a_message_is_stored_once_though_its_first_reply_is_lost() {
 
 #[tokio::test]
 async fn a_tail_that_is_cut_comes_back_and_prints_everything_once() {
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let world = World::cut_at(r#""text":"two""#).await.with_ann_and_bob().await;
         let mut tail = world.tail(&["--json", "--count", "3", "--transport", transport]).await;
         for text in ["one", "two", "three"] {
@@ -93,7 +92,7 @@ async fn a_tail_that_is_cut_comes_back_and_prints_everything_once() {
 #[tokio::test]
 async fn a_cursor_that_is_of_no_use_leads_to_the_present() {
     let world = World::open().await.with_ann_and_bob().await;
-    for transport in TRANSPORTS {
+    for transport in transports() {
         let tail = ["--after", "00000000.1", "--count", "1", "--json", "--transport", transport];
         let mut tail = world.tail(&tail).await;
         assert_eq!(tail.line().await, r#"{"type":"reset","reason":"unknown"}"#, "{transport}");
@@ -161,7 +160,7 @@ async fn lines_of_stdin_become_messages_in_their_order() {
 
 #[tokio::test]
 async fn a_server_alone_offers_what_it_has() {
-    let world = World::alone::<SseServer>().await.with_ann_and_bob().await;
+    let world = World::alone(&sse_server::PROGRAM).await.with_ann_and_bob().await;
     let tail = world.tail(&["--count", "1"]).await;
     world.run(&["send", "ann", "hi"]).await.succeeded();
     assert_eq!(tail.ended().await.0, Some(0));

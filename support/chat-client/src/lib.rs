@@ -1,5 +1,6 @@
 //! The client's end: what a client of any transport can do, and the HTTP that all of them share.
 
+pub mod any;
 pub mod duplex;
 
 use std::error::Error;

@@ -17,6 +17,7 @@ mod origin;
 mod peer;
 mod plain;
 mod problem;
+mod profile;
 mod proxy;
 pub mod run;
 pub mod server;
@@ -36,7 +37,6 @@ use axum::{Extension, Router, middleware};
 use chat_core::chat::Chat;
 use chat_core::metrics::TransportMetrics;
 use chat_core::refusal::{Code, Refusal};
-use serde::Serialize;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 pub use connection::Connection;
@@ -48,6 +48,7 @@ pub(crate) use peer::Peer;
 pub use peer::Way;
 pub(crate) use plain::NoAnswer;
 pub use problem::Problem;
+pub use profile::{Framing, Listing, Profile, Reads};
 pub use proxy::TrustedProxy;
 pub use server::{Plain, Server};
 pub(crate) use takeover::{Asked, Live, Serving};
@@ -66,15 +67,6 @@ pub struct Site {
     pub proxies: Vec<TrustedProxy>,
     /// `/metrics` is served at an address of its own, and not by these servers.
     pub metrics_apart: bool,
-}
-
-/// One transport of this launch.
-#[derive(Debug, Clone, Serialize)]
-pub struct Listing {
-    /// Its name.
-    pub name: &'static str,
-    /// Its port, on the host that the page came from.
-    pub port: u16,
 }
 
 /// All routes of a server that listens on an address: the shared ones, those of its transport, and pages for people.

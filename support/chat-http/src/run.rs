@@ -19,10 +19,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::LimitFlags;
-use crate::server::{Running, start, start_metrics};
+use crate::server::{Running, start_metrics};
 use crate::settings::{Origin, listen_address};
-use crate::{HostName, Listing, Origins, Site, TrustedProxy};
-use crate::{Plain, Server};
+use crate::{HostName, Listing, Origins, Profile, Site, TrustedProxy, Way};
 use chat_core::chat::Chat;
 use chat_core::{Location, OpenError};
 
@@ -87,37 +86,26 @@ impl ChatOptions {
         }
     }
 
-    /// Starts a server, its connections taken over or left to the HTTP library.
-    ///
-    /// # Errors
-    /// See [`start`].
-    pub fn start<S: Server>(
-        &self,
-        listener: TcpListener,
-        chat: &Chat,
-        site: Site,
-        pages: Router<Chat>,
-    ) -> std::io::Result<Running> {
-        match self.plain {
-            true => start::<Plain<S>>(listener, chat, site, pages),
-            false => start::<S>(listener, chat, site, pages),
-        }
+    /// How the servers' transports get their connections.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        if self.plain { Way::Plain } else { Way::Takeover }
     }
 
-    /// Listens at the servers' addresses, each given with its own flag, and where `/metrics` is to be served, if it has
+    /// Listens at the servers' addresses, each with the name of its flag, and where `/metrics` is to be served, if it has
     /// an address of its own.
     ///
     /// # Errors
     /// Another program listens there, or an address is not this machine's. Two flags with one port are both named.
-    pub async fn bind<const N: usize>(
+    pub async fn bind(
         &self,
-        servers: [(&str, SocketAddr); N],
-    ) -> anyhow::Result<([TcpListener; N], Option<TcpListener>)> {
-        let metrics = self.metrics.map(|address| ("--metrics", address));
-        let wanted: Vec<_> = servers.into_iter().chain(metrics).collect();
+        servers: &[(&str, SocketAddr)],
+    ) -> anyhow::Result<(Vec<TcpListener>, Option<TcpListener>)> {
+        let metrics = self.metrics.map(|address| ("metrics", address));
+        let wanted: Vec<_> = servers.iter().copied().chain(metrics).collect();
         let mut listeners = listen::bind_all(&wanted).await?;
         let metrics = metrics.and_then(|_| listeners.pop());
-        Ok((listeners.try_into().expect("there is a listener for each address"), metrics))
+        Ok((listeners, metrics))
     }
 }
 
@@ -132,26 +120,32 @@ struct Options {
     chat: ChatOptions,
 }
 
-/// How a program of one server introduces itself.
+/// One server as a program.
+#[derive(Debug)]
 pub struct Program {
-    /// What it is called.
+    /// Its name, which is also its package's.
     pub name: &'static str,
     /// What it does, in a sentence.
     pub about: &'static str,
     /// Where it listens unless told otherwise.
     pub listen: &'static str,
+    /// The launcher's flag that says where it listens, without the dashes.
+    pub flag: &'static str,
+    /// The environment variable for the same.
+    pub variable: &'static str,
     /// The file that it keeps the chat in unless told otherwise.
     pub database: &'static str,
-    /// The transports that it serves, for the page's switcher.
-    pub transports: &'static [&'static str],
-    /// The pages for people, given the ports that they may connect to.
-    pub pages: fn(&[u16]) -> Router<Chat>,
+    /// The transports that it serves.
+    pub profiles: &'static [Profile],
+    /// How it is started: [`start_by`](crate::server::start_by) for its kind of server.
+    pub start: fn(Way, TcpListener, &Chat, Site, Router<Chat>) -> std::io::Result<Running>,
 }
 
 impl Program {
-    /// Runs one server until Ctrl-C, and says what went wrong if it cannot.
+    /// Runs the server until Ctrl-C, and says what went wrong if it cannot. `pages` makes the pages for people, given
+    /// the ports that they may connect to.
     #[must_use]
-    pub fn run<S: Server>(&self) -> ExitCode {
+    pub fn run(&self, pages: fn(&[u16]) -> Router<Chat>) -> ExitCode {
         let command = Options::command()
             .name(self.name)
             .about(self.about)
@@ -161,16 +155,29 @@ impl Program {
             Ok(options) => options,
             Err(error) => error.exit(),
         };
-        execute(self.serve::<S>(options))
+        execute(self.serve(options, pages))
     }
 
-    async fn serve<S: Server>(&self, options: Options) -> anyhow::Result<()> {
-        let ([listener], metrics) = options.chat.bind([("--listen", options.listen)]).await?;
+    /// Its transports, as a server lists them that listens on this port.
+    pub fn listings(&self, port: u16) -> impl Iterator<Item = Listing> {
+        self.profiles.iter().map(move |profile| Listing {
+            name: profile.name,
+            port,
+            title: profile.title,
+            label: profile.label,
+            about: profile.about,
+            server: self.name,
+        })
+    }
+
+    async fn serve(&self, options: Options, pages: fn(&[u16]) -> Router<Chat>) -> anyhow::Result<()> {
+        let (mut listeners, metrics) = options.chat.bind(&[("listen", options.listen)]).await?;
+        let listener = listeners.pop().expect("there is a listener for each address");
         let address = listener.local_addr()?;
         let chat = options.chat.open()?;
-        let listings = self.transports.iter().map(|&name| Listing { name, port: address.port() });
-        let site = options.chat.site([address], listings.collect(), metrics.is_some());
-        let server = options.chat.start::<S>(listener, &chat, site, (self.pages)(&[address.port()]))?;
+        let site = options.chat.site([address], self.listings(address.port()).collect(), metrics.is_some());
+        let pages = pages(&[address.port()]);
+        let server = (self.start)(options.chat.way(), listener, &chat, site, pages)?;
         let metrics = metrics.map(|listener| start_metrics(listener, &chat)).transpose()?;
         let stopped = stopped()?;
         if let Some(metrics) = &metrics {

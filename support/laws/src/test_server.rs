@@ -18,7 +18,7 @@ use chat_core::protocol::{Command, Done, Event, Request, To};
 use chat_core::refusal::Refusal;
 use chat_core::text::{Cid, Name, Text};
 use chat_http::server::{Running, start};
-use chat_http::{Listing, Origins, Server, Site};
+use chat_http::{Origins, Server, Site};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -68,12 +68,7 @@ impl<S: Server> TestServer<S> {
         let chat = Chat::open(&location, limits.clone()).expect("a database in a new directory");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port has an address");
-        let site = Site {
-            origins: Origins::new([address], []),
-            hosts: Vec::new(),
-            transports: vec![Listing { name: S::NAME, port: address.port() }],
-            ..Site::default()
-        };
+        let site = Site { origins: Origins::new([address], []), ..Site::default() };
         let running = start::<S>(listener, &chat, site, Router::new()).expect("a bound listener");
         let target = Target::new(&format!("http://{address}")).with_chat(&chat);
         Self { chat, target, running: Some(running), directory, limits, server: PhantomData }

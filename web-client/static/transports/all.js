@@ -1,41 +1,41 @@
 /**
- * The transports by name. Each is a class with the methods of `Transport` in `types.js`, in that order.
+ * The transports. Each is a class with the methods of `Transport` in `types.js`, in that order.
  *
- * A transport is one connection: it is opened once, at a cursor, and closed once.
- * It knows nothing of users, conversations or coming back; the connection module does.
+ * A transport is one connection: it is opened once, at a cursor, and closed once. It knows nothing of users,
+ * conversations or coming back. The server lists the transports of its launch, with the words for them.
  */
 
-/** @import { TransportName } from "../protocol.js" */
-/** @import { Kind } from "../types.js" */
+/** @import { ServerAddress, TransportName } from "../protocol.js" */
+/** @import { TransportClass } from "../types.js" */
 
-/** @type {Record<TransportName, Kind>} */
-export const TRANSPORTS = {
-  websocket: {
-    label: "WebSocket",
-    name: "WebSocket",
-    server: "ws-server",
-    how: "One socket, both ways.",
-    load: async () => (await import("./websocket.js")).WebSocketTransport,
-  },
-  sse: {
-    label: "SSE",
-    name: "Server-Sent Events",
-    server: "sse-server",
-    how: "One endless answer down, a request for each message up.",
-    load: async () => (await import("./sse.js")).SseTransport,
-  },
-  longpoll: {
-    label: "Long polling",
-    name: "Long polling",
-    server: "longpoll-server",
-    how: "A request that the server answers when there is news.",
-    load: async () => (await import("./longpoll.js")).LongPollTransport,
-  },
-  shortpoll: {
-    label: "Short polling",
-    name: "Short polling",
-    server: "longpoll-server",
-    how: "A request every two seconds, news or not.",
-    load: async () => (await import("./shortpoll.js")).ShortPollTransport,
-  },
+/** Each is loaded when it is used.
+ * @type {Record<TransportName, () => Promise<TransportClass>>} */
+const CLASSES = {
+  websocket: async () => (await import("./websocket.js")).WebSocketTransport,
+  sse: async () => (await import("./sse.js")).SseTransport,
+  longpoll: async () => (await import("./polling.js")).LongPollTransport,
+  shortpoll: async () => (await import("./polling.js")).ShortPollTransport,
+  ndjson: async () => (await import("./ndjson.js")).NdjsonTransport,
 };
+
+/** @type {Map<TransportName, ServerAddress>} */
+const listed = new Map();
+
+/** Takes the list of a server in, without what has no class here. @param {ServerAddress[]} servers */
+export function learn(servers) {
+  const known = servers.filter(({ name }) => Object.hasOwn(CLASSES, name));
+  for (const server of known) listed.set(server.name, server);
+  return known;
+}
+
+/** The class of a transport. @param {TransportName} name */
+export const load = (name) => CLASSES[name]();
+
+/** A transport's short name within a sentence. @param {TransportName} name */
+export const label = (name) => serverOf(name)?.label ?? name;
+
+/** A transport, as the server lists it. @param {TransportName} name */
+export const serverOf = (name) => listed.get(name);
+
+/** @param {string} text */
+export const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);

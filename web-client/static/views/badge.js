@@ -3,7 +3,7 @@
  */
 
 import { html } from "../vendor/lit-html/lit-html.js";
-import { TRANSPORTS } from "../transports/all.js";
+import { capital, label } from "../transports/all.js";
 
 /** @import { Status } from "../types.js" */
 
@@ -15,7 +15,7 @@ export function badge({ state, unanswering, transport }, menu, { openMenu }) {
       title="How messages travel" @click=${openMenu}
     >
       <span class="dot" aria-hidden="true"></span>
-      <span class="label">${TRANSPORTS[transport].label}</span>
+      <span class="label">${capital(label(transport))}</span>
       <span class="detail">· ${unanswering ? "not answering" : state}</span>
       <span class="caret" aria-hidden="true"></span>
     </button>

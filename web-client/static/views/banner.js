@@ -7,9 +7,9 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { UNNOTICED_MS } from "../backoff.js";
 import { LOST, needsSignIn } from "../codes.js";
-import { TRANSPORTS } from "../transports/all.js";
+import { label, serverOf } from "../transports/all.js";
 import { inWords, namedInWords } from "./close-codes.js";
-import { counted, sentence, within } from "./words.js";
+import { counted, sentence } from "./words.js";
 
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
 /** @import { Avoided, Banner, BannerActions, Status } from "../types.js" */
@@ -67,13 +67,13 @@ function connection({ status, servers, caughtUp, now }, actions) {
     "warn",
     html`${reason(status, servers)} ${again}`,
     button("Try now", actions.tryNow),
-    ...others.map(({ name }) => button(`Use ${within(TRANSPORTS[name].label)}`, () => actions.choose(name))),
+    ...others.map(({ name }) => button(`Use ${label(name)}`, () => actions.choose(name))),
   );
 }
 
 /** @param {Status} status @param {ServerAddress[]} servers */
 function reason({ closing, failures, transport, starting, blocked }, servers) {
-  if (blocked) return `This network seems to block ${within(TRANSPORTS[transport].label)}.`;
+  if (blocked) return `This network seems to block ${label(transport)}.`;
   const known = closing && namedInWords(closing.name);
   if (known) return known;
   if (failures >= ATTEMPTS && starting) return `Nothing answers at ${location.host}. ${START_AGAIN}`;
@@ -84,20 +84,20 @@ function reason({ closing, failures, transport, starting, blocked }, servers) {
 /** @param {TransportName} transport @param {ServerAddress[]} servers */
 function nobody(transport, servers) {
   const port = servers.find(({ name }) => name === transport)?.port;
-  return `Nothing answers at ${TRANSPORTS[transport].server} (${location.hostname}:${port}). ${START_AGAIN}`;
+  return `Nothing answers at ${serverOf(transport)?.server} (${location.hostname}:${port}). ${START_AGAIN}`;
 }
 
 /** The page went on over another transport by itself: why, and the way back.
  * @param {Status} status @param {Avoided} avoided @param {ServerAddress[]} servers @param {BannerActions} actions */
 function fallenBack({ transport }, { transport: wanted, why }, servers, actions) {
-  const [label, here] = [wanted, transport].map((name) => within(TRANSPORTS[name].label));
-  const reason = why === "gone" ? nobody(wanted, servers) : `This network seems to block ${label}.`;
+  const [there, here] = [wanted, transport].map(label);
+  const reason = why === "gone" ? nobody(wanted, servers) : `This network seems to block ${there}.`;
   const others = servers.filter(({ name }) => name !== transport && name !== wanted);
   return line(
     "warn",
     `${reason} The chat goes on over ${here}.`,
-    button(`Try ${label} again`, () => actions.choose(wanted)),
-    ...others.map(({ name }) => button(`Use ${within(TRANSPORTS[name].label)}`, () => actions.choose(name))),
+    button(`Try ${there} again`, () => actions.choose(wanted)),
+    ...others.map(({ name }) => button(`Use ${label(name)}`, () => actions.choose(name))),
     button(`Stay with ${here}`, () => actions.choose(transport)),
   );
 }

@@ -6,7 +6,7 @@
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { TRANSPORTS } from "../transports/all.js";
+import { capital } from "../transports/all.js";
 
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
 /** @import { SharedStatus as Status } from "../types.js" */
@@ -50,15 +50,14 @@ export function menu({ status, servers }, { choose, take, showWire }) {
  * @param {boolean} chosen
  * @param {(transport: TransportName) => void} choose
  */
-function option({ name: transport, port }, chosen, choose) {
-  const { name, server, how } = TRANSPORTS[transport];
+function option({ name, port, title, server, about }, chosen, choose) {
   return html`
     <label class="option">
       <input
-        type="radio" name="transport" value=${transport}
-        .checked=${chosen} @change=${() => choose(transport)}
+        type="radio" name="transport" value=${name}
+        .checked=${chosen} @change=${() => choose(name)}
       />
-      <span><b>${name}</b> <span class="port">${server} · port ${port}</span><br />${how}</span>
+      <span><b>${capital(title)}</b> <span class="port">${server} · port ${port}</span><br />${about}</span>
     </label>
   `;
 }

@@ -7,10 +7,9 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { goOn } from "../focus.js";
-import { TRANSPORTS } from "../transports/all.js";
+import { capital, label } from "../transports/all.js";
 import { inWords } from "./close-codes.js";
 import { styled } from "./styled.js";
-import { within } from "./words.js";
 
 /** @import { Chat } from "../chat.js" */
 /** @import { Seen } from "../types.js" */
@@ -84,10 +83,10 @@ export class WireDrawer {
       // This button goes.
       document.getElementById("wire-close")?.focus();
     };
-    const label = within(TRANSPORTS[transport].label);
-    const own = html`What this page's JavaScript sees of ${label}. Headers, pings and masks are hidden
+    const over = label(transport);
+    const own = html`What this page's JavaScript sees of ${over}. Headers, pings and masks are hidden
       from it, so it cannot tell what a message costs.`;
-    const shared = html`Another tab holds the ${label} connection; this one sees only what that tab passes on.
+    const shared = html`Another tab holds the ${over} connection; this one sees only what that tab passes on.
       <button class="link" type="button" @click=${take}>Hold it here</button>`;
     render(
       html`
@@ -126,7 +125,7 @@ function row({ at, over, direction, what, ms, text, closing }) {
   return html`
     <tr class=${direction}>
       <td class="number">${clock.format(at)}</td>
-      <td>${TRANSPORTS[over].label}</td>
+      <td>${capital(label(over))}</td>
       <td><span aria-hidden="true">${ARROWS[direction]}</span>
         <span class="visually-hidden">${DIRECTIONS[direction]}</span> ${what}${closing ? `: ${inWords(closing)}` : ""}</td>
       <td class="number">${ms === undefined ? nothing : `${Math.round(ms)} ms`}</td>

@@ -33,8 +33,6 @@ export const counted = (count, one, many = `${one}s`) => `${count} ${count === 1
 
 export const wordmark = () => html`<img src="/icon.svg" alt="" width="24" height="24" />Switchboard`;
 
-/** A transport's label within a sentence. @param {string} label */
-export const within = (label) => label.replace(/^[LS](?=[a-z])/, (letter) => letter.toLowerCase());
 
 /** @param {State} state @param {string} user */
 export const nameOf = (state, user) => (user === state.me.id ? state.me.name : (state.users.get(user)?.name ?? user));

@@ -313,7 +313,7 @@ function hasDeferred() {
     ...["alone", "banner", "below", "between", "close-codes", "decision", "help", "late", "membership", "menu", "new-group"],
     ...["sign-in", "styled", "wire"],
   ];
-  const transports = ["commands", "longpoll", "poll", "shortpoll", "sse", "websocket"];
+  const transports = ["commands", "polling", "sse", "websocket"];
   const late = [
     ...["announcer.js", "between.js", "sign-in.js", "far.js", "focus.js", "later.js", "reading.js", "groups.js"],
     ...["keys.js", "ladder.js", "late.css", "sign-in.css"],

@@ -37,7 +37,7 @@ export const PASSWORD = "correct horse";
 const PATIENCE_MS = 30_000;
 
 /** Ports that were free a moment ago. The launcher needs the same ones again after a restart. */
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = Array.from({ length: count }, () => net.createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
   const ports = servers.map((server) => server.address().port);

@@ -3,7 +3,7 @@ import test, { beforeEach, mock } from "node:test";
 
 import { ApiError } from "../../static/api.js";
 import { Connection } from "../../static/connection.js";
-import { TRANSPORTS } from "../../static/transports/all.js";
+import { load } from "../../static/transports/all.js";
 
 /** The sockets that the page has opened, the newest last. */
 let sockets;
@@ -80,7 +80,7 @@ async function pass(ms) {
   await settled();
 }
 
-await Promise.all(Object.values(TRANSPORTS).map(({ load }) => load()));
+await Promise.all(["websocket", "sse", "longpoll", "shortpoll"].map(load));
 
 beforeEach(() => {
   sockets = [];

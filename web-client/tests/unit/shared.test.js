@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { beforeEach, mock } from "node:test";
 
 import { SharedConnection } from "../../static/shared.js";
-import { TRANSPORTS } from "../../static/transports/all.js";
+import { load } from "../../static/transports/all.js";
 
 /** The sockets that all tabs together have opened. */
 let sockets;
@@ -84,7 +84,7 @@ Object.assign(globalThis, {
   document: { hidden: false, addEventListener: () => {} },
   addEventListener: () => {},
 });
-await TRANSPORTS.websocket.load();
+await load("websocket");
 
 async function settled() {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));

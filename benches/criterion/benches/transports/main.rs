@@ -30,12 +30,10 @@ use chat_http::server::Running;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 use laws::{Law, every_law};
-use longpoll_server::{LongPollServer, ShortPollServer};
-use sse_server::SseServer;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use ws_server::WsServer;
+use transports::Visit;
 
 /// How long a bench waits for a message; only a server that has lost it takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,18 +69,24 @@ impl Transport {
     }
 }
 
+/// Makes the rows of each transport.
+struct EachOne;
+
+impl Visit for EachOne {
+    type Outcome = Transport;
+
+    fn visit<S: Server>(&self) -> Transport {
+        Transport::of::<S>()
+    }
+}
+
 fn main() -> ExitCode {
-    let all = [
-        Transport::of::<WsServer>(),
-        Transport::of::<SseServer>(),
-        Transport::of::<LongPollServer>(),
-        Transport::of::<ShortPollServer>(),
-        Transport::of::<MemoryServer>(),
-    ];
+    let mut all = transports::visit(&EachOne);
+    all.push(Transport::of::<MemoryServer>());
     let expected = all.len();
     // `--list` prints names and measures nothing.
     let lists = std::env::args().any(|argument| argument == "--list");
-    let transports = if lists { all.into() } else { gate::lawful(all) };
+    let transports = if lists { all } else { gate::lawful(all) };
 
     let mut criterion = Criterion::default().configure_from_args();
     let mut bench = |name, rows: fn(&Transport) -> Rows| {

@@ -11,6 +11,7 @@ use crate::catalogue::{FLOOR, SUBJECTS};
 use crate::number::{joined, plain};
 use crate::quote::{Quote, Reason, quote};
 use crate::results::{Figure, Row, Run};
+use crate::subject::Subject;
 
 /// Processor time is taken from the rows whose number of readers is nearest to this.
 const READERS: f64 = 100.0;
@@ -159,7 +160,7 @@ impl Transport {
         let withdrawn = [("latency", latency), ("processor", processor)];
         Self {
             subject,
-            paced: subject == "shortpoll",
+            paced: Subject::named(subject).is_some_and(Subject::polls_at_intervals),
             p50_ms: Grid::of(rows("crossover"), "p50_ms"),
             total_bytes: Grid::of(rows("crossover"), "total_bytes"),
             lone_bytes: lone("total_bytes"),

@@ -119,7 +119,7 @@ fn letters(ranking: &Ranking<'_>) -> String {
     match ranking.first() {
         [] if ranking.is_known() => "all".to_owned(),
         [] => "–".to_owned(),
-        first => first.iter().map(|subject| letter(subject)).collect::<Vec<_>>().join(", "),
+        first => first.iter().map(|subject| letter(subject).to_string()).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -4,16 +4,21 @@
 
 use std::fmt::{Display, Write};
 
-use crate::catalogue::{SUBJECTS, title};
+use crate::catalogue::{FLOOR, SUBJECTS, column, title};
 
-/// Colours by class, in light and in dark: Okabe and Ito's, which colour-blind people can tell apart, and dashes.
-const COLOURS: [(&str, &str, &str, &str); 5] = [
-    ("websocket", "#0072b2", "#56b4e9", "none"),
-    ("sse", "#c25400", "#e69f00", "8 4"),
-    ("longpoll", "#00795a", "#2fc79a", "2 3"),
-    ("shortpoll", "#a8487c", "#e59ac4", "9 3 2 3"),
-    ("tcp", "#6e7781", "#9aa4ae", "4 5"),
+/// The dashes of the lines, and the markers upon them, by the place of a subject in the list; then they begin again.
+const DASHES: [&str; 5] = ["none", "8 4", "2 3", "9 3 2 3", "12 2 4 2"];
+const MARKERS: [&str; 5] = [
+    "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
+    "M-3.6-3.6H3.6V3.6H-3.6Z",
+    "M0-4.6 4.4 3.4H-4.4Z",
+    "M0-5 5 0 0 5-5 0Z",
+    "M0 4.6-4.4-3.4H4.4Z",
 ];
+
+/// The floor's.
+const FLOOR_DASH: &str = "4 5";
+const FLOOR_MARKER: &str = "M-4-4 4 4M4-4-4 4";
 
 /// Background, text, softer text and lines, in light and in dark.
 const LIGHT: [&str; 4] = ["#ffffff", "#1f2328", "#59636e", "#d1d9e0"];
@@ -101,13 +106,7 @@ impl Svg {
 
     /// A subject's marker at a point, with a text that a pointer shows.
     pub(super) fn marker(&mut self, subject: &str, (x, y): (f64, f64), words: &str) {
-        let path = match subject {
-            "websocket" => "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
-            "sse" => "M-3.6-3.6H3.6V3.6H-3.6Z",
-            "longpoll" => "M0-4.6 4.4 3.4H-4.4Z",
-            "shortpoll" => "M0-5 5 0 0 5-5 0Z",
-            _ => "M-4-4 4 4M4-4-4 4",
-        };
+        let path = own(subject, MARKERS, FLOOR_MARKER);
         self.push(format!(
             r#"<path class="{subject} mark" d="{path}" transform="translate({} {})">{}</path>"#,
             short(x),
@@ -181,31 +180,35 @@ fn style() -> String {
          .axis,.grid,.floor,.knee{fill:none;stroke-width:1}.floor{stroke-width:2;stroke-dasharray:4 3}.knee{stroke-dasharray:2 4}\n\
          rect.tint{fill-opacity:.16;stroke:none}rect.solid{stroke:none}.above{paint-order:stroke;stroke-width:4;stroke-linejoin:round}.cell{stroke-width:1}\n"
         .to_owned();
-    for (subject, _, _, dash) in COLOURS {
-        let _ = writeln!(text, ".{subject}.curve{{stroke-dasharray:{dash}}}");
+    for name in SUBJECTS.iter() {
+        let dash = own(name.subject, DASHES, FLOOR_DASH);
+        let _ = writeln!(text, ".{}.curve{{stroke-dasharray:{dash}}}", name.subject);
     }
     (0..PATTERNS.len()).for_each(|index| text += &format!(".fill{index}{{fill:url(#layer{index})}}"));
     text.push('\n');
-    text += &scheme(LIGHT, |(_, light, _, _)| light);
-    text += &format!("@media (prefers-color-scheme: dark) {{\n{}}}\n", scheme(DARK, |(_, _, dark, _)| dark));
+    text += &scheme(LIGHT, 0);
+    text += &format!("@media (prefers-color-scheme: dark) {{\n{}}}\n", scheme(DARK, 1));
     text
 }
 
-fn scheme(
-    [paper, ink, soft, line]: [&str; 4],
-    colour: fn((&'static str, &'static str, &'static str, &'static str)) -> &'static str,
-) -> String {
+/// What a subject has of its own, by its place in the list.
+fn own(subject: &str, each: [&'static str; 5], floor: &'static str) -> &'static str {
+    if subject == FLOOR { floor } else { each[column(subject) % each.len()] }
+}
+
+/// The colours on this ground: 0 is light, 1 is dark.
+fn scheme([paper, ink, soft, line]: [&str; 4], ground: usize) -> String {
     let mut text = format!(
         ".paper{{fill:{paper}}}text{{fill:{ink}}}text.soft{{fill:{soft}}}.grid,.cell{{stroke:{line}}}.cell{{fill:{paper}}}\
          .axis,.knee{{stroke:{soft}}}.floor,.whisker{{stroke:{ink}}}.above{{stroke:{paper}}}.hatch{{stroke:{paper};stroke-width:1.6}}.dot{{fill:{paper}}}\n"
     );
-    for one in COLOURS {
-        let (subject, colour) = (one.0, colour(one));
+    for name in SUBJECTS.iter() {
+        let (subject, colour) = (name.subject, name.colors[ground]);
         let _ = writeln!(text, ".{subject}{{stroke:{colour};fill:{colour}}}.{subject}.curve{{fill:none}}");
     }
     // Four layers have the colours of four subjects; no chart shows both.
-    for (index, one) in COLOURS.into_iter().enumerate().take(PATTERNS.len()) {
-        let _ = write!(text, ".layer{index}{{fill:{}}}", colour(one));
+    for (index, name) in SUBJECTS.iter().enumerate().take(PATTERNS.len()) {
+        let _ = write!(text, ".layer{index}{{fill:{}}}", name.colors[ground]);
     }
     text + "\n"
 }

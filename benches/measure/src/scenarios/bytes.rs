@@ -4,6 +4,7 @@
 //! that a delivery needs, including the poll that follows a response, and no heartbeats.
 
 use anyhow::Context;
+use chat_client::Events;
 use chat_core::protocol::Event;
 use tokio::time::timeout;
 

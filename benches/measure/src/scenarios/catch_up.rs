@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use chat_client::Events;
 use chat_core::auth::Token;
 use chat_core::ids::Cursor;
 use chat_core::protocol::Event;
@@ -17,7 +18,7 @@ use crate::load::text;
 use crate::process::Process;
 use crate::recorder::Recorder;
 use crate::settings::Settings;
-use crate::subject::{AnyEvents, Subject};
+use crate::subject::Subject;
 
 /// How many clients reconnect, and how many messages each has missed: one after a long time, many after a short.
 const AWAY: [(usize, usize); 2] = [(1, 10_000), (500, 20)];

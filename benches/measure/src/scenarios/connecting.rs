@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use chat_client::Events;
 use chat_core::protocol::Event;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hdrhistogram::Histogram;

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use chat_client::{Events, Sender};
 use chat_core::protocol::{Command, Request, To};
 use futures_util::future::try_join_all;
 

@@ -74,7 +74,7 @@ pub(super) async fn measure(
         let opening = tokens.iter().map(|token| Bare::open(&process, subject, token, None));
         open.append(&mut try_join_all(opening).await?);
         // A few at a time: many requests at once would need memory that idle connections do not need.
-        if subject != Subject::ShortPoll {
+        if !subject.polls_at_intervals() {
             wait_for(&process, subject, SESSIONS, |served| served >= open.len() as f64).await?;
         }
     }
@@ -99,7 +99,11 @@ async fn wait_for(
     gauge: &str,
     is_reached: impl Fn(f64) -> bool,
 ) -> anyhow::Result<()> {
-    let server = if subject == Subject::ShortPoll { Subject::LongPoll } else { subject };
+    // The connections of a server are counted under its first transport.
+    let server = match subject {
+        Subject::Transport(transport) => transport.program.profiles[0].name,
+        Subject::Tcp | Subject::Server => subject.name(),
+    };
     let series = format!("{gauge}{{transport=\"{server}\"}} ");
     let metrics = format!("http://{}/metrics", process.address(subject));
     let waiting = async {

@@ -111,11 +111,12 @@ impl Scenario {
 
     /// The subjects that it measures: transports, and the floor where it is useful.
     pub(crate) fn subjects(self, settings: &Settings) -> Vec<Subject> {
+        let by_post = settings.transports.iter().copied().find(|subject| !subject.is_duplex());
         let is_measured = |subject: &Subject| match self {
             // A client that polls every two seconds cannot receive messages within 100 ms.
-            Self::MaxRate => *subject != Subject::ShortPoll,
-            // All transports but WebSocket send by POST, so one of them is enough.
-            Self::Durable => matches!(subject, Subject::WebSocket | Subject::Sse),
+            Self::MaxRate => !subject.polls_at_intervals(),
+            // Of the transports that send by POST, one is enough.
+            Self::Durable => subject.is_duplex() || Some(*subject) == by_post,
             Self::Nagle | Self::StartUp => false,
             Self::Latency
             | Self::Bytes
@@ -147,7 +148,7 @@ impl Scenario {
             Self::Bytes | Self::IdleBytes | Self::Loss | Self::RoundTrip | Self::Proxy | Self::Crossover => {
                 true
             }
-            Self::Latency | Self::Cpu | Self::SlowReader | Self::Connecting => subject == Subject::ShortPoll,
+            Self::Latency | Self::Cpu | Self::SlowReader | Self::Connecting => subject.polls_at_intervals(),
             Self::MaxRate
             | Self::Idle
             | Self::CatchUp

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use chat_client::Target;
+use chat_client::{Events, Target};
 use chat_core::protocol::Event;
 use tempfile::TempDir;
 use tokio::net::TcpStream;

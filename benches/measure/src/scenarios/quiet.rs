@@ -3,8 +3,7 @@
 //! It measures whole periods of each transport's heartbeat, and calculates an hour from them. A quick run makes the
 //! servers' periods ten times shorter, and divides the figures by ten: a heartbeat has the same bytes in any period.
 
-use std::time::Duration;
-
+use chat_client::Events;
 use tokio::time::sleep;
 
 use crate::crowd::Crowd;
@@ -28,9 +27,9 @@ pub(super) async fn measure(
 ) -> anyhow::Result<()> {
     let flags = settings.full_or_quick(&[][..], &HASTY[..]);
     // Short polling has no period on the server: the client sets its pause.
-    let shortened = if settings.quick && subject != Subject::ShortPoll { 10.0 } else { 1.0 };
-    let period = period(subject).div_f64(shortened);
-    let periods = settings.full_or_quick(if subject == Subject::ShortPoll { 12 } else { 1 }, 1);
+    let shortened = if settings.quick && !subject.polls_at_intervals() { 10.0 } else { 1.0 };
+    let period = subject.heartbeat().div_f64(shortened);
+    let periods = settings.full_or_quick(if subject.polls_at_intervals() { 12 } else { 1 }, 1);
     let process = Process::start(flags).await?;
     let crowd = Crowd::gather(&process, CLIENTS).await?;
     let link = Link::open(&process, subject, 0.0).await?;
@@ -53,14 +52,4 @@ pub(super) async fn measure(
     row.add("hourly_requests", hourly(traffic.requests()));
     row.add("hourly_cpu_ms", hourly(server.cpu.as_secs_f64() * 1e3));
     process.stop().await
-}
-
-/// The time between two heartbeats or polls, with the servers' defaults.
-fn period(subject: Subject) -> Duration {
-    match subject {
-        Subject::WebSocket => Duration::from_secs(20),
-        Subject::Sse => Duration::from_secs(15),
-        Subject::LongPoll => Duration::from_secs(25),
-        Subject::ShortPoll | Subject::Tcp | Subject::Server => subject.pause(),
-    }
 }

@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use chat_client::{Events, Sender};
 use chat_core::protocol::{Command, Request, To};
 use hdrhistogram::Histogram;
 

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU64;
 
+use chat_client::Events;
+
 use crate::crowd::Crowd;
 use crate::link::Link;
 use crate::load::{Delivery, Plan, deliver};

@@ -11,17 +11,16 @@ use axum::Router;
 use chat_core::Location;
 use chat_core::chat::Chat;
 use chat_core::limits::Limits;
-use chat_http::server::{Running, start};
-use chat_http::{Listing, Origins, Server, Site};
-use longpoll_server::{LongPollServer, ShortPollServer};
+use chat_http::run::Program;
+use chat_http::server::Running;
+use chat_http::{Site, Way};
 use serde_json::Value;
-use sse_server::SseServer;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
-use ws_server::WsServer;
+use transports::Transport;
 
 pub(crate) use relay::Relay;
 
@@ -33,8 +32,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Every wire, by the name that `--transport` takes.
-pub(crate) const TRANSPORTS: [&str; 4] = ["websocket", "sse", "longpoll", "shortpoll"];
+/// Every transport, by the name that `--transport` takes.
+pub(crate) fn transports() -> impl Iterator<Item = &'static str> {
+    Transport::all().iter().map(|transport| transport.name)
+}
 
 /// Servers around one chat, and a home for whoever uses them.
 pub(crate) struct World {
@@ -60,46 +61,34 @@ impl World {
     async fn behind(cut: Option<&'static str>) -> Self {
         let limits = Limits { hash_memory: 8, sign_ins_per_minute: 1_000, ..Limits::default() };
         let chat = Chat::open(&Location::Temporary, limits).unwrap();
-        let listeners = [listener().await, listener().await, listener().await];
-        let mut ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
-        let address = ports[0];
-        let mut relays = Vec::new();
-        if let Some(cut) = cut {
-            for port in &mut ports {
-                relays.push(Relay::before(*port, cut).await);
-                *port = relays.last().unwrap().address;
+        let programs: Vec<_> = transports::programs().collect();
+        let (mut relays, mut listings, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
+        for program in &programs {
+            let listener = listener().await;
+            let mut address = listener.local_addr().unwrap();
+            if let Some(cut) = cut {
+                relays.push(Relay::before(address, cut).await);
+                address = relays.last().unwrap().address;
             }
+            listings.extend(program.listings(address.port()));
+            listeners.push(listener);
         }
-        let [websocket, sse, polls] = ports.map(|address| address.port());
-        let listing = |name, port| Listing { name, port };
-        let site = Site {
-            origins: Origins::default(),
-            hosts: Vec::new(),
-            transports: vec![
-                listing(WsServer::NAME, websocket),
-                listing(SseServer::NAME, sse),
-                listing(LongPollServer::NAME, polls),
-                listing(ShortPollServer::NAME, polls),
-            ],
-            ..Site::default()
-        };
-        let [websocket, sse, polls] = listeners;
-        let servers = vec![
-            start::<WsServer>(websocket, &chat, site.clone(), Router::new()).unwrap(),
-            start::<SseServer>(sse, &chat, site.clone(), Router::new()).unwrap(),
-            start::<LongPollServer>(polls, &chat, site, Router::new()).unwrap(),
-        ];
+        let address = listeners[0].local_addr().unwrap();
+        let site = Site { transports: listings, ..Site::default() };
+        let started = programs.iter().zip(listeners).map(|(program, listener)| {
+            (program.start)(Way::Takeover, listener, &chat, site.clone(), Router::new()).unwrap()
+        });
+        let servers = started.collect();
         Self { address, state: tempfile::tempdir().unwrap(), relays, _servers: servers }
     }
 
     /// A server that runs alone, and lists only itself.
-    pub(crate) async fn alone<S: Server>() -> Self {
+    pub(crate) async fn alone(program: &Program) -> Self {
         let chat = Chat::open(&Location::Temporary, Limits { hash_memory: 8, ..Limits::default() }).unwrap();
         let listener = listener().await;
         let address = listener.local_addr().unwrap();
-        let transports = vec![Listing { name: S::NAME, port: address.port() }];
-        let site = Site { transports, ..Site::default() };
-        let servers = vec![start::<S>(listener, &chat, site, Router::new()).unwrap()];
+        let site = Site { transports: program.listings(address.port()).collect(), ..Site::default() };
+        let servers = vec![(program.start)(Way::Takeover, listener, &chat, site, Router::new()).unwrap()];
         Self { address, state: tempfile::tempdir().unwrap(), relays: Vec::new(), _servers: servers }
     }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::UsageError;
 use crate::settings::host;
 
-/// Listens on several addresses. Two flags with one port are both named.
+/// Listens on several addresses, each with the name of its flag. Two flags with one port are both named.
 pub(super) async fn bind_all(wanted: &[(&str, SocketAddr)]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(wanted.len());
     for (place, &(flag, address)) in wanted.iter().enumerate() {
@@ -20,8 +20,8 @@ pub(super) async fn bind_all(wanted: &[(&str, SocketAddr)]) -> anyhow::Result<Ve
                 let earlier = wanted[..place].iter().find(|(_, earlier)| earlier.port() == port && port != 0);
                 let Some((other, _)) = earlier else { return Err(error) };
                 let why = format!(
-                    "{other} and {flag} have the same port, {port}.\n\
-                     Give each its own, such as {flag} {host}:{} (0 takes any free one).",
+                    "--{other} and --{flag} have the same port, {port}.\n\
+                     Give each its own, such as --{flag} {host}:{} (0 takes any free one).",
                     spare(wanted)
                 );
                 return Err(UsageError(why).into());
@@ -47,19 +47,19 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
         let why = match error.kind() {
             ErrorKind::AddrInUse => format!(
                 "port {port} of {host} is in use by another program, perhaps by another Switchboard.\n\
-                 Stop it, or choose another port with {flag} {host}:PORT (0 takes any free one)."
+                 Stop it, or choose another port with --{flag} {host}:PORT (0 takes any free one)."
             ),
             ErrorKind::PermissionDenied => format!(
                 "this user may not listen on port {port} of {host}.\n\
-                 Choose a port above 1023 with {flag} {host}:PORT."
+                 Choose a port above 1023 with --{flag} {host}:PORT."
             ),
             ErrorKind::AddrNotAvailable => format!(
                 "{host} is no address of this machine.\n\
-                 Choose one that it has with {flag}, such as {flag} 127.0.0.1:{port}."
+                 Choose one that it has with --{flag}, such as --{flag} 127.0.0.1:{port}."
             ),
             _ => format!(
                 "cannot listen on {address}: {error}.\n\
-                 Choose another address with {flag}, such as {flag} 127.0.0.1:{port}."
+                 Choose another address with --{flag}, such as --{flag} 127.0.0.1:{port}."
             ),
         };
         UsageError(why).into()
@@ -76,13 +76,12 @@ mod tests {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let everywhere = SocketAddr::from(([0, 0, 0, 0], free.port()));
         for other in [free, everywhere] {
-            let error =
-                bind_all(&[("--listen", free), ("--sse", any), ("--websocket", other)]).await.unwrap_err();
+            let error = bind_all(&[("listen", free), ("sse", any), ("websocket", other)]).await.unwrap_err();
             let said = error.to_string();
             let both = format!("--listen and --websocket have the same port, {}.", free.port());
             assert!(said.starts_with(&both) && said.contains("such as --websocket "), "{said}");
             assert!(error.is::<UsageError>());
         }
-        assert!(bind_all(&[("--listen", any), ("--sse", any)]).await.is_ok(), "0 is any free port");
+        assert!(bind_all(&[("listen", any), ("sse", any)]).await.is_ok(), "0 is any free port");
     }
 }

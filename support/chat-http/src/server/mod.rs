@@ -81,6 +81,23 @@ pub fn start<S: Server>(
     serve(listener, chat, S::WAY, metrics, router)
 }
 
+/// Starts a server whose transports get their connections this way.
+///
+/// # Errors
+/// See [`start`].
+pub fn start_by<S: Server>(
+    way: Way,
+    listener: TcpListener,
+    chat: &Chat,
+    site: Site,
+    pages: Router<Chat>,
+) -> io::Result<Running> {
+    match way {
+        Way::Takeover => start::<S>(listener, chat, site, pages),
+        Way::Plain => start::<Plain<S>>(listener, chat, site, pages),
+    }
+}
+
 /// Starts serving the counts of a chat alone, for operators, at an address of their own.
 ///
 /// # Errors
