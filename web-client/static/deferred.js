@@ -29,7 +29,7 @@ export class Deferred {
   #asked = false;
 
   /**
-   * @param {ServerAddress[]} servers those of this launch: their transports are loaded, too
+   * @param {ServerAddress[]} servers whose transports are loaded, too
    * @param {() => void} onChange something that can be seen is there now
    * @param {(parts: typeof import("./later.js")) => void} onParts
    */

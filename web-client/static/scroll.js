@@ -22,8 +22,8 @@ export class Scroll {
   #readSeq = Infinity;
   /** Whether a conversation was opened and has not been put in place yet. */
   #opening = true;
-  /** The topmost message in sight, and where it ended before it was drawn anew. Its beginning is of no use: the day
-   * that stands above a first message goes when it is the first no more.
+  /** The topmost message in sight, and where it ended before the list was drawn. Where it began would not do: the
+   * day above the first message goes with its place.
    * @type {{message: Element, bottom: number} | null} */
   #anchor = null;
   /** Where the list was when it last moved. */
@@ -44,7 +44,7 @@ export class Scroll {
       const list = this.list;
       if (!list || event.target !== list) return;
       const was = this.sticking;
-      // A list that shrinks or grows is not at its bottom for a moment, too: only who goes up leaves the bottom.
+      // A list that changes its height is not at its bottom for a moment: only who scrolls up leaves it.
       if (isAtBottom(list)) this.sticking = true;
       else if (list.scrollTop < this.#top) this.sticking = false;
       this.#top = list.scrollTop;
@@ -129,8 +129,7 @@ const isAtBottom = (list) => list.scrollHeight - list.scrollTop - list.clientHei
 /** @param {Element} message */
 export const seqOf = (message) => Number(/** @type {HTMLElement} */ (message).dataset.seq ?? 0);
 
-/** They are looked up as children: to search the list would mean to look at each of thousands of messages.
- * @param {Element} list */
+/** Found as children: a search would look at each of thousands of messages. @param {Element} list */
 export function blocksOf(list) {
   return [...(list.querySelector(".messages")?.children ?? [])];
 }
@@ -140,7 +139,7 @@ function firstAfter(list, readSeq) {
   const isUnread = (/** @type {Element} */ one) => seqOf(one) > readSeq;
   /** @type {Element | undefined} */
   let first;
-  // What is unread stands at the end: the search ends at the last block that has none.
+  // What is unread stands at the end.
   for (const block of blocksOf(list).reverse()) {
     const here = [...block.children].find(isUnread);
     if (!here) break;

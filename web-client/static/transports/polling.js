@@ -59,14 +59,13 @@ class PollTransport {
    * @param {string} cursor @param {number} wait @returns {Promise<Answer>} */
   async poll(cursor, wait) {
     const { base, observer, stop: { signal } } = this;
-    const query = new URLSearchParams({ after: cursor, wait: String(wait) });
+    const query = `after=${encodeURIComponent(cursor)}&wait=${wait}`;
     const nothing = { events: [], cursor, more: false };
     const began = performance.now();
     observer.onRecord({ direction: "up", what: `GET /poll, wait ${wait} s` });
     try {
-      const late = AbortSignal.timeout(wait * 1_000 + REPLY_TIMEOUT_MS);
-      const options = { credentials: /** @type {const} */ ("include"), cache: /** @type {const} */ ("no-store") };
-      const response = await fetch(`${base}/poll?${query}`, { ...options, signal: AbortSignal.any([signal, late]) });
+      const until = AbortSignal.any([signal, AbortSignal.timeout(wait * 1_000 + REPLY_TIMEOUT_MS)]);
+      const response = await fetch(`${base}/poll?${query}`, { credentials: "include", cache: "no-store", signal: until });
       const text = await response.clone().text();
       observer.onRecord({ direction: "down", what: `answer ${response.status}`, text, ms: performance.now() - began });
       if (response.ok) return JSON.parse(text);
