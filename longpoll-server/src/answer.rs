@@ -4,7 +4,7 @@ use std::io::Write;
 
 use chat_core::ids::Cursor;
 
-/// What an answer has around its events: room to begin with, not a limit.
+/// Room for what an answer has around its events. It is a first estimate, not a limit.
 const ENVELOPE_BYTES: usize = 128;
 
 /// `{"events": […], "cursor", "more"}`.

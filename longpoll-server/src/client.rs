@@ -1,4 +1,4 @@
-//! The client's end of polling: asks again and again, and posts its requests.
+//! The client's end of polling: sends one poll after another, and each request in a POST.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -15,13 +15,13 @@ use tokio::time::{Instant, sleep_until};
 
 /// How a client polls.
 pub trait Pace: Send + 'static {
-    /// What it lets the server wait, in seconds; `None`: as long as the server thinks fit.
+    /// How long the server may wait before it answers, in seconds; `None`: the server decides.
     const WAIT: Option<u64>;
-    /// What it waits itself after an answer, unless the server has more.
+    /// How long the client waits after an answer before it polls again. It does not wait if the server has more.
     const PAUSE: Duration;
 }
 
-/// Asks at once and lets the server wait.
+/// Polls again at once, and lets the server wait.
 pub struct Long;
 
 impl Pace for Long {
@@ -29,12 +29,12 @@ impl Pace for Long {
     const PAUSE: Duration = Duration::ZERO;
 }
 
-/// Asks every now and then, and never lets the server wait.
+/// Polls at intervals, and never lets the server wait.
 pub struct Short;
 
 impl Pace for Short {
     const WAIT: Option<u64> = Some(0);
-    /// Short for people, who would not wait two seconds in a test either.
+    /// Shorter than the page's pause of two seconds, so that people and tests do not wait for it.
     const PAUSE: Duration = Duration::from_millis(100);
 }
 
@@ -58,7 +58,7 @@ impl<P: Pace> Client for PollClient<P> {
     ) -> Result<(PostSender, PollEvents<P>), ClientError> {
         let (target, token) = (target.clone(), token.clone());
         let sender = PostSender::new(&target, &token);
-        // "From now on" begins with an answer that says where now is.
+        // Without a cursor, a first poll asks for the current one. The polls after it miss nothing that comes later.
         let first = if after.is_none() {
             Some(poll(target.clone(), token.clone(), None, Some(0)).await?)
         } else {
@@ -80,7 +80,7 @@ impl<P: Pace> Client for PollClient<P> {
     }
 }
 
-/// What a poll brings.
+/// The answer to a poll.
 #[derive(Deserialize)]
 struct Answer {
     events: Vec<Event>,
@@ -90,22 +90,22 @@ struct Answer {
 
 type Asking = Pin<Box<dyn Future<Output = Result<Answer, ClientError>> + Send>>;
 
-/// The half that listens.
+/// The half that receives events.
 pub struct PollEvents<P> {
     target: Target,
     token: Token,
     ready: VecDeque<Event>,
-    /// Where the next poll reads on.
+    /// The cursor that the next poll sends.
     polled: Option<Cursor>,
-    /// How far the events go that were handed on: behind `polled` while some are ready.
+    /// The cursor of the last event that the caller took: behind `polled` while some events are ready.
     cursor: Option<Cursor>,
-    /// The poll that is under way; kept here so that nothing is lost when `next` is dropped.
+    /// The poll that is under way. It is kept here, so that nothing is lost when `next` is dropped.
     asking: Option<Asking>,
     pace: PhantomData<P>,
 }
 
 impl<P: Pace> PollEvents<P> {
-    /// Takes what a poll brought, and decides when to ask again.
+    /// Takes the answer to a poll, and decides when to poll again.
     fn take(&mut self, answer: Answer) {
         self.polled = answer.cursor.or(self.polled);
         if answer.events.is_empty() {
@@ -119,7 +119,7 @@ impl<P: Pace> PollEvents<P> {
         let (target, token, cursor) = (self.target.clone(), self.token.clone(), self.polled);
         let due = Instant::now() + pause;
         Box::pin(async move {
-            // A timer counts whole milliseconds: it would hold back by one what is due now.
+            // A timer counts whole milliseconds, so it would delay a poll that is due now by one.
             if due > Instant::now() {
                 sleep_until(due).await;
             }

@@ -1,5 +1,5 @@
 //! Both ends of the chat over long polling ([RFC 6202 §2](https://www.rfc-editor.org/rfc/rfc6202#section-2)), and
-//! over short polling, which is long polling without patience.
+//! over short polling: a poll that asks the server not to wait.
 
 mod answer;
 mod client;

@@ -40,7 +40,7 @@ impl Endpoint for PollTransport {
     fn head(_: &Wait) -> impl IntoResponse {
         [
             (header::CONTENT_TYPE, "application/json"),
-            // The same address has another answer next time.
+            // The same URL has a different answer next time.
             (header::CACHE_CONTROL, "no-store"),
         ]
     }
@@ -67,7 +67,7 @@ impl Transport for PollTransport {
         Ok(ControlFlow::Break(()))
     }
 
-    /// The empty answer: the client asks again at once, and no proxy takes the silence for death.
+    /// Sends an empty answer. The client polls again at once, and no proxy closes the connection for being silent.
     async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
         self.connection.answer(answer(&[], Some(cursor), false)).await?;
         Ok(ControlFlow::Break(None))

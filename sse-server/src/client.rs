@@ -1,4 +1,4 @@
-//! The client's end of an event stream: reads one response without end, and posts its requests.
+//! The client's end of an event stream: reads one endless response, and sends each request in a POST.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -38,7 +38,7 @@ impl Client for SseClient {
     }
 }
 
-/// The half that listens.
+/// The half that receives events.
 pub struct SseEvents {
     chunks: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
     parser: Parser,

@@ -18,7 +18,7 @@ use chat_core::refusal::Close;
 use chat_core::transport::{Received, Transport};
 use chat_http::{Connection, Endpoint, Refuses};
 
-/// What a browser's `EventSource` waits before it connects again by itself, in milliseconds.
+/// How long a browser's `EventSource` waits before it reconnects by itself, in milliseconds.
 const RETRY: &str = "retry: 2000\n\n";
 
 /// One event stream.
@@ -36,9 +36,9 @@ impl Endpoint for SseTransport {
     fn head((): &()) -> impl IntoResponse {
         [
             (header::CONTENT_TYPE.as_str(), "text/event-stream"),
-            // No proxy may keep, compress or change it.
+            // No proxy may cache, compress or change the stream.
             (header::CACHE_CONTROL.as_str(), "no-cache, no-transform"),
-            // nginx collects a response before it passes it on, unless it is told not to.
+            // nginx buffers a response before it passes it on, unless this header forbids it.
             ("x-accel-buffering", "no"),
         ]
     }
@@ -66,7 +66,8 @@ impl Transport for SseTransport {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// A comment for proxies, which cut what is silent, and a tick for the page, which cannot see comments.
+    /// Sends a comment for proxies, which close silent connections, and a tick (an event with only the cursor) for the
+    /// page, which cannot see comments.
     async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
         let tick = EventStream::encode(&Frame::tick(cursor));
         self.connection.write_more(&[b": keep-alive\n", &tick]).await?;
@@ -85,7 +86,7 @@ impl Transport for SseTransport {
 
 /// `id` and `data` fields and the empty line that ends an event ([the event stream format]).
 ///
-/// JSON as we write it has no line break, so one `data` field always holds it.
+/// The server's JSON has no line breaks, so one `data` field always holds it.
 ///
 /// [the event stream format]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 pub struct EventStream;

@@ -1,5 +1,5 @@
 /**
- * What a user can do on the page, as the views are given it.
+ * What a user can do on the page: the actions of all views.
  */
 
 import * as api from "./api.js";
@@ -14,7 +14,7 @@ const EXPIRED = "Your session has expired. What you wrote is kept and sent when 
 export function actionsOf(page) {
   const { chat, ui, deferred } = page;
 
-  /** Does something that the server may refuse, and says so where it does.
+  /** Does something that the server may refuse, and shows the refusal.
    * @param {() => Promise<unknown>} what */
   async function attempt(what) {
     try {
@@ -27,10 +27,10 @@ export function actionsOf(page) {
   }
 
   const choose = (/** @type {TransportName} */ name) => page.switchTo(name);
-  /** The button opens the menu by itself; a menu that is not there yet opens when it is. @param {Event} event */
+  /** The button opens a menu that is loaded. Any other is loaded first, and opened here. @param {Event} event */
   async function openMenu(event) {
     if (document.getElementById("transports")) return;
-    // Otherwise the button would close what is opened here.
+    // Otherwise the button would close it again.
     event.preventDefault();
     await deferred.loadViews();
     page.drawNow();
@@ -65,13 +65,13 @@ export function actionsOf(page) {
     },
     /** @type {SidebarActions} */
     sidebar: {
-      // At once: Enter opens what stands on top, which must be what was typed for.
+      // Drawn at once: Enter opens the topmost entry, which must match the text.
       filter: (text) => ((ui.filter = text), page.drawNow()),
       join,
       openNewGroup: (open) => inGroups(({ openForm }) => openForm(page, open)),
       createGroup: (name) => inGroups(({ create }) => create(page, name)),
     },
-    /** In the conversation that was open when they were drawn.
+    /** For the conversation that was open when its view was drawn.
      * @param {Opened} opened
      * @returns {ConversationActions} */
     conversation: ({ conversation, to, key }) => ({
@@ -88,7 +88,7 @@ export function actionsOf(page) {
         if (conversation && text !== "") chat.typing(conversation.id);
         page.draw();
       },
-      // The button goes, and the focus must not go with it.
+      // The button disappears, so the focus must move on.
       retry: (cid) => (chat.outbox.retry(cid), page.goOn()),
       discard: (cid) => (chat.outbox.remove(cid), page.goOn()),
       askLeave: (ask) => inGroups(({ askLeave }) => askLeave(page, ask)),

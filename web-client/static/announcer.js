@@ -1,7 +1,7 @@
 /**
- * What a screen reader says about messages that come in: not each of them, and not all at once.
+ * What a screen reader says about new messages: those of one pause together, as one announcement.
  *
- * The list of messages itself is not announced, or paging and catching up would be read aloud.
+ * The list of messages is not announced itself, or paging and catching up would be read aloud.
  * Loaded late.
  */
 

@@ -9,7 +9,7 @@
 /** How long an answer may take before its request counts as lost. */
 const TIMEOUT_MS = 10_000;
 
-/** An answer that says no, from its problem document ([RFC 9457]); `status` 0: there was no answer. */
+/** A refusal over HTTP, from its problem document ([RFC 9457]); `status` 0: there was no answer. */
 export class ApiError extends Error {
   /**
    * @param {string} code the stable name of what is wrong
@@ -24,7 +24,7 @@ export class ApiError extends Error {
   }
 }
 
-/** The error that a response which is not ok stands for.
+/** The error of a response that is not ok.
  * @param {Response} response
  */
 export async function problem(response) {
@@ -72,7 +72,7 @@ export async function call(method, path, body) {
 /** Ends this sign-in. */
 export const logout = () => call("POST", "/api/logout");
 
-/** The servers that this page may talk to, and who is signed in where the server says so.
+/** The servers that this page may talk to, and the user, if the server knows one.
  * @returns {Promise<{transports: ServerAddress[], me?: User | null}>} */
 export const transports = () => call("GET", "/api/transports");
 

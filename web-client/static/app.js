@@ -1,9 +1,9 @@
 /**
- * The entrance: who is signed in, and so what is shown, their chat or the form for signing in.
+ * The entrance: it shows a signed-in user their chat, and a visitor the form for signing in.
  *
- * Start reading here. `page.js` is the page of somebody who is signed in, and `chat.js` is what it is about;
- * `connection.js` and `transports/` are what the project is about; `views/` is what all of it looks like.
- * Each is loaded when it is needed: a visitor gets the form alone.
+ * Start reading here. `page.js` is a signed-in user's page, and `chat.js` is the chat that it shows.
+ * `connection.js` and `transports/` are what the project is about. `views/` is what all of it looks like.
+ * Each is loaded when it is needed, so a visitor gets only the form.
  */
 
 import * as api from "./api.js";
@@ -51,11 +51,11 @@ async function openDoor(reason) {
   signIn.open(reason);
 }
 
-/** @param {User} user @param {boolean} take whether this tab knows better than others who is signed in */
+/** @param {User} user @param {boolean} take whether this tab knows the user first, and so leads the others */
 async function enter(user, take) {
   me = user;
   const { Page } = await api.part(import("./page.js"));
-  // Signed out again while the page was on its way.
+  // The user signed out again while the page was loading.
   if (me !== user) return;
   localStorage.setItem(ME, JSON.stringify({ id: user.id, name: user.name }));
   page = new Page(user, servers, root, {
@@ -83,7 +83,7 @@ function onStored({ key, newValue }) {
   if (other) void enter(other, false);
 }
 
-// Nothing may be held by a page that the browser puts to sleep: it would keep the connection from the other tabs,
+// A page that the browser puts to sleep must hold nothing: it would keep the connection from the other tabs,
 // and itself out of the back-forward cache.
 addEventListener("pagehide", () => page?.sleep());
 addEventListener("pageshow", ({ persisted }) => persisted && page?.wake());

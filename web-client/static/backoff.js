@@ -1,16 +1,16 @@
 /**
  * How long to wait before the next attempt: full jitter under a doubling ceiling.
  *
- * A server that comes back must not meet all its clients in the same instant, so each draws its own wait.
+ * A server that comes back must not meet all its clients at once, so each draws its own wait.
  */
 
 /** The ceiling of the first wait. */
 export const BASE_MS = 500;
 /** The ceiling that no later wait exceeds. */
 export const CAP_MS = 15_000;
-/** A connection that lived this long was good, and the next loss starts from the base again. */
+/** After a connection that lived this long, waiting starts from the base again. */
 export const HEALTHY_MS = 10_000;
-/** A connection that is back within this time was never missed. */
+/** A loss that ends within this time is not shown. */
 export const UNNOTICED_MS = 1_000;
 
 export class Backoff {

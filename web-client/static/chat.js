@@ -1,7 +1,7 @@
 /**
- * The chat of one signed-in user: the state, the connection that keeps it true, and the outbox.
+ * The chat of one signed-in user: the state, the connection that updates it, and the outbox.
  *
- * It knows no element of the page; the page calls its methods and is told when something changed.
+ * It knows no element of the page. The page calls its methods, and gets a callback on each change.
  */
 
 import * as api from "./api.js";
@@ -15,10 +15,10 @@ import { Wire } from "./wire.js";
 /** @import { Snapshot, To, TransportName, User } from "./protocol.js" */
 /** @import { Page, SharedStatus as Status, State } from "./types.js" */
 
-/** How many messages of history are read at once, and at most where more of them are unread. */
+/** How many messages of history a request asks for: normally, and at most if many are unread. */
 const PAGE = 50;
 const LARGEST_PAGE = 200;
-/** How many unread messages are read back to, so that a conversation opens where its reader stopped. */
+/** At most so many messages are loaded to open a conversation where its reader stopped. */
 export const MAX_UNREAD = 2_000;
 /** The least time between two typing notices. */
 const TYPING_EVERY_MS = 3_000;
@@ -84,17 +84,17 @@ export class Chat {
     this.set(model.read(this.state, id, seq));
   }
 
-  /** Tells the others that this user is writing; called for each key, sent now and then.
+  /** Tells the others that this user is writing; called for each key, but sent less often.
    * @param {string} conversation */
   typing(conversation) {
     const now = Date.now();
     if (now - this.#typingAt < TYPING_EVERY_MS) return;
     this.#typingAt = now;
-    // Nothing depends on it: where it does not arrive, nothing is said.
+    // Nothing depends on it, so a failure is ignored.
     this.connection.send({ type: "typing", conversation }).catch(() => {});
   }
 
-  /** Reads older messages, or the newest if there are none yet. Does nothing while that is under way.
+  /** Loads older messages, or the newest if none are loaded. Does nothing while a load is under way.
    * @param {string} id */
   async loadOlder(id) {
     const conversation = this.state.conversations.get(id);
@@ -111,7 +111,7 @@ export class Chat {
       this.set((newest ? model.withNewest : model.withPage)(this.state, id, page));
     } catch (error) {
       const damaged = /** @type {api.ApiError} */ (error).code === DAMAGED;
-      // The next look at this conversation asks again; the connection's banner tells what is wrong.
+      // The next draw of this conversation asks again; the banner says what is wrong.
       const look = () => this.set(model.withHistory(this.state, id, damaged ? "damaged" : conversation.history));
       setTimeout(look, damaged ? 0 : 1_000);
     }
@@ -141,7 +141,7 @@ export class Chat {
   #follow(status) {
     this.outbox?.setReady(status.state === "live" && status.leading);
     const isLive = status.state === "live";
-    // A log does not hold who came and went in the meantime.
+    // The log does not hold who came and went meanwhile.
     if (isLive && !this.#wasLive && this.loaded) void this.#readUsers();
     this.#wasLive = isLive;
     this.page.onChange();
@@ -151,7 +151,7 @@ export class Chat {
     this.#presence = [];
     const users = await api.users().catch(() => null);
     if (!users) return;
-    // What came while the answer was on its way may be newer than the answer.
+    // Events that came before the answer may be newer than it.
     this.set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
   }
 

@@ -1,7 +1,7 @@
 /**
- * One client's place at the servers: a cursor, and whichever transport carries what comes after it.
+ * One client's place at the servers: a cursor, and the transport that brings the events after it.
  *
- * Transports come and go, the cursor stays, so nothing is lost or doubled when one breaks or is exchanged for another.
+ * Transports come and go, but the cursor stays. So nothing is lost or doubled when one breaks or is switched.
  */
 
 import { Backoff, HEALTHY_MS } from "./backoff.js";
@@ -13,13 +13,13 @@ import { Unanswered } from "./transports/unanswered.js";
 /** @import { Reply, ServerAddress, TransportName } from "./protocol.js" */
 /** @import { Avoided, Client, Status, Transport } from "./types.js" */
 
-/** The longest silence on an open connection: a tick comes at least every 30 s, and a little time on the way. */
+/** The longest silence on an open connection: a tick comes at least every 30 s, and takes time to arrive. */
 const SILENCE_MS = 35_000;
 /** How long a connection may take to open. */
 const OPENING_MS = 10_000;
-/** How often the silence is looked at; a page that slept finds out this soon after waking. */
+/** How often the silence is checked; a page that wakes up notices a loss this soon. */
 const LOOK_MS = 5_000;
-/** One attempt in vain may be chance; after this many it is asked whether the transport is what fails. */
+/** One failure may be chance; after this many attempts, the page checks whether the transport is what fails. */
 const ATTEMPTS_IN_VAIN = 2;
 
 /** @param {TransportName} transport @returns {Status} */
@@ -44,7 +44,7 @@ export class Connection {
   cursor = null;
   /** @type {Transport | null} */
   #transport = null;
-  /** Raised by each attempt, so that an older one that is still waiting for its snapshot sees that it is over. */
+  /** Raised by each attempt, so that an older one, still waiting for its snapshot, sees that it is over. */
   #attempt = 0;
   #requests = 0;
   /** How many requests wait for their reply. */
@@ -70,11 +70,11 @@ export class Connection {
     this.status = beginning(transport);
   }
 
-  /** @param {string | null} [cursor] where to go on; without one it starts with a snapshot */
+  /** @param {string | null} [cursor] where to resume; without one it starts with a snapshot */
   start(cursor = null) {
     const { signal } = this.#stop;
     this.cursor = cursor;
-    // The browser's word is taken as a hint only: a server on this very machine is there without a network, too.
+    // The browser's word is only a hint: a server on this machine can be reached without a network.
     addEventListener("offline", () => this.#transport && this.#end(closing(LOST)), { signal });
     addEventListener("online", () => this.retryNow(), { signal });
     this.#watchdog = setInterval(() => this.#look(), LOOK_MS);
@@ -95,7 +95,7 @@ export class Connection {
     this.#change(transport, null);
   }
 
-  /** Makes the attempt that is due later at once, or a new connection where this one does not answer. */
+  /** Makes the next attempt at once, or a new connection if this one does not answer. */
   retryNow() {
     const { state, unanswering } = this.status;
     if ((state === "live" && !unanswering) || state === "connecting") return;
@@ -103,7 +103,7 @@ export class Connection {
     void this.#connect();
   }
 
-  /** Fails with {@link Unanswered} where no reply came, and at once where there is no connection.
+  /** Fails with {@link Unanswered} if no reply comes, and at once if there is no connection.
    * @param {Command} command
    * @returns {Promise<Reply>} */
   async send(command) {
@@ -123,8 +123,8 @@ export class Connection {
     }
   }
 
-  /** A connection that stands and does not answer is not called live. With a connection gone, its requests are
-   * unanswered for a reason that is told otherwise.
+  /** An open connection that does not answer is not called live. Requests of an ended one do not count: the status
+   * says why it ended.
    * @param {Transport} transport @param {boolean} answering */
   #judge(transport, answering) {
     const { unanswering } = this.status;
@@ -148,7 +148,7 @@ export class Connection {
       if ("error" in snapshot) return this.#end(refused(snapshot.error.status, snapshot.error.code));
       this.cursor = snapshot.cursor;
       this.client.onSnapshot(snapshot);
-      // The client may have stopped on seeing whose snapshot it is.
+      // The client stops if the snapshot is another user's.
       if (attempt !== this.#attempt) return;
       this.#set({ starting: false });
     }
@@ -193,7 +193,7 @@ export class Connection {
     }
   }
 
-  /** A connection that is silent without being closed is lost all the same. */
+  /** A connection that is silent for too long counts as lost. */
   #look() {
     const patience = this.status.state === "live" ? SILENCE_MS : OPENING_MS;
     if (this.#transport && performance.now() - this.#heardAt > patience) this.#end(closing(LOST));
@@ -214,7 +214,7 @@ export class Connection {
     if (why.code === LOST && inVain >= ATTEMPTS_IN_VAIN && !starting && navigator.onLine) void this.#considerFalling();
   }
 
-  /** Goes a step down the ladder where this transport is what fails. It never goes up by itself, so it comes to an end. */
+  /** Falls back one step if this transport is what fails. It never goes up by itself, so the steps come to an end. */
   async #considerFalling() {
     const { transport, avoided } = this.status;
     const ladder = await import("./ladder.js").catch(() => null);
@@ -222,7 +222,7 @@ export class Connection {
     const fall = await ladder?.fall(transport, this.servers, (name) => answers(this.base(name)));
     if (!fall || this.#stop.signal.aborted || this.status.transport !== transport) return;
     if (this.status.state === "live") return;
-    // It may have come back only now: then one more attempt decides.
+    // It may have come back just now, so one more attempt decides.
     if (fall.why === "blocked" && !this.status.blocked) return this.#set({ blocked: true });
     this.#change(fall.next, avoided ?? { transport, why: fall.why });
   }
@@ -236,7 +236,7 @@ export class Connection {
     void this.#connect();
   }
 
-  /** Lets go of the transport and of everything that waits. */
+  /** Closes the transport, and cancels attempts and timers. */
   #drop() {
     this.#attempt += 1;
     clearTimeout(this.#retry);

@@ -1,8 +1,8 @@
 /**
- * What the page can do without at first.
+ * The parts that the page does not need at first.
  *
- * It is loaded when the page has come to rest, and sooner where it is needed sooner:
- * what explains that the server is gone must be here before the server goes.
+ * They are loaded when the browser has time, or when they are needed.
+ * The banner that explains a lost server must be loaded before the loss.
  */
 
 import { part } from "./api.js";
@@ -30,7 +30,7 @@ export class Deferred {
 
   /**
    * @param {ServerAddress[]} servers whose transports are loaded, too
-   * @param {() => void} onChange something that can be seen is there now
+   * @param {() => void} onChange something visible has been loaded
    * @param {(parts: typeof import("./later.js")) => void} onParts
    */
   constructor(servers, onChange, onParts) {
@@ -46,7 +46,7 @@ export class Deferred {
     whenIdle(() => this.#load().catch(() => (this.#asked = false)));
   }
 
-  /** What does not come now is asked for again when it is needed. */
+  /** What fails to load is asked for again when it is needed. */
   async #load() {
     this.parts ??= await import("./later.js");
     this.onParts(this.parts);
@@ -63,9 +63,9 @@ export class Deferred {
     if (this.views) this.onChange();
   }
 
-  /** Says to a screen reader what has come. @param {string} from @param {string} text */
+  /** Announces a message to a screen reader. @param {string} from @param {string} text */
   async announce(from, text) {
-    // Where it does not come, what it would say can still be read.
+    // Without the announcer, the message can still be read.
     const { Announcer } = await import("./announcer.js").catch(() => ({ Announcer: null }));
     if (!Announcer) return;
     this.announcer ??= new Announcer(this.onChange);
@@ -74,7 +74,7 @@ export class Deferred {
 
   /** @param {Chat} chat */
   async showWire(chat) {
-    // Where the menu asked for it, the focus goes back to the menu's button, and comes back there from the drawer.
+    // If the menu asked for it, the focus goes to the menu's button, and returns there from the drawer.
     document.getElementById("transports")?.hidePopover();
     const { WireDrawer } = await part(import("./views/wire.js"));
     this.drawer ??= new WireDrawer();

@@ -1,11 +1,11 @@
 /**
- * What has been written and not sent, one text for each conversation: it survives a reload, and all tabs show the same.
+ * Texts not sent yet, one for each conversation: they survive a reload, and all tabs show the same.
  */
 
 /** @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} Shelf */
 
 export class Drafts {
-  /** What the storage did not take.
+  /** What the storage had no room for.
    * @type {Map<string, string>} */
   #kept = new Map();
 
@@ -27,7 +27,7 @@ export class Drafts {
     try {
       this.storage.setItem(this.prefix + address, text);
     } catch {
-      // The storage is full: this page remembers it all the same.
+      // The storage is full, so only this page remembers it.
       this.#kept.set(address, text);
     }
   }

@@ -2,8 +2,8 @@
  * Messages that are far from the reader: they are not laid out, and many of them are dropped.
  *
  * A block of messages that is not laid out keeps the height that it had.
- * `content-visibility` says the same in one line of CSS. But whenever a block begins or ceases to be skipped, or goes,
- * Chromium walks through all the others, as for `contain: style`: up to 20 ms where there are 10,000 messages.
+ * `content-visibility` does the same in one line of CSS. But whenever a block is skipped, shown again or removed,
+ * Chromium walks through all others, as for `contain: style`. With 10,000 messages, this takes up to 20 ms.
  * Loaded late.
  */
 
@@ -13,11 +13,11 @@ import { whenIdle } from "./deferred.js";
 /** @import { Page } from "./page.js" */
 /** @import { State } from "./types.js" */
 
-/** How many messages of a conversation are kept at hand while its reader is at the bottom. */
+/** How many messages of a conversation stay loaded while its reader is at the bottom. */
 const MOST = 600;
-/** How many are dropped at once: to take thousands of rows from the page would be felt. */
+/** How many are dropped at once: a user would notice the removal of thousands. */
 const STEP = 50;
-/** What is this close to the part in sight is laid out before it comes into sight, and can be found by the browser. */
+/** Messages this close to the visible part are laid out already, and the browser's search finds them. */
 const NEARBY = "1500px 0px";
 
 export class Far {
@@ -35,7 +35,7 @@ export class Far {
     this.page = page;
   }
 
-  /** Takes care of the blocks of a list. @param {Element} list @param {Element[]} blocks */
+  /** Watches the blocks of a list. @param {Element} list @param {Element[]} blocks */
   watch(list, blocks) {
     if (list !== this.#watched) {
       this.#near?.disconnect();
@@ -50,7 +50,7 @@ export class Far {
   }
 
   /** Drops some of the messages far above a reader at the bottom; the server still has them.
-   * Never in the frame in which a message is to be painted. @param {string} id */
+   * Never in the frame that paints a message. @param {string} id */
   trimSoon(id) {
     const count = () => this.page.chat.state.conversations.get(id)?.messages.length ?? 0;
     if (this.#willTrim || count() <= MOST) return;
@@ -72,12 +72,12 @@ export class Far {
       block.style.blockSize = isIntersecting ? "" : `${boundingClientRect.height}px`;
       block.classList.toggle("far", !isIntersecting);
     }
-    // In a narrower window it has another height than it had.
+    // In a window of another width, a block has another height.
     scroll.hold();
   }
 }
 
-/** With no more than the newest messages; those before them are history that can be had.
+/** Keeps only the newest messages; those before them can be loaded again.
  * @param {State} state @param {string} conversationId @param {number} count @returns {State} */
 export function trimmed(state, conversationId, count) {
   return change(state, conversationId, ({ messages, notes, history }) => {

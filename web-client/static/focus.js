@@ -1,5 +1,5 @@
 /**
- * Where the focus goes when what had it is gone: a keyboard's user must not start again from the top of the page.
+ * Where the focus goes when its element disappears: a keyboard user must not start again at the top of the page.
  *
  * Loaded late.
  */
@@ -8,7 +8,7 @@ const PLACES = ["#composer", ".composer button", ".sidebar", "#conversation"];
 /** On a touch screen the composer would open the keyboard over the messages. */
 const PLACES_TO_TOUCH = [".reading #conversation", ".sidebar"];
 
-/** Where one goes on: at the composer or what stands in its place, and where no conversation is open, at the lists. */
+/** Focuses the composer or what stands in its place, or the lists if no conversation is open. */
 export function goOn() {
   for (const place of matchMedia("(hover: hover)").matches ? PLACES : PLACES_TO_TOUCH) {
     const element = /** @type {HTMLElement | null} */ (document.querySelector(place));
@@ -24,7 +24,7 @@ export function keepingFocus(draw) {
   draw();
   const isLost = () => document.activeElement === document.body;
   if (!had || had === document.body || !isLost()) return;
-  // An element that was only moved has lost it on the way.
+  // An element that was only moved has lost the focus, too.
   if (had.isConnected) had.focus({ preventScroll: true });
   if (isLost()) /** @type {HTMLElement | null} */ (menu?.querySelector("input:checked"))?.focus();
   if (isLost()) goOn();

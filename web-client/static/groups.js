@@ -10,9 +10,9 @@ import { isPassing, newCid } from "./outbox.js";
 /** @import { SharedConnection } from "./shared.js" */
 /** @import { Command, Ok } from "./protocol.js" */
 
-/** How often a request without a reply is made again before its user is told. */
+/** How often a request is tried before the user sees its failure. */
 const ATTEMPTS = 3;
-/** The `cid` of each group whose making has an unknown outcome, by its name: another attempt makes the same group.
+/** The `cid` of each group whose creation has an unknown outcome, by name: a retry makes the same group.
  * @type {Map<string, string>} */
 const unsettled = new Map();
 
@@ -61,7 +61,7 @@ export async function join(page, id) {
   }
 }
 
-/** Asks whether its user really wants to leave, or asks no more. @param {Page} page @param {boolean} asked */
+/** Asks whether the user really wants to leave, or stops asking. @param {Page} page @param {boolean} asked */
 export async function askLeave(page, asked) {
   await page.deferred.loadViews();
   page.ui.leaving = asked;
@@ -86,7 +86,7 @@ function go({ ui }, id) {
   location.hash = `#/${id}`;
 }
 
-/** Makes a request until it has an answer: each of these may be repeated.
+/** Tries a request a few times: each of these commands may be repeated.
  * @param {SharedConnection} connection
  * @param {Command} command
  * @returns {Promise<Ok>} */

@@ -5,8 +5,8 @@
  */
 
 /**
- * Ctrl+K or ⌘K finds, Alt+↑ and Alt+↓ go from one conversation to the next, Escape goes back to writing,
- * Ctrl+` shows the wire, and ? helps where it is not a letter of a text.
+ * Ctrl+K or ⌘K: find. Alt+↑ and Alt+↓: the conversation above or below. Escape: back to writing.
+ * Ctrl+`: the Wire drawer. ?: the help, but not while the user is writing.
  * @param {{showWire: () => void, help: () => void}} actions
  * @param {AbortSignal} signal until when
  */

@@ -1,5 +1,5 @@
 /**
- * The fallback ladder: what to go on with when a transport does not open.
+ * The fallback ladder: what to use when a transport does not open.
  *
  * Loaded late.
  */
@@ -10,7 +10,7 @@
 /** How long a server may take to show that it is there. */
 const ANSWERS_MS = 3_000;
 
-/** Whether the server at an address answers plain requests, whatever has become of its streams.
+/** Whether the server at an address answers plain requests, even if its streams fail.
  * @param {string} base */
 export async function answers(base) {
   const options = { cache: /** @type {const} */ ("no-store"), signal: AbortSignal.timeout(ANSWERS_MS) };
@@ -20,8 +20,8 @@ export async function answers(base) {
   );
 }
 
-/** The next step down, where this transport is what fails: another server answers, and this one does not open
- * although it answers too, or does not answer at all. Where nothing answers, there is nothing to fall back on.
+/** The next transport whose server answers, and why this one fails: its server answers too ("blocked"), or it does
+ * not ("gone"). Null if no server answers: there is nothing to fall back on.
  * @param {TransportName} transport
  * @param {ServerAddress[]} servers in their order: each asks less of the network than the one before
  * @param {(transport: TransportName) => Promise<boolean>} answers whether the server of a transport answers requests

@@ -1,5 +1,5 @@
 /**
- * What nothing needs at first, beside the views.
+ * What the page does not need at first, besides views.
  *
  * Loaded late.
  */

@@ -2,7 +2,7 @@
  * What a signed-in user can see, as a value: a snapshot and the events after it make one state.
  *
  * Pure functions; each returns a new state and leaves the old one as it was.
- * An event may come twice (a switch of transport, an answer that was lost on the way): the second time changes nothing.
+ * An event may come twice, after a switch of transport or a lost answer. The second time changes nothing.
  */
 
 /** @import { ConversationSummary, LoggedEvent, Message, Page } from "./protocol.js" */
@@ -13,7 +13,7 @@
 export const TYPING_MS = 6_000;
 /** How many lines about joining and leaving a conversation keeps. */
 const MAX_NOTES = 100;
-/** Until the newest messages have been read, nothing is known to be missing. */
+/** The `wholeSeq` until the newest messages are loaded: what is missing is unknown. */
 const NOT_AT_HAND = -1;
 /** How many event ids are remembered to recognise one that comes twice: more than any answer repeats. */
 const REMEMBERED_IDS = 4_096;
@@ -23,7 +23,7 @@ export function empty(me) {
   return { me, users: new Map(), groups: new Map(), conversations: new Map(), applied: new Set(), activity: 0 };
 }
 
-/** The state at a snapshot. What was said before stays in sight until the newest messages have been read.
+/** The state at a snapshot. Loaded messages stay in sight until the newest ones are loaded.
  * @param {Snapshot} snapshot @param {State} [before] @returns {State} */
 export function fromSnapshot(snapshot, before = empty(snapshot.me)) {
   const conversations = snapshot.conversations.map((summary, index) => {
@@ -65,7 +65,7 @@ export function toSnapshot(state, cursor) {
  * The state after an event.
  * @param {State} state
  * @param {LoggedEvent | PassingEvent} event
- * @param {number} now `Date.now()`, which only typing notices look at
+ * @param {number} now `Date.now()`, which only typing notices use
  * @returns {State}
  */
 export function apply(state, event, now) {
@@ -103,7 +103,7 @@ function logged(state, event) {
       const listed = known
         ? withConversation(state, { ...known, members: new Set(members) })
         : begun(state, { id, kind: "group", name: event.name, members });
-      // What was written before is there, and not for this user to see.
+      // This user may not see the messages from before.
       return change(listed, id, ({ readSeq, wholeSeq }) => ({
         joinedSeq: before,
         readSeq: Math.max(readSeq, before),
@@ -145,7 +145,7 @@ function passing(state, event, now) {
  * @returns {State} */
 function withMessage(state, message) {
   const { id, conversation: conversationId, ...rest } = /** @type {Message & {id?: string}} */ (message);
-  // A conversation always comes before its first message; a message of an unknown one is shown rather than lost.
+  // A conversation's event comes before its first message. Without it, the message is shown rather than lost.
   const conversation =
     state.conversations.get(conversationId) ??
     fromSummary(beginning({ id: conversationId, kind: "group", name: conversationId, members: [] }), 0);
@@ -157,14 +157,14 @@ function withMessage(state, message) {
   return { ...withConversation(state, { ...conversation, messages, activity, lastSeq, readSeq }), activity };
 }
 
-/** Who writes has read what stands above: one's own message counts as read, wherever it was sent from.
+/** One's own message counts as read, with all above it, wherever it was sent from.
  * @param {State} state @param {number} readSeq @param {readonly Message[]} messages */
 function readByWriting({ me }, readSeq, messages) {
   return Math.max(readSeq, messages.findLast(({ from }) => from === me.id)?.seq ?? 0);
 }
 
-/** A message of one's own that the server has acknowledged, before or after its event.
- * The reply to a repeated attempt may name one from long ago: that belongs to the history, which has no holes.
+/** Adds one's own message when it is acknowledged, before or after its event.
+ * The reply to a retry may name a message from before the loaded ones: added there, it would leave a hole.
  * @param {State} state
  * @param {Message} message
  * @param {To} to where it was sent: with the first message to a person, a conversation begins
@@ -180,7 +180,7 @@ export function withSent(state, message, to) {
   return message.seq < first ? state : withMessage(state, message);
 }
 
-/** What the history holds before the messages at hand.
+/** Adds a page of history before the loaded messages.
  * @param {State} state
  * @param {string} conversationId
  * @param {Page} page
@@ -195,7 +195,7 @@ export function withPage(state, conversationId, page) {
   });
 }
 
-/** The newest messages, and what is at hand before them if they go on from there.
+/** Adds the newest messages. Loaded older ones stay only if the new ones go on from them.
  * @param {State} state
  * @param {string} conversationId
  * @param {Page} page
@@ -228,7 +228,7 @@ export function read(state, conversationId, seq) {
 /** @param {number} wholeSeq @param {number} seq */
 const raised = (wholeSeq, seq) => (wholeSeq === NOT_AT_HAND ? wholeSeq : Math.max(wholeSeq, seq));
 
-/** Messages by rising seq with more of them put in; the very same array if all were there already.
+/** Messages by rising seq with more of them put in; the same array if all were there already.
  * @param {readonly Message[]} messages
  * @param {readonly Message[]} more
  * @returns {readonly Message[]} */

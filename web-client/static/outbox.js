@@ -1,10 +1,10 @@
 /**
  * The messages that a user has written and the server has not acknowledged yet.
  *
- * Each keeps the `cid` it was born with through every attempt, so an attempt whose outcome is unknown can be repeated:
- * the server makes one message of them all.
+ * Each keeps its `cid` through every attempt, so an attempt with an unknown outcome can be repeated:
+ * the server stores one message for all attempts.
  * They are kept in the browser's storage, one item each, and survive a reload.
- * All tabs show the same; the one that holds the connection sends for all, so that the order of writing is kept.
+ * All tabs show the same. The tab that holds the connection sends for all, to keep the order of writing.
  */
 
 import { Backoff } from "./backoff.js";
@@ -13,9 +13,9 @@ import { DAMAGED } from "./codes.js";
 /** @import { Refusal, Sent, To } from "./protocol.js" */
 /** @import { Change, Entry, Surroundings } from "./types.js" */
 
-/** A message that is not acknowledged after this long is offered for another attempt or for discarding. */
+/** After so long without an acknowledgement, the user may retry or discard a message. */
 export const PATIENCE_MS = 10_000;
-/** Refusals that speak of the moment and not of the message; after `storage_unavailable` it may even be stored. */
+/** Refusals for a passing reason; after `storage_unavailable`, the message may even be stored. */
 const PASSING_REFUSALS = new Set([
   "busy",
   "internal",
@@ -26,22 +26,22 @@ const PASSING_REFUSALS = new Set([
 ]);
 
 /**
- * A name for one message, made before the first attempt to send it and kept through every other.
- * The server makes one message of any number of attempts that carry the same.
+ * A name for one message, made before the first attempt to send it and kept through all others.
+ * The server stores one message for all attempts with the same name.
  */
 export function newCid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** One text for each conversation, so that equal addresses are equal.
+/** An address as one text, so that addresses can be compared.
  * @param {To} to */
 export function addressKey(to) {
   return "user" in to ? `user ${to.user}` : `conversation ${to.conversation}`;
 }
 
-/** What to send now: the first that has not failed of each conversation, unless it is on its way or must wait.
- * With one at a time the server receives them in the order they were written.
+/** What to send now: each conversation's first message that has not failed, unless it is under way or must wait.
+ * With one at a time, the server gets them in the order of writing.
  * @param {readonly Entry[]} entries
  * @param {number} now
  * @returns {Entry[]} */
@@ -92,7 +92,7 @@ export class Outbox {
     return this.entries.filter(({ to }) => addressKey(to) === key);
   }
 
-  /** Takes a message on; it goes out as soon as it can. @param {To} to @param {string} text */
+  /** Adds a message, and sends it as soon as it can. @param {To} to @param {string} text */
   add(to, text) {
     const now = this.now();
     /** @type {Entry} */
@@ -114,8 +114,8 @@ export class Outbox {
     return entry.cid;
   }
 
-  /** Whether this tab holds a connection. When one comes, everything that waited for an answer is tried again at once,
-   * and so is what another tab was sending before.
+  /** Whether this tab holds a connection. When it gets one, it retries at once what had no answer, and what another
+   * tab was sending.
    * @param {boolean} ready */
   setReady(ready) {
     if (this.#ready === ready) return;
@@ -128,7 +128,7 @@ export class Outbox {
     this.#flush();
   }
 
-  /** What another tab has made of a message. @param {Change} change */
+  /** Takes over what another tab did with a message. @param {Change} change */
   adopt({ cid, entry, sent }) {
     const known = this.entries.find((one) => one.cid === cid);
     if (entry === null) {
@@ -205,7 +205,7 @@ export class Outbox {
     try {
       this.storage.setItem(this.prefix + entry.cid, JSON.stringify(entry));
     } catch {
-      // The storage is full: the message is still sent, it only would not survive a reload.
+      // The storage is full: the message is still sent, but would not survive a reload.
     }
   }
 
@@ -222,7 +222,7 @@ export class Outbox {
   }
 }
 
-/** Whether the same request may succeed later. Its outcome may be unknown, so it must be the very same.
+/** Whether the same request may succeed later. Its outcome may be unknown, so it must not change.
  * @param {Refusal} refusal */
 export function isPassing({ code, retry_after_ms: wait }) {
   return code !== DAMAGED && (typeof wait === "number" || PASSING_REFUSALS.has(code));

@@ -1,5 +1,5 @@
 /**
- * The page of somebody who is signed in: what is open, what is half done, and when all of it is drawn.
+ * A signed-in user's page: what is open, what is half done, and when all of it is drawn.
  */
 
 import { actionsOf } from "./actions.js";
@@ -25,9 +25,9 @@ const CAUGHT_UP_MS = 5_000;
 
 export class Page {
   #willDraw = false;
-  /** Whether the focus is to go to where its user goes on, once it is known where that is. */
+  /** Whether to move the focus to where the user goes on, once the code for it is loaded. */
   #willFocus = false;
-  /** Whether something is unread that came while its reader could not see it come: then the first of it stays in sight. */
+  /** Whether unread messages came while the reader could not see them: the first of them stays in sight. */
   #missed = false;
   /** @type {import("./reading.js").Reading | undefined} */
   #reading;
@@ -67,7 +67,7 @@ export class Page {
     this.chat = new Chat(me, servers, name, {
       onChange: () => this.#onChange(),
       onEvent: (event) => this.#onEvent(event),
-      // Everything was replaced, so the open conversation is opened anew; but who reads further up stays there.
+      // The state was replaced, so the conversation is opened anew, unless its reader is further up.
       onSnapshot: () => {
         this.#reading?.forget();
         if (this.scroll.sticking) this.ui.open = null;
@@ -94,7 +94,7 @@ export class Page {
     document.addEventListener("visibilitychange", () => this.draw(), { signal });
   }
 
-  /** @param {boolean} take whether somebody has just signed in here: then this tab is to hold the connection */
+  /** @param {boolean} take whether a user has just signed in here: then this tab holds the connection */
   start(take) {
     this.chat.start(take);
     if (!take) return this.draw();
@@ -163,7 +163,7 @@ export class Page {
     const settled = open === undefined || this.isSettled(open);
     const wasSticking = this.scroll.sticking;
     this.scroll.after(settled, open && this.#missed ? open.readSeq : Infinity);
-    // How much is unread below stands on a button.
+    // A button shows how much is unread below.
     if (wasSticking && !this.scroll.sticking) this.draw();
     this.#follow();
     document.title = this.#title();
@@ -176,10 +176,10 @@ export class Page {
   /** Notices that another conversation has been opened. */
   #settle() {
     const { id, conversation: open, key } = this.opened;
-    // A direct conversation is opened by its user's name and gets its own with the first message.
+    // A direct conversation is opened by its user's id, and gets its own id with the first message.
     if (open && open.id !== id) history.replaceState(null, "", `#/${open.id}`);
     const newAfter = open && unread(open) > 0 ? open.readSeq : Infinity;
-    // Whoever comes back to this tab finds what is new as if they opened the conversation.
+    // A user who comes back to this tab finds the conversation open at what is new.
     if (document.visibilityState === "hidden") this.#miss(newAfter);
     if (newAfter === Infinity) this.#missed = false;
     if (!open?.joined) this.ui.leaving = false;
@@ -190,7 +190,7 @@ export class Page {
     Object.assign(this.ui, { open: key, newAfter, leaving: false, filter: "" });
     this.#miss(newAfter);
     this.scroll.open();
-    // Nobody is torn from another field, unless it is this conversation that they were waiting for.
+    // A user in another field stays there, unless they were waiting for this conversation.
     if (key !== null && !(document.activeElement instanceof HTMLInputElement)) setTimeout(() => this.goOn());
   }
 
@@ -201,19 +201,19 @@ export class Page {
     this.#missed = true;
   }
 
-  /** Moves the focus to where its user goes on. */
+  /** Moves the focus to where the user goes on. */
   goOn() {
     this.#willFocus = true;
     this.deferred.parts?.goOn();
   }
 
-  /** Whether enough of a conversation is at hand to put its reader in place. @param {Conversation} open */
+  /** Whether enough of a conversation is loaded to put its reader in place. @param {Conversation} open */
   isSettled(open) {
     const { history, messages, readSeq } = open;
     return history === "damaged" || reachesUnread(open, readSeq) || (history === "more" && messages.length >= MAX_UNREAD);
   }
 
-  /** Reads what the open conversation lacks, and tells the server what has been seen. */
+  /** Loads what the open conversation lacks, and tells the server what was seen. */
   #follow() {
     const { conversation: open } = this.opened;
     if (!open) return;
@@ -240,14 +240,14 @@ export class Page {
 
   #onChange() {
     const { chat, ui } = this;
-    // The chat tells of its first changes while it is being made.
+    // The chat reports changes while its constructor still runs.
     if (!chat) return;
     const { status } = chat.connection;
     if (status.state === "live" && ui.lostAt !== null) {
       const missed = chat.loaded && Date.now() - ui.lostAt > UNNOTICED_MS;
       ui.caughtUp = missed ? { messages: 0, until: Date.now() + CAUGHT_UP_MS } : null;
     }
-    // Remembered, but no longer signed in: there is nothing to show behind a banner.
+    // Expired before the first snapshot: there is nothing to show behind a banner.
     if (!chat.loaded && needsSignIn(status.closing)) return this.entrance.leave("Your session has expired.");
     ui.lostAt = chat.loaded ? status.lostAt : null;
     const failed = chat.outbox.entries.filter(({ state }) => state === "failed");

@@ -1,7 +1,7 @@
 /**
- * What travels on every wire, in both directions, as types: only the type checker loads this file.
+ * What travels over every transport, in both directions, as types. Only the type checker loads this file.
  *
- * The wire never changes these: a transport carries them and looks at nothing but a reply's `request_id`.
+ * A transport carries these unchanged, and reads nothing but a reply's `request_id`.
  */
 
 /** @typedef {{id: string, name: string}} User */
@@ -36,7 +36,7 @@
 /** @typedef {{conversation: string, seq: number, from: string, cid: string, text: string, at: string}} Message */
 
 /**
- * What happened, and is in the log: each has the cursor after it as its id.
+ * What happened, and is logged. The id of each is the cursor after it.
  * @typedef {(
  *   | {type: "message", id: string} & Message
  *   | {type: "direct_started", id: string, conversation: string, members: string[]}
@@ -48,7 +48,7 @@
  * )} LoggedEvent
  */
 /**
- * What is true only now, and is in no log.
+ * What is true only now, and is not logged.
  * @typedef {(
  *   | {type: "presence", online?: string[], offline?: string[], refetch?: boolean}
  *   | {type: "typing", conversation: string, user: string}
@@ -63,7 +63,7 @@
  * )} Control
  */
 /** @typedef {LoggedEvent | PassingEvent | Control} Event */
-/** @typedef {{code: number, name: string, reconnect: boolean}} Closing how it ended, and whether to come back */
+/** @typedef {{code: number, name: string, reconnect: boolean}} Closing how it ended, and whether to reconnect */
 
 /** @typedef {User & {online: boolean}} Person */
 /** @typedef {{conversation: string, name: string, members: number, joined: boolean}} Group */
@@ -88,7 +88,7 @@
  * @property {Group[]} groups
  * @property {ConversationSummary[]} conversations
  */
-/** @typedef {{messages: Message[], more: boolean}} Page a stretch of a conversation, by rising seq */
+/** @typedef {{messages: Message[], more: boolean}} Page a part of a conversation, by rising seq */
 /** @typedef {string} TransportName such as "websocket" */
 /**
  * One transport of this launch, as its server lists it.
@@ -96,7 +96,7 @@
  * @property {TransportName} name
  * @property {number} port on the host that the page came from
  * @property {string} title its name within a sentence, such as "Server-Sent Events"
- * @property {string} label the same where there is little room, such as "SSE"
+ * @property {string} label its short name, such as "SSE"
  * @property {string} server the program that serves it
  * @property {string} about how it works, in one sentence
  */

@@ -1,4 +1,4 @@
-//! The client's end of a WebSocket: requests up, replies and events down, on one connection.
+//! The client's end of a WebSocket: one connection carries requests up, and replies and events down.
 
 use bytes::Bytes;
 use chat_client::duplex::{Abandoned, Demultiplexer, DuplexEvents, DuplexSender, duplex};
@@ -49,7 +49,7 @@ impl Client for WsClient {
     }
 }
 
-/// Writes requests, and closes once nobody asks or listens any more.
+/// Writes requests, and closes the connection once both halves of the client are dropped.
 async fn write(
     mut requests: mpsc::Receiver<Bytes>,
     mut sink: SplitSink<Socket, Message>,
@@ -62,7 +62,7 @@ async fn write(
         }
     }
     abandoned.wait().await;
-    // The server may have gone first.
+    // The server may have closed the connection first.
     let _ = sink.close().await;
 }
 

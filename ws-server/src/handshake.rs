@@ -10,17 +10,17 @@ use chat_core::refusal::{Code, Refusal};
 use chat_http::{Problem, fields};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// The only version of the protocol that was ever finished.
+/// The only version of the protocol that became a standard.
 const VERSION: &str = "13";
 
-/// The bytes of a key, and the characters that they take in base64.
+/// How many bytes a key has, and how many characters they take in base64.
 const KEY_BYTES: usize = 16;
 const KEY_CHARS: usize = 24;
 
 /// A handshake that may be accepted.
 #[derive(Clone)]
 pub(crate) struct Handshake {
-    /// The value of `Sec-WebSocket-Accept`: it proves that the key was read.
+    /// The value of `Sec-WebSocket-Accept`. It proves to the client that the server has read the key.
     pub(crate) accept: String,
 }
 
@@ -69,7 +69,7 @@ fn key(request: &Parts) -> Result<&str, Refusal> {
     }
 }
 
-/// How many bytes some base64 stands for ([RFC 4648 §4]); `None`: the text is not base64.
+/// How many bytes a base64 text encodes ([RFC 4648 §4]); `None`: the text is not base64.
 ///
 /// The unused bits of the last character may have any value: some clients pick random characters, not bytes.
 ///
@@ -82,7 +82,7 @@ fn bytes_in(base64: &str) -> Option<usize> {
     (is_base64 && is_whole).then(|| base64.len() / 4 * 3 - padding)
 }
 
-/// Says no, and what this server speaks ([RFC 6455 §4.4]).
+/// Refuses the handshake, and names the version that this server speaks ([RFC 6455 §4.4]).
 ///
 /// [RFC 6455 §4.4]: https://www.rfc-editor.org/rfc/rfc6455#section-4.4
 fn refuse(refusal: Refusal) -> Response {

@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 
 use chat_core::limits::Limits;
 
-/// The time between two looks, at least. Zero would say that the client asks once.
+/// The shortest patience. Zero would mean a short poll, which the session answers at once.
 const LEAST_PATIENCE: Duration = Duration::from_millis(1);
 
-/// When the client was heard, and what it was told.
+/// When something last came from the client, and which heartbeats were sent to it.
 pub(crate) struct Heartbeat {
     limits: Arc<Limits>,
-    /// When the client was last heard.
+    /// When something last came from the client.
     heard: Instant,
-    /// A Ping is out, and nothing was heard since.
+    /// A Ping was sent, and nothing has come since.
     is_pinged: bool,
-    /// When the client was last told its cursor.
+    /// When the last tick was sent.
     ticked: Instant,
 }
 
-/// What is due.
+/// Which heartbeats are due.
 pub(crate) struct Due {
     pub(crate) ping: bool,
     pub(crate) tick: bool,
@@ -31,7 +31,7 @@ impl Heartbeat {
         Self { limits, heard: now, is_pinged: false, ticked: now }
     }
 
-    /// Something came from the client.
+    /// Notes that something came from the client.
     pub(crate) fn heard(&mut self) {
         (self.heard, self.is_pinged) = (Instant::now(), false);
     }

@@ -1,7 +1,7 @@
-//! A WebSocket on a bare connection: a library reads it, and whole messages are written past the library.
+//! A WebSocket on a bare connection. A library reads it; whole messages are written past the library.
 //!
-//! A message that many get is framed once and shared; the library would copy it for each. So this is the one place
-//! that has to see that both never write into each other.
+//! A message for many users is framed once and shared, while the library would copy it for each user. So both the
+//! library and this file write to the connection. This file makes sure that neither writes into the other's frames.
 
 use std::future::poll_fn;
 use std::io;
@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-/// Every connection has such a buffer for as long as it lives; longer messages only take more reads.
+/// Every connection keeps a read buffer of this size for its whole life. Longer messages only take more reads.
 const READ_BUFFER_BYTES: usize = 512;
 
 /// How long the client may take to answer a Close frame ([RFC 6455 §7.1.1]).
@@ -31,7 +31,7 @@ const READ_BUFFER_BYTES: usize = 512;
 /// [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// What comes from a client.
+/// What a client sends.
 pub(crate) enum Heard {
     /// A request, as a text message or a binary one.
     Request { json: Bytes, is_binary: bool },
@@ -44,16 +44,16 @@ pub(crate) enum Heard {
 /// A WebSocket on a bare connection.
 pub(crate) struct Socket {
     library: WebSocketStream<Connection>,
-    /// The library has read all that there was to read.
+    /// The library has read everything that has arrived.
     is_drained: bool,
-    /// The library has something to say: a Pong, or the answer to a Close.
+    /// The library has a frame to send: a Pong, or the answer to a Close.
     owes: bool,
-    /// The client has said that it leaves; nothing may follow.
+    /// The client has sent a Close, so no message may be sent to it.
     is_closing: bool,
 }
 
 impl Socket {
-    /// A connection that has just left HTTP.
+    /// Wraps a connection that was just upgraded from HTTP.
     pub(crate) async fn on(connection: Connection) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -68,7 +68,7 @@ impl Socket {
         self.library.into_inner()
     }
 
-    /// What the client says next. Pings and Closes are answered before it.
+    /// Waits for what the client sends next. Earlier Pings and Closes are answered first.
     ///
     /// Cancel safe, and cheap to poll again.
     pub(crate) async fn receive(&mut self) -> io::Result<Heard> {
@@ -94,7 +94,7 @@ impl Socket {
         })
     }
 
-    /// The library is asked only when there is something to read: it clears its buffer each time.
+    /// Polls the library only when there is something to read, because the library clears its buffer in each poll.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         loop {
             if self.is_drained
@@ -110,7 +110,7 @@ impl Socket {
         }
     }
 
-    /// Lets the library say what it has to say, which must not end up inside a message that goes past it.
+    /// Lets the library send its own frame first, so that it does not end up inside a message that is written past it.
     async fn settle(&mut self) -> Result<(), Error> {
         if self.owes {
             self.library.flush().await?;
@@ -119,7 +119,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Writes whole messages, framed already, in one write. A single message is written without copying.
+    /// Writes messages that are already framed, in one write. A single message is written without copying.
     pub(crate) async fn write(&mut self, messages: &[&[u8]]) -> io::Result<()> {
         self.settle().await.map_err(broken)?;
         if self.is_closing {
@@ -147,7 +147,8 @@ impl Socket {
     pub(crate) async fn close(&mut self, code: u16, reason: &'static str) -> io::Result<()> {
         let close = CloseFrame { code: code.into(), reason: reason.into() };
         self.library.send(Message::Close(Some(close))).await.map_err(broken)?;
-        // The client answers with a Close of its own; leaving earlier could tear ours from the wire.
+        // The client answers with its own Close. If the server closed the socket before, the client might not get to
+        // read the server's Close.
         let answered = async { while let Some(Ok(_)) = self.library.next().await {} };
         let _ = timeout(CLOSING, answered).await;
         Ok(())
@@ -172,7 +173,7 @@ fn what_ended(error: Error) -> io::Result<Received> {
 fn broken(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
-        // The client has said that it leaves.
+        // The client has sent a Close.
         Error::ConnectionClosed | Error::AlreadyClosed => io::ErrorKind::UnexpectedEof.into(),
         error => io::Error::other(error),
     }

@@ -26,7 +26,7 @@ use crate::socket::{BinaryMessage, Heard, Socket, TextMessage};
 pub(crate) struct WsTransport {
     socket: Socket,
     heartbeat: Heartbeat,
-    /// For each request whose reply is due, in order: did it come as a binary message?
+    /// One entry for each request that waits for its reply, in order: whether it came as a binary message.
     binary: VecDeque<bool>,
 }
 
@@ -74,7 +74,8 @@ impl Transport for WsTransport {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// A tick for the page, which cannot see Pings, and a Ping for the browser, which answers it by itself.
+    /// Sends a tick (an event with only the cursor) to the page, which cannot see Pings, and a Ping to the browser,
+    /// which answers it by itself.
     async fn keep_alive(&mut self, cursor: &Cursor) -> io::Result<ControlFlow<Option<Close>>> {
         let Some(due) = self.heartbeat.due() else { return Ok(ControlFlow::Break(Some(Close::NoPong))) };
         let tick = due.tick.then(|| Frame::tick(cursor));
@@ -103,7 +104,7 @@ impl Transport for WsTransport {
 }
 
 impl WsTransport {
-    /// A frame as a message; a reply is of the kind that its request was.
+    /// Encodes a frame as a message. A reply is text or binary, as its request was.
     fn message<'a>(&mut self, frame: &'a Frame) -> &'a [u8] {
         match frame.is_reply() && self.binary.pop_front().unwrap_or(false) {
             true => frame.encoded::<BinaryMessage>(),

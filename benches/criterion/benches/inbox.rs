@@ -1,8 +1,9 @@
-//! Inboxes: one event into many of them, and reading on after a cursor, from memory and from the disk.
+//! Inboxes (a user's newest events): fan-out of one event to many, and resuming after a cursor, from memory and from
+//! the disk.
 //!
-//! Inboxes are not public, so both benches use the memory transport. The figures include more than an inbox:
-//! `fan_out` includes a commit (one for 64 messages, as a rule), and every reader decodes the JSON. So compare the
-//! steps from one number of members to the next.
+//! The inbox is not a public type, so both benches use the memory transport. The figures include more than an inbox:
+//! `fan_out` includes a commit (usually one for 64 messages), and every reader decodes the JSON. So compare how the
+//! figures grow from one number of members to the next.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use tokio::runtime::Runtime;
 /// How many members the group has.
 const MEMBERS: [usize; 3] = [1, 10, 100];
 
-/// Messages sent at once: as many as one connection may have under way.
+/// Messages sent at once: as many requests as one connection may have in flight.
 const AT_ONCE: usize = Limits::REQUESTS_IN_FLIGHT;
 
 /// Events that a client reads after it resumes; fewer than an inbox holds.
@@ -86,7 +87,7 @@ fn resume(criterion: &mut Criterion) {
     }
 }
 
-/// A chat with one group, and its members' tokens. The first value keeps it alive.
+/// A chat with one group, and its members' tokens. The first value keeps the chat alive.
 async fn setting(members: usize, limits: Limits) -> (impl Sized, Target, To, Vec<Token>) {
     let (chat, directory) = open(env!("CARGO_TARGET_TMPDIR"), limits).expect("a database");
     let people = register(&chat, members).await.expect("users");

@@ -1,9 +1,9 @@
 //! Acknowledged sends: a command is done once its commit is on the disk (`synchronous=FULL`), on a real file.
 //!
-//! One client waits for each commit; the commands of 64 clients share commits. No client is connected, so this is
-//! the store, and the chat around it. Messages of one group are side by side in the tables; direct messages each
-//! change pages of their own, which are written too. The disk decides, so compare on one machine only. The gain of
-//! the shared commit is measured separately, in turns, because a disk is not always equally fast.
+//! One client waits for each commit; the commands of 64 clients share commits. No client is connected, so the bench
+//! measures the store and the chat around it. Messages of one group are side by side in the tables. Each direct message
+//! changes pages of its own, which are written too. The speed depends on the disk, so compare on one machine only. The
+//! gain of the shared commit is measured separately, in turns, because a disk is not always equally fast.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 /// How many clients share commits.
 const CLIENTS: usize = 64;
 
-/// Turns of one client and of all, and what each client sends in a turn.
+/// How many turns one client and all clients take, and how many messages each client sends in a turn.
 const TURNS: usize = 9;
 const ALONE: u64 = 400;
 const TOGETHER: u64 = 100;
@@ -54,7 +54,9 @@ fn store(criterion: &mut Criterion) {
     }
 }
 
-/// Prints how many times more messages 64 clients get acknowledged than one: the median of all turns, and the spread.
+/// Prints the gain of the shared commit: how many times as many messages 64 clients get acknowledged as one client.
+///
+/// It prints the median of all turns and the spread.
 fn tell_gain(runtime: &Runtime, crowd: &Crowd, place: &str) {
     let rate = |clients: usize, each: u64| {
         (each * clients as u64) as f64 / runtime.block_on(crowd.send(clients, each)).as_secs_f64()
@@ -80,7 +82,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// Each client sends its messages in turn, the next after the one before is acknowledged.
+    /// Each client sends one message after the other, and waits for each acknowledgement.
     async fn send(&self, clients: usize, each: u64) -> Duration {
         let begun = Instant::now();
         let sending = (0..clients).map(|client| {

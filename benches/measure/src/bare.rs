@@ -1,8 +1,8 @@
 //! A bare client: a socket that sends the request of its transport, and parses only what it must.
 //!
-//! It is one task with one buffer. Client and server share a processor, and a client library would need more of it.
-//! It would delay polls, so that the server wakes up for each of them, and evict the server's memory from the caches.
-//! A bare client answers no pings, so it stays connected for some seconds only.
+//! It is one task with one buffer. A client library would need more of the processor, which client and server share.
+//! The library would delay polls, so that the server wakes up for each of them, and it would evict the server's memory
+//! from the processor's caches. A bare client answers no pings, so it stays connected for some seconds only.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,15 +33,15 @@ pub(crate) struct Bare {
     stream: TcpStream,
     /// The path of its requests.
     path: &'static str,
-    /// What follows the path in the head of each of its requests.
+    /// The head of its requests, from the end of the query on.
     headers: String,
     incoming: Incoming,
     cursor: Option<Cursor>,
 }
 
 impl Bare {
-    /// Connects, to read the events after a cursor, or from now on. Without a cursor, the first poll is done on return;
-    /// a long-polling client is then waiting in its second.
+    /// Connects, to read the events after a cursor, or from now on. Without a cursor, the first poll is complete on
+    /// return, and a long-polling client already waits in its second poll.
     pub(crate) async fn open(
         process: &Process,
         subject: Subject,
@@ -141,7 +141,7 @@ impl Incoming {
         Self { subject, bytes: Vec::new(), ready: VecDeque::new(), again: None }
     }
 
-    /// Whether the first response is there: its head for a stream, all of it for a poll.
+    /// Whether the first response has arrived: its head for a stream, all of it for a poll.
     fn has_begun(&mut self) -> Result<bool, ClientError> {
         if self.subject == Subject::Tcp {
             return Ok(true);
@@ -216,7 +216,7 @@ fn content_length(head: &[u8]) -> Result<usize, ClientError> {
 /// The JSON of an event, if this piece carries one, and the length of the piece.
 type Piece<'a> = (Option<&'a [u8]>, usize);
 
-/// The first WebSocket frame ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)), once it is complete.
+/// The first WebSocket frame ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)), if it is complete.
 fn frame(bytes: &[u8]) -> Option<Piece<'_>> {
     const TEXT: u8 = 0x81;
     let (&[first, short], rest) = bytes.split_first_chunk()?;
@@ -262,7 +262,7 @@ mod tests {
         .to_string()
     }
 
-    /// The messages in two parts of the bytes.
+    /// The numbers of the messages in bytes that arrive in two parts.
     fn brought(subject: Subject, parts: [&[u8]; 2]) -> Vec<u64> {
         let mut incoming = Incoming::of(subject);
         let mut has_begun = false;

@@ -9,7 +9,7 @@ use transports::Transport;
 
 use crate::number::{joined, plain};
 
-/// Which way a figure is better.
+/// Whether a lower or a higher figure is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Better {
     Lower,
@@ -49,7 +49,7 @@ pub(crate) struct Name {
     pub(crate) title: &'static str,
     /// One letter, for small cells.
     pub(crate) letter: char,
-    /// Its colour on light and on dark ground.
+    /// Its colour on a light and on a dark background.
     pub(crate) colors: [&'static str; 2],
 }
 
@@ -87,7 +87,7 @@ pub(crate) enum Values {
 }
 
 /// All conditions, in the order of the columns of a table, without [`INCIDENTAL`].
-pub(crate) const CONDITIONS: [Condition; 19] = [
+pub(crate) const CONDITIONS: [Condition; 20] = [
     condition("clients", "clients", Values::Number("")),
     condition("rate_per_s", "messages a second", Values::Number("")),
     condition("rtt_ms", "round trip", Values::Number("ms")),
@@ -107,12 +107,17 @@ pub(crate) const CONDITIONS: [Condition; 19] = [
     condition("committed", "waits for the disk", Values::YesNo),
     condition("nodelay", "TCP_NODELAY", Values::YesNo),
     condition("writes", "writes for one request", Values::Number("")),
+    condition(PLAIN, "--plain", Values::YesNo),
 ];
+
+/// The condition of rows whose connections were left to the HTTP library. Without it, the transport took them over.
+pub(crate) const PLAIN: &str = "plain";
 
 /// The table that comes from the same measurement as `cpu`.
 pub(crate) const FIRST_TO_LAST: &str = "skew";
 
-/// How many times shorter the heartbeat periods of a quick run are. Tables leave it out: it differs between subjects.
+/// How many times shorter the heartbeat periods of a quick run are. Tables leave it out, because it differs between
+/// subjects.
 pub(crate) const INCIDENTAL: &str = "shortened";
 
 const fn condition(name: &'static str, title: &'static str, values: Values) -> Condition {
@@ -178,7 +183,8 @@ pub(crate) const TOPICS: [Topic; 18] = [
         title: "The server's processor time for each delivery",
         method: "The processor time of the server's process, user and system, for each delivery of single messages to \
                  a growing number of readers. The readers are bare sockets. The floor is a bare TCP broadcast of the \
-                 same text.",
+                 same text. With --plain the connections are left to the HTTP library; otherwise the transport takes \
+                 them over.",
         measures: &[
             measure("delivery_us", "delivery alone, without publishing", "µs", Lower),
             SERVER_CPU,
@@ -198,7 +204,8 @@ pub(crate) const TOPICS: [Topic; 18] = [
         scenario: "idle",
         title: "Memory for each idle connection",
         method: "The memory that the server's process and the kernel hold for each idle connection, and what the \
-                 process keeps after all have closed.",
+                 process keeps after all have closed. With --plain the connections are left to the HTTP library; \
+                 otherwise the transport takes them over.",
         measures: &[
             measure("process_kib", "in the process", "KiB", Lower),
             measure("kernel_kib", "in the kernel", "KiB", Lower),
@@ -377,6 +384,7 @@ pub(crate) fn condition_title(name: &str) -> &str {
 pub(crate) fn condition_value(name: &str, value: f64) -> String {
     let known = CONDITIONS.iter().find(|condition| condition.name == name);
     match known.map_or(Values::Number(""), |condition| condition.values) {
+        Values::YesNo if !value.is_finite() => "no".to_owned(),
         _ if !value.is_finite() => "–".to_owned(),
         Values::Number(unit) => joined(&plain(value), unit),
         Values::YesNo => if value == 0.0 { "no" } else { "yes" }.to_owned(),
@@ -416,7 +424,7 @@ mod tests {
     fn sources() -> Vec<String> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let scenarios = std::fs::read_dir(directory.join("scenarios")).unwrap();
-        let others = ["latencies.rs", "link.rs", "load.rs"].map(|name| directory.join(name));
+        let others = ["latencies.rs", "link.rs", "load.rs", "subject.rs"].map(|name| directory.join(name));
         let files = scenarios.map(|entry| entry.unwrap().path()).chain(others);
         files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
     }

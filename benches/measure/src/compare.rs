@@ -199,7 +199,7 @@ impl Comparison {
 impl Change {
     fn of(row: &Row, name: &str, before: &Figure, after: &Figure) -> Self {
         let (old, new) = (Spread::of(before), Spread::of(after));
-        // The extremes bound the ratio only if all samples before are above zero.
+        // The extremes bound the ratio only if all samples of the first run are above zero.
         let ratio = (old.least > 0.0).then(|| Spread {
             median: new.median / old.median,
             least: new.least / old.most,

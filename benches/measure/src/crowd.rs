@@ -98,7 +98,7 @@ impl Writer {
             Subject::Tcp => {
                 let AnyClient { sender, mut events } =
                     subject.connect(process.target(subject), &token, None).await?;
-                // The broadcast sends its own messages back to it: a task has to read them.
+                // The broadcast also sends the writer its own messages, so a task has to read them.
                 tokio::spawn(async move { while events.next().await.is_ok() {} });
                 Self::Tcp { sender, group }
             }

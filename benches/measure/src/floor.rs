@@ -1,4 +1,4 @@
-//! The floor: a bare TCP broadcast. It passes on what one connection writes to all; no framing, no log, no users.
+//! The floor: a bare TCP broadcast. It writes the bytes of one connection to all, without framing, log or users.
 //!
 //! It shows what this machine needs for the writes alone. Its clients exchange lines of the chat's own JSON.
 
@@ -21,7 +21,7 @@ const CHUNK_BYTES: usize = 65_536;
 
 type Everybody = Arc<Mutex<Vec<Arc<TcpStream>>>>;
 
-/// Accepts connections, and passes on what one of them writes to all.
+/// Accepts connections, and writes the bytes from one connection to all connections.
 pub(crate) async fn broadcast(listener: TcpListener) {
     let everybody = Everybody::default();
     while let Ok((stream, _)) = listener.accept().await {
@@ -35,7 +35,7 @@ pub(crate) async fn broadcast(listener: TcpListener) {
     }
 }
 
-/// For each read, one write to each connection: no queue and no wake-up.
+/// Does one write to each connection for each read, without a queue or a wake-up.
 async fn listen(stream: Arc<TcpStream>, everybody: Everybody) {
     let mut chunk = vec![0; CHUNK_BYTES];
     while stream.readable().await.is_ok() {

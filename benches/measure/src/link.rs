@@ -13,7 +13,7 @@ use crate::process::Process;
 use crate::recorder::RowBuilder;
 use crate::subject::Subject;
 
-/// The limit for a step that does not wait for a transport's own pauses.
+/// The time limit for a step that does not wait for a transport's own pauses.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A link is silent when no byte has passed for this time: longer than a reply takes, shorter than any pause.

@@ -1,7 +1,10 @@
 //! Load as people make it: a message is due at its time, even if earlier messages are late.
 //!
 //! Each message carries its number, which tells when it was due. Latency counts from that moment, so a stall of the
-//! server shows in the latency of every message behind it: there is no coordinated omission.
+//! server shows in the latency of every message behind it. There is no [coordinated omission], which hides a stall
+//! because a stalled server gets fewer messages.
+//!
+//! [coordinated omission]: https://www.scylladb.com/2021/04/22/on-coordinated-omission/
 
 use std::time::{Duration, Instant};
 

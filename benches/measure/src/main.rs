@@ -1,6 +1,6 @@
 //! The measuring program: every transport under one chat, measured by one method, and what the figures say.
 //!
-//! Read the modules in this order; arrows between them run one way, from later to earlier:
+//! Read the modules in this order. Each module uses only modules above it:
 //!
 //! 1. `clock`, `say`: waiting for a moment; writing to stdout
 //! 2. `results`, `number`, `catalogue`: the form of a file of results; numbers and names as people read them
@@ -12,7 +12,7 @@
 //! 8. `settings`, `scenarios`: what is measured, and how
 //! 9. `quote`, `ranking`: which figures may be quoted; which transports are ahead
 //! 10. `table`, `threshold`, `run`: a whole run, and what it prints
-//! 11. `checkout`, `compare`, `advise`, `report`: what reads kept results, and measures nothing
+//! 11. `checkout`, `compare`, `advise`, `report`: the modules that read kept results, and measure nothing
 
 mod advise;
 mod bare;

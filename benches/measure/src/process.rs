@@ -78,7 +78,7 @@ impl Process {
         self.addresses.servers[server]
     }
 
-    /// A subject's server, as its clients name it.
+    /// A subject's server, as its clients address it.
     pub(crate) fn target(&self, subject: Subject) -> Target {
         Target::new(&format!("http://{}", self.address(subject)))
     }
@@ -93,7 +93,7 @@ impl Process {
         Ok(())
     }
 
-    /// Kills it: it cannot shut down cleanly.
+    /// Kills it, so that it cannot shut down cleanly.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }

@@ -1,12 +1,12 @@
-//! Which transports are ahead in one figure, and which are behind: only where all their runs are apart.
+//! Which transports are ahead in one figure, and which are behind. Transports whose runs overlap are not ranked.
 
 use crate::catalogue::{Better, FLOOR, column, title};
 use crate::results::Figure;
 
-/// The least samples for a ranking. With fewer, chance alone puts two intervals apart too often.
+/// The smallest number of samples for a ranking. With fewer, chance alone puts two intervals apart too often.
 ///
-/// With two samples of each, that happens in one of three comparisons, with three in one of ten, with five in one
-/// of 126.
+/// With two samples of each, this happens in one of three comparisons. With three it happens in one of ten, and with
+/// five in one of 126.
 pub(crate) const LEAST_SAMPLES: usize = 3;
 
 /// A difference below this share of the smaller median gets no mark.

@@ -186,7 +186,7 @@ impl Figure {
         sorted
     }
 
-    /// The middle sample; of an even number the mean of the middle two. `NaN` if there is none.
+    /// The middle sample, or the mean of the middle two if their number is even. `NaN` without samples.
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         match sorted.len() {
@@ -205,7 +205,7 @@ impl Figure {
 
     /// Whether all samples lie on one side of all samples of the other figure. Only then are they ranked.
     ///
-    /// With fewer than three samples, chance is too likely.
+    /// With fewer than three samples it is `false`, because chance is too likely.
     pub(crate) fn apart_from(&self, other: &Self) -> bool {
         if self.samples.len().min(other.samples.len()) < 3 {
             return false;

@@ -74,7 +74,7 @@ Exit codes:
   3    a figure broke a rule of --fail-if
   130  interrupted: nothing is written";
 
-/// Measures, writes the results to a file, and tells whether they are valid and keep the rules.
+/// Measures, writes the results to a file, and returns whether they are valid and break no rule of `--fail-if`.
 ///
 /// If it is interrupted, it undoes what it has changed on the machine, and writes nothing.
 pub(crate) async fn run(options: Options, scope: Scope) -> anyhow::Result<Outcome> {

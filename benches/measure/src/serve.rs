@@ -1,4 +1,4 @@
-//! The measured servers in a process of their own, so that its processor time and memory are theirs alone.
+//! The measured servers in a process of their own, so that its processor time and memory include nothing else.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::floor;
 
-/// The server that takes the requests which belong to no transport.
+/// The server for requests that belong to no transport.
 pub(crate) const API: &str = "longpoll-server";
 
 /// The options of the measured servers.

@@ -9,7 +9,7 @@ use chat_core::auth::Token;
 use chat_core::ids::Cursor;
 use chat_core::limits::Limits;
 use chat_core::protocol::Event;
-use chat_http::{Framing, Reads};
+use chat_http::{Framing, Reads, Way};
 use longpoll_server::{Pace, PollClient};
 use transports::Transport;
 
@@ -41,7 +41,7 @@ impl Subject {
         }
     }
 
-    /// How its events come down.
+    /// How its events reach the client.
     pub(crate) fn reads(self) -> Reads {
         match self {
             Self::Transport(transport) => transport.reads,
@@ -69,7 +69,16 @@ impl Subject {
         }
     }
 
-    /// Whether its requests go up the connection that its events come down.
+    /// The ways in which its transport can get its connections.
+    pub(crate) fn ways(self) -> impl Iterator<Item = Way> {
+        let ways: &[Way] = match self {
+            Self::Transport(_) => &[Way::Takeover, Way::Plain],
+            Self::Tcp | Self::Server => &[Way::Takeover],
+        };
+        ways.iter().copied()
+    }
+
+    /// Whether its requests and its events share one connection.
     pub(crate) fn is_duplex(self) -> bool {
         matches!(self, Self::Transport(transport) if transport.is_duplex)
     }
@@ -84,7 +93,7 @@ impl Subject {
         after: Option<Cursor>,
     ) -> Result<AnyClient, ClientError> {
         let connect = match self {
-            // Its own client pauses for a shorter time than people would choose.
+            // The client of its crate pauses for a shorter time than people would choose.
             Self::Transport(_) if self.polls_at_intervals() => connect::<PollClient<EveryTwoSeconds>>,
             Self::Transport(transport) => transport.connect,
             Self::Tcp => connect::<TcpClient>,
@@ -101,6 +110,22 @@ impl Subject {
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// The server's flags for a way.
+pub(crate) fn flags(way: Way) -> &'static [&'static str] {
+    match way {
+        Way::Takeover => &[],
+        Way::Plain => &["--plain"],
+    }
+}
+
+/// The condition of a row for a way.
+pub(crate) fn condition(way: Way) -> &'static [(&'static str, f64)] {
+    match way {
+        Way::Takeover => &[],
+        Way::Plain => &[("plain", 1.0)],
     }
 }
 

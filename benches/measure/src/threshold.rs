@@ -38,7 +38,7 @@ impl FromStr for Threshold {
         let digits = value.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(value.len());
         let (number, unit) = value.split_at(digits);
         let value: f64 = number.trim().parse().map_err(|_| form())?;
-        // `p99 > 50ms` names the unit where figures have it: at the end of their name.
+        // `p99 > 50ms` has the unit after the value; a figure has it at the end of its name.
         let figure = match unit.is_empty() || figure.ends_with(&format!("_{unit}")) {
             true => figure.to_owned(),
             false => format!("{figure}_{unit}"),

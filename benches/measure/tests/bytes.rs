@@ -1,4 +1,4 @@
-//! What a delivery costs on the wire, to the byte: the one thing about speed that a test may insist on.
+//! What a delivery costs on the wire, to the byte. No other figure is exact enough for a test.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -40,13 +40,13 @@ fn a_delivery_takes_the_bytes_that_its_wire_needs() {
     assert_eq!(lone("websocket", "up_bytes"), 0.0);
     assert_eq!(burst("websocket", "framing_bytes"), 4.0);
 
-    // A chunk head and end, `id: `, `data: `, their line ends and the empty one, and the cursor again.
+    // The head and the end of a chunk, `id: `, `data: `, their line ends, the empty line, and the cursor again.
     let sse = lone("sse", "framing_bytes");
     assert!((20.0..45.0).contains(&sse), "{sse}");
     assert_eq!(lone("sse", "up_bytes"), 0.0);
     assert!(burst("sse", "framing_bytes") < sse, "twenty share a chunk");
 
-    // One request for each answer; a burst shares one.
+    // One request for each response; the messages of a burst share one.
     for subject in ["longpoll", "shortpoll"] {
         assert_eq!(lone(subject, "requests"), 1.0, "{subject}");
         assert_eq!(burst(subject, "requests"), 1.0 / 20.0, "{subject}");

@@ -68,8 +68,9 @@ impl World {
     pub(crate) async fn new(lab: &Lab) -> Arc<Self> {
         let target = Target::new(&format!("http://{}", lab.page));
         let mut users = Vec::new();
-        for name in ["Ann", "Bob", "Cid", "Dan"] {
-            let (user, token) = target.register(name, PASSWORD).await.unwrap();
+        // One user for each transport.
+        for transport in Transport::all() {
+            let (user, token) = target.register(transport.name, PASSWORD).await.unwrap();
             users.push(User { id: user.id, token });
         }
         let create =

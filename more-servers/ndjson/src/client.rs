@@ -1,4 +1,4 @@
-//! The client's end of a stream of lines: reads one response without end, and posts its requests.
+//! The client's end of a stream of lines: reads one endless response, and sends each request in a POST.
 
 use std::pin::Pin;
 
@@ -33,10 +33,10 @@ impl Client for NdjsonClient {
     }
 }
 
-/// The half that listens.
+/// The half that receives events.
 pub struct NdjsonEvents {
     chunks: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
-    /// What has come after the last whole line.
+    /// The bytes received after the last whole line.
     unread: BytesMut,
     cursor: Option<Cursor>,
 }

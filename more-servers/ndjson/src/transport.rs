@@ -73,7 +73,7 @@ impl Transport for NdjsonTransport {
     }
 }
 
-/// A frame and the end of its line. JSON as we write it has no line break.
+/// A frame and a line break. The server's JSON has no line breaks of its own.
 struct Line;
 
 impl Encoding for Line {

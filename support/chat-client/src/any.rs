@@ -40,7 +40,7 @@ impl AnySender {
 }
 
 impl Sender for AnySender {
-    /// Some transports keep the order, others do not: so nothing may rest on it.
+    /// Some transports keep the order and others do not, so callers must not rely on it.
     const IN_ORDER: bool = false;
 
     async fn send(&self, request: Request) -> Result<Reply, ClientError> {

@@ -1,4 +1,5 @@
-//! A client's two halves over one duplex wire: replies find the request they answer, events go to the listener.
+//! A client's two halves over one connection for both directions. Each reply goes to the request that it answers, and
+//! each event to the half that receives events.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,13 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{ClientError, Events, Sender};
 
-/// Events that wait for the listener; beyond it the wire is no longer read.
+/// How many events may wait for the half that receives them. Beyond that, the connection is no longer read.
 const WAITING_EVENTS: usize = 64;
 
-/// Requests whose reply has not come; `None` once none will come any more.
+/// Requests whose reply has not come; `None` once no reply will come any more.
 type Asked = Option<HashMap<String, oneshot::Sender<Reply>>>;
 
-/// The half that asks.
+/// The half that sends requests.
 #[derive(Clone)]
 pub struct DuplexSender {
     up: mpsc::Sender<Bytes>,
@@ -28,31 +29,31 @@ pub struct DuplexSender {
     _in_use: Arc<watch::Sender<()>>,
 }
 
-/// The half that listens.
+/// The half that receives events.
 pub struct DuplexEvents {
     events: mpsc::Receiver<Result<Event, ClientError>>,
     cursor: Option<Cursor>,
     _in_use: Arc<watch::Sender<()>>,
 }
 
-/// Tells when neither half is in use any more.
+/// The end of both halves, for the tasks behind them.
 pub struct Abandoned(watch::Receiver<()>);
 
 impl Abandoned {
     /// Waits until both halves are dropped. Cancel safe.
     pub async fn wait(&mut self) {
-        // Nothing is ever sent; the error says that all senders are gone.
+        // Nothing is ever sent. The error means that all senders are dropped.
         let _ = self.0.changed().await;
     }
 }
 
-/// Gives each reply to its request and each event to the listener. Dropped, it ends both halves.
+/// Passes each reply to its request, and each event to the half that receives events. Dropping it ends both halves.
 pub struct Demultiplexer {
     events: mpsc::Sender<Result<Event, ClientError>>,
     asked: Arc<Mutex<Asked>>,
 }
 
-/// The halves of a client that writes requests to `up` and has got as far as `after`.
+/// Makes the halves of a client that writes requests to `up`, and whose events begin after `after`.
 ///
 /// Either half may be dropped alone: the other one goes on.
 #[must_use]
@@ -76,7 +77,8 @@ impl Sender for DuplexSender {
     const IN_ORDER: bool = true;
 
     async fn send(&self, request: Request) -> Result<Reply, ClientError> {
-        // Its own number, whatever the caller uses, so that two callers never take each other's reply.
+        // The request gets a number of its own in place of the caller's id, so that two callers never take each
+        // other's reply.
         let number = format!("q{}", self.numbers.fetch_add(1, Ordering::Relaxed));
         let (answer, reply) = oneshot::channel();
         let gone = || ClientError::Disconnected("before the reply came".to_owned());
@@ -103,7 +105,7 @@ impl Events for DuplexEvents {
 }
 
 impl Demultiplexer {
-    /// Takes one JSON value from the wire. Waits while the listener is behind.
+    /// Takes one JSON value from the wire. Waits while the half that receives events is behind.
     pub async fn dispatch(&self, json: &[u8]) {
         #[derive(Deserialize)]
         struct Kind<'a> {
@@ -118,7 +120,7 @@ impl Demultiplexer {
                 let number = reply.request_id.as_ref().map(RequestId::as_str).unwrap_or_default();
                 let asker = lock(&self.asked).as_mut().and_then(|asked| asked.remove(number));
                 if let Some(asker) = asker {
-                    // Whoever asked may have stopped waiting.
+                    // The caller may have stopped waiting.
                     let _ = asker.send(reply);
                 }
             }
@@ -126,16 +128,16 @@ impl Demultiplexer {
         }
     }
 
-    /// Hands something to the listener, if there is one.
+    /// Passes an event or an error to the half that receives events, if it is still there.
     pub async fn tell(&self, event: Result<Event, ClientError>) {
-        // A client that only asks has dropped its other half.
+        // A client that only sends requests has dropped that half.
         let _ = self.events.send(event).await;
     }
 }
 
 impl Drop for Demultiplexer {
     fn drop(&mut self) {
-        // Dropping what waits tells every asker that no reply will come, and those who ask later too.
+        // No reply will come any more: requests that wait fail now, and later ones fail at once.
         *lock(&self.asked) = None;
     }
 }

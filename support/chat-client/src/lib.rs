@@ -17,20 +17,20 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// How long a client waits for an answer that does not depend on anybody else.
+/// How long a client waits for an answer that does not depend on other users.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One client of one user; its two halves work at the same time.
 pub trait Client: Sized + Send {
-    /// The half that asks.
+    /// The half that sends requests.
     type Sender: Sender;
-    /// The half that listens.
+    /// The half that receives events.
     type Events: Events;
 
     /// Connects, to read what comes after a cursor, or from now on.
     ///
     /// # Errors
-    /// Nobody is there, or they refuse.
+    /// No server answers, or it refuses.
     fn connect(
         target: &Target,
         token: &Token,
@@ -38,7 +38,7 @@ pub trait Client: Sized + Send {
     ) -> impl Future<Output = Result<(Self::Sender, Self::Events), ClientError>> + Send;
 }
 
-/// The half of a client that asks.
+/// The half of a client that sends requests.
 pub trait Sender: Clone + Send + Sync + 'static {
     /// Whether requests keep their order without waiting for each other's replies.
     const IN_ORDER: bool;
@@ -50,12 +50,12 @@ pub trait Sender: Clone + Send + Sync + 'static {
     fn send(&self, request: Request) -> impl Future<Output = Result<Reply, ClientError>> + Send;
 }
 
-/// The half of a client that listens.
+/// The half of a client that receives events.
 pub trait Events: Send + 'static {
     /// The next event, ticks, resets and the close included. Cancel safe.
     ///
     /// # Errors
-    /// The connection is gone: connect again after [`cursor`](Self::cursor).
+    /// The connection has ended: connect again after [`cursor`](Self::cursor).
     fn next(&mut self) -> impl Future<Output = Result<Event, ClientError>> + Send;
 
     /// The cursor that has been reached: what to connect with next time.
@@ -68,7 +68,7 @@ pub enum ClientError {
     /// The server said no.
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
-    /// The connection ended; nobody knows what became of what was under way.
+    /// The connection has ended. Whether requests under way had an effect is unknown.
     #[error("the connection is gone: {0}")]
     Disconnected(String),
     /// The server sent what this client does not understand.
@@ -79,7 +79,7 @@ pub enum ClientError {
 impl From<reqwest::Error> for ClientError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        // The error itself says only that a request failed; why is at the bottom of its causes.
+        // The error itself says only that a request failed. The reason is the last of its causes.
         let mut cause = error.source();
         while let Some(deeper) = cause.and_then(Error::source) {
             cause = Some(deeper);
@@ -112,7 +112,7 @@ impl Target {
         let http = reqwest::Client::builder()
             .pool_idle_timeout(Duration::from_secs(3))
             .tcp_nodelay(true)
-            // The wire is what is looked at here, and a proxy has one of its own.
+            // No proxy: the server's own connections are what these programs look at.
             .no_proxy()
             .build()
             .expect("a client without TLS needs nothing that could fail");
@@ -194,10 +194,10 @@ impl Target {
         }
     }
 
-    /// Where each transport is, the one first that the server itself names first. Needs no sign-in.
+    /// Where each transport is, in the server's order. Needs no sign-in.
     ///
     /// # Errors
-    /// Nobody is there, or it is no server of this chat.
+    /// No server answers, or it is no server of this chat.
     pub async fn transports(&self) -> Result<Vec<Offer>, ClientError> {
         #[derive(Deserialize)]
         struct Transports {
@@ -215,7 +215,7 @@ impl Target {
         self.get("/api/snapshot", token).await
     }
 
-    /// Everybody.
+    /// All users.
     ///
     /// # Errors
     /// `unauthenticated`, `storage_unavailable`.
@@ -259,7 +259,7 @@ impl Target {
     }
 }
 
-/// The asking half of every transport whose own wire only leads down: one POST for each request.
+/// The sending half for every transport whose connection carries only events: each request is a POST.
 #[derive(Clone)]
 pub struct PostSender {
     target: Target,
@@ -282,7 +282,7 @@ impl Sender for PostSender {
         let post = self.target.request(Method::POST, "/api/commands", &self.token);
         let body = post.json(&request).timeout(PATIENCE).send().await?.bytes().await?;
         let value: Value = serde_json::from_slice(&body)?;
-        // A refusal of the command is a reply too; only problems are refusals of the whole request.
+        // A refusal of the command is a reply too. Only a problem document refuses the whole request.
         match value["type"] == "reply" {
             true => Ok(serde_json::from_value(value)?),
             false => Err(ClientError::Refused(problem(value)?)),

@@ -1,4 +1,4 @@
-//! Who a request comes from, and from where in the log they want to read on.
+//! Admission: which user a request comes from, and after which cursor it reads on.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use super::fields::LAST_EVENT_ID;
 use super::peer::Peer;
 use super::{Problem, fields};
 
-/// A client at the door of a stream or a poll: who it is, and from where it wants to read on.
+/// A client that asks for a stream or a poll: which user it is, and after which cursor it reads on.
 ///
-/// A browser cannot read the status of a refused WebSocket, and an `EventSource` tries again by itself. So a
-/// refusal is kept until there is a wire to say it on; only a malformed cursor is answered at once.
+/// A page cannot read the status of a refused WebSocket, and an `EventSource` reconnects by itself. So a refusal is
+/// kept until the transport can send it as a close code. Only a malformed cursor is refused at once.
 pub(super) struct Admission {
     chat: Chat,
     sign_in: Result<SignIn, Refusal>,
     after: Option<Cursor>,
-    /// The cursor came as `after`, so the same request may come again after another one.
+    /// Only `after` can hold a cursor here, so the client may repeat the request with another cursor there.
     repeats: bool,
     cut: Option<Cut>,
 }
 
-/// Where in a query a cursor may be.
+/// The query parameters that may hold a cursor.
 #[derive(Deserialize)]
 struct Cursors {
     after: Option<String>,
@@ -42,11 +42,11 @@ struct Cursors {
     last_event_id: Option<String>,
 }
 
-/// Where a request wants to read on: the `Last-Event-ID` header, else `lastEventId` in the query, else `after`.
+/// The cursor after which a request reads on: the `Last-Event-ID` header, else `lastEventId` in the query, else
+/// `after`. The flag says whether it can only be `after`.
 ///
-/// The first that is there counts, and the flag says whether it can only be `after`. What a browser remembers of a
-/// broken stream is newer than the URL that the stream was opened with. An empty header or `lastEventId` counts as
-/// absent: it means that no event had come yet.
+/// The header comes first, because what a browser remembers of a broken stream is newer than the stream's URL. An
+/// empty header or `lastEventId` counts as absent: it means that no event had come yet.
 pub(super) fn cursor(parts: &Parts) -> Result<(Option<Cursor>, bool), Problem> {
     let Query(Cursors { after, last_event_id }) = query(parts)?;
     let header = fields::one(&parts.headers, &HeaderName::from_static(LAST_EVENT_ID))?;
@@ -71,16 +71,16 @@ impl FromRequestParts<Chat> for Admission {
 }
 
 impl Admission {
-    /// The client once it sends the same request again, after another cursor in its query.
+    /// Admits the client when it sends the same request again, with another cursor in its query.
     pub(super) fn next(&self) -> Option<Next> {
         let token = self.sign_in.as_ref().ok().filter(|_| self.repeats)?.token;
         Some(Next { chat: self.chat.clone(), token, cut: self.cut.clone() })
     }
 
-    /// Gives the client its place in the chat, counted under the transport's name.
+    /// Gives the client its seat in the chat, and counts it under the transport's name.
     ///
-    /// Do this before the answer goes out: what happens once the client knows that it is connected is after its
-    /// place, and reaches it.
+    /// Call this before the answer goes out. Then every event that happens once the client knows that it is connected
+    /// comes after its cursor, and reaches it.
     pub(super) async fn enter(self, transport: &'static str) -> Admitted {
         let metrics = self.chat.metrics().transport(transport);
         let cut = self.cut.clone();
@@ -96,7 +96,7 @@ impl Admission {
     }
 }
 
-/// A client at the door once more, known by what was the same in its request.
+/// A client that repeats its request. The token of the first request says which user it is.
 #[derive(Clone)]
 pub(super) struct Next {
     chat: Chat,
@@ -105,7 +105,7 @@ pub(super) struct Next {
 }
 
 impl Next {
-    /// Gives the client its place in the chat anew, if its sign-in is still good.
+    /// Gives the client a new seat in the chat, if its sign-in is still valid.
     pub(super) async fn enter(self, after: Cursor, transport: &'static str) -> Result<Box<Session>, Refusal> {
         let sign_in = self.chat.signed_in(self.token).await?;
         let metrics = self.chat.metrics().transport(transport);
@@ -113,10 +113,10 @@ impl Next {
     }
 }
 
-/// A client past the door, or the reason why not.
+/// An admitted client, or the reason to refuse it.
 pub(super) struct Admitted(Result<Box<Session>, Box<Refused>>);
 
-/// A client that is refused, and the connection over which it is told.
+/// A client that is refused: the reason, and where the end of its connection is counted.
 struct Refused {
     refusal: Refusal,
     metrics: Arc<TransportMetrics>,
@@ -124,7 +124,7 @@ struct Refused {
 }
 
 impl Admitted {
-    /// Serves the client over its transport, or says there why not.
+    /// Serves the client over its transport, or closes the transport with the reason.
     ///
     /// # Errors
     /// What went wrong on the wire.
@@ -140,7 +140,7 @@ impl Admitted {
         }
     }
 
-    /// The client, or the reason to refuse it, for a transport that has a status to refuse with.
+    /// The client, or the refusal, for a transport that refuses by the HTTP status.
     ///
     /// # Errors
     /// `unauthenticated`, `too_many_connections`, `storage_unavailable`.
@@ -172,12 +172,12 @@ pub(super) fn query<T: serde::de::DeserializeOwned>(parts: &Parts) -> Result<Que
 }
 
 async fn sign_in(headers: &HeaderMap, chat: &Chat) -> Result<SignIn, Refusal> {
-    // Another scheme is not for this server: a proxy in front of it may have passwords of its own.
+    // Another scheme is not meant for this server: a proxy in front of it may have passwords of its own.
     let bearer = fields::one(headers, &header::AUTHORIZATION)?.and_then(|value| {
         let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
         scheme.eq_ignore_ascii_case("bearer").then_some(Cow::from(token.trim()))
     });
-    // A cookie of ours that is not text is no token that anybody was given.
+    // A sign-in cookie that is not UTF-8 gives a token that no user has, so it is refused like any wrong token.
     let token = bearer.or_else(|| cookie(headers, chat).map(String::from_utf8_lossy));
     chat.authenticate(&Token::from(&*token.ok_or_else(Refusal::unauthenticated)?)).await
 }

@@ -28,7 +28,7 @@ use super::problem::{retry_after, status};
 use super::proxy::Source;
 use super::{Problem, Site};
 
-/// The most messages in a page of history, and the number that is given when none is asked for.
+/// The most messages in a page of history, and how many a page has unless the request says otherwise.
 const PAGE: usize = 200;
 const DEFAULT_PAGE: usize = 50;
 
@@ -58,15 +58,16 @@ pub(super) async fn login(
     Ok(signed_in(StatusCode::OK, &chat, &from, &user, &token))
 }
 
-/// The token for programs, and the cookie for browsers, whose `EventSource` and `WebSocket` cannot set headers.
+/// Answers with the token for programs, and with the cookie for browsers: their `EventSource` and `WebSocket` cannot
+/// set headers.
 fn signed_in(status: StatusCode, chat: &Chat, from: &Source, user: &User, token: &Token) -> Response {
     let lifetime = chat.limits().sign_in_lifetime.as_secs();
     let cookie = set_cookie(chat, from, token.as_str(), lifetime);
     (status, cookie, no_store(json!({"user": user, "token": token}))).into_response()
 }
 
-/// `Set-Cookie`: out of reach of scripts, sent only from pages of this very site, and only over https if it came
-/// over https ([RFC 6265bis §5.6]).
+/// `Set-Cookie`: scripts cannot read the cookie, and browsers send it only from pages of this site. If it came over
+/// https, they send it only over https ([RFC 6265bis §5.6]).
 ///
 /// [RFC 6265bis §5.6]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis
 fn set_cookie(chat: &Chat, from: &Source, value: &str, max_age: u64) -> [(header::HeaderName, String); 1] {
@@ -137,7 +138,7 @@ pub(super) async fn commands(
             let what = format!("an array has at most {} requests", Limits::REQUESTS_IN_FLIGHT);
             return Err(Refusal::new(Code::TooLarge, what).into());
         }
-        // All take their place in order before any of them is waited for: one commit may hold them all.
+        // All requests are queued in order before the first reply is awaited, so that one commit can hold them all.
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(chat.submit(&caller, request.get().as_bytes()).await.map_err(Refusal::from)?);
@@ -164,7 +165,7 @@ async fn finish(mut answer: Answer, metrics: &TransportMetrics) -> Reply {
     reply
 }
 
-/// Where the transports are, and whether this browser is signed in: what a page asks first.
+/// Where the transports are, and whether this browser is signed in. A page asks this first.
 pub(super) async fn transports(
     State(chat): State<Chat>,
     Extension(site): Extension<Arc<Site>>,
@@ -173,13 +174,13 @@ pub(super) async fn transports(
     let me = match caller {
         Ok(Caller(caller)) => Some(chat.user(caller.user).await?),
         Err(Problem(refusal)) if refusal.code == Code::Unauthenticated => None,
-        // A sign-in that cannot be read is not one that has ended.
+        // A sign-in that cannot be read has not ended, so the page must not show the user as signed out.
         Err(problem) => return Err(problem),
     };
     Ok(no_store(json!({"transports": site.transports, "me": me})))
 }
 
-/// Whether this server should get clients. Nothing is waited for.
+/// Whether this server should get clients. It answers without waiting.
 pub(super) async fn healthz(State(chat): State<Chat>) -> Result<Response, Problem> {
     match chat.trouble() {
         Some(refusal) => Err(refusal.into()),
@@ -193,7 +194,7 @@ pub(super) async fn metrics(State(chat): State<Chat>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], Bytes::from(chat.metrics().render()))
 }
 
-/// JSON that nobody may keep: it is about one person, at one moment.
+/// JSON that no cache may keep, because it is about one person at one moment.
 fn no_store(value: impl Serialize) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Body(value)).into_response()
 }

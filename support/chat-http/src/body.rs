@@ -1,4 +1,4 @@
-//! JSON bodies: announced as JSON, no longer than a frame, there in time, without unknown fields.
+//! JSON bodies: declared as JSON, no longer than a frame, received in time, without unknown fields.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use tokio::time::timeout;
 
 use super::{Problem, fields};
 
-/// What of an overlong body is read and thrown away: a client that is still sending when the connection
-/// closes is told by its kernel of a reset, and never reads the answer.
+/// How much of a body that is too long is read and thrown away. If the connection closed while the client is still
+/// sending, the client would get a reset, and would never read the answer.
 const DISCARDED_BYTES: usize = 8 * 1_024 * 1_024;
 
-/// The bytes of a JSON body, unread.
+/// The bytes of a JSON body, not parsed yet.
 pub(super) struct JsonBytes(pub(super) Bytes);
 
 impl FromRequest<Chat> for JsonBytes {
@@ -30,7 +30,7 @@ impl FromRequest<Chat> for JsonBytes {
             let what = "send the body as JSON, with the header Content-Type: application/json";
             return Err(respond(Refusal::new(Code::UnsupportedMediaType, what)));
         }
-        // Nothing is read of a body that says itself that it is too long.
+        // A body whose `Content-Length` is too long is refused without being read.
         let announced = fields::one(request.headers(), &header::CONTENT_LENGTH).map_err(respond)?;
         if announced
             .is_some_and(|length| length.parse().map_or(true, |length: usize| length > Limits::FRAME_BYTES))
@@ -64,7 +64,7 @@ impl FromRequest<Chat> for JsonBytes {
     }
 }
 
-/// A JSON body, read.
+/// A JSON body, parsed.
 pub(super) struct Json<T>(pub(super) T);
 
 impl<T: DeserializeOwned> FromRequest<Chat> for Json<T> {
@@ -90,7 +90,7 @@ fn respond(refusal: Refusal) -> Response {
     Problem(refusal).into_response()
 }
 
-/// Refuses, and ends the connection: what is left of the body would be taken for the next request.
+/// Refuses, and closes the connection, because the rest of the body would be read as the next request.
 fn hang_up(refusal: Refusal) -> Response {
     ([(header::CONNECTION, "close")], Problem(refusal)).into_response()
 }

@@ -1,7 +1,7 @@
-//! What a transport writes its answer to: the one way in which all transports reach their clients.
+//! The connection to one client: every transport writes its answer (an HTTP response) to it.
 //!
-//! Where a connection comes from is decided elsewhere. [`plain`](super::plain) leaves HTTP to the library;
-//! [`takeover`](super::takeover) takes the socket from it. A transport cannot tell which of them it has.
+//! There are two ways to get a connection. In the [`plain`](super::plain) way the HTTP library keeps the socket. In the
+//! [`takeover`](super::takeover) the transport takes the socket from the library. A transport cannot tell which it has.
 
 use std::io;
 use std::pin::Pin;
@@ -15,10 +15,10 @@ use super::plain::Pipe;
 use super::takeover::Taken;
 use super::wire::Wire;
 
-/// One client's connection, with an answer that is due.
+/// One client's connection, on which an answer is due.
 ///
-/// A transport begins with [`upgrade`](Self::upgrade), [`begin`](Self::begin) or [`answer`](Self::answer). What is
-/// written after that goes out at once. Only an upgraded connection is read and written as bytes.
+/// A transport first calls [`upgrade`](Self::upgrade), [`begin`](Self::begin) or [`answer`](Self::answer). What it
+/// writes after that goes out at once. Only an upgraded connection can be read and written as bytes.
 pub struct Connection(pub(super) Source);
 
 /// Where the bytes of a connection go.
@@ -32,10 +32,10 @@ pub(super) enum Source {
 }
 
 impl Connection {
-    /// Leaves HTTP: from here on, bytes are the transport's own.
+    /// Leaves HTTP. From here on, the transport decides what the bytes mean.
     ///
     /// # Errors
-    /// The connection is gone, or the request did not ask for an upgrade.
+    /// The connection is closed or broken, or the request did not ask for an upgrade.
     pub async fn upgrade(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.upgrade().await,
@@ -44,10 +44,10 @@ impl Connection {
         }
     }
 
-    /// Begins an answer that has no end in sight: its head and its first bytes, in one write.
+    /// Begins an endless answer: writes its head and its first bytes, in one write.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     pub async fn begin(&mut self, first: &str) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.begin(first).await,
@@ -59,7 +59,7 @@ impl Connection {
     /// Writes more of an answer that has begun, in one write.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     pub async fn write_more(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.write_more(parts).await,
@@ -71,7 +71,7 @@ impl Connection {
     /// Writes frames into an answer that has begun, in one write. A single frame is written without copying.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     pub async fn write_frames<E: Encoding>(&mut self, frames: &[Arc<Frame>]) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.write_frames::<E>(frames).await,
@@ -83,7 +83,7 @@ impl Connection {
     /// Ends an answer that has begun.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     pub async fn finish(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.finish().await,
@@ -95,10 +95,10 @@ impl Connection {
         }
     }
 
-    /// Gives the whole answer, in one write.
+    /// Writes the whole answer, in one write.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     pub async fn answer(&mut self, body: Vec<u8>) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.answer(&body).await,
@@ -107,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// No request may follow this answer.
+    /// Makes this the last answer: the connection is closed after it.
     pub fn end_after(&mut self) {
         match &mut self.0 {
             Source::Taken(taken) => taken.end_after(),
@@ -130,9 +130,9 @@ impl Connection {
         }
     }
 
-    /// Waits until the client has sent something, or has left, and keeps it for the next reader.
+    /// Ready once the client has sent something, or has left. What it sent is kept for the next reader.
     ///
-    /// Cancel safe, and cheaper to poll again than a reader with a buffer of its own.
+    /// Cancel safe, and cheaper to poll again than a reader with its own buffer.
     ///
     /// # Errors
     /// The connection is broken.

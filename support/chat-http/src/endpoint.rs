@@ -22,11 +22,11 @@ use super::{Problem, plain, takeover};
 pub trait Endpoint: Transport<Error = io::Error> + Sized + 'static {
     /// Its name in URLs, metrics, benchmarks and tables.
     const NAME: &'static str;
-    /// Where a client opens it.
+    /// The path at which a client opens it.
     const PATH: &'static str;
-    /// How a client learns that it is refused.
+    /// How a refusal reaches the client.
     const REFUSES: Refuses;
-    /// What a request asks for, besides who it comes from and after which cursor.
+    /// What a request asks for, besides its user and its cursor.
     type Ask: FromRequestParts<Chat, Rejection: IntoResponse> + Clone + Send + Sync;
 
     /// The name under which a request is counted.
@@ -40,7 +40,7 @@ pub trait Endpoint: Transport<Error = io::Error> + Sized + 'static {
     /// Begins to serve a client.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     fn begin(
         connection: Connection,
         ask: Self::Ask,
@@ -50,16 +50,16 @@ pub trait Endpoint: Transport<Error = io::Error> + Sized + 'static {
     /// Ends the answer, and gives the connection back.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed or broken.
     fn finish(self) -> impl Future<Output = io::Result<Connection>> + Send;
 }
 
-/// How a client learns that it is refused.
+/// How a refusal reaches the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refuses {
-    /// By the status of the answer.
+    /// By the HTTP status of the answer.
     ByStatus,
-    /// By the close code of the transport: browsers do not show the status to the page.
+    /// By the transport's close code, because browsers do not show the status to the page.
     ByClose,
 }
 
@@ -81,7 +81,7 @@ async fn open<E: Endpoint>(State(chat): State<Chat>, request: Request) -> Result
         Refuses::ByClose => admitted,
     };
     let head = E::head(&ask).into_response();
-    // The head alone was asked for.
+    // A HEAD request asks for the head only.
     if request.method != Method::GET {
         return Ok(head);
     }
@@ -115,7 +115,7 @@ impl<E: Endpoint> Client<E> {
     }
 }
 
-/// A body would be taken for what comes after the request.
+/// Refuses a request that has a body, because the body would be read as what comes after the request.
 fn no_body(headers: &HeaderMap) -> Result<(), Problem> {
     let length = headers.get(header::CONTENT_LENGTH);
     if length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING) {

@@ -13,12 +13,13 @@ use chat_core::refusal::{Code, Refusal};
 /// [HTML §9.2.4]: https://html.spec.whatwg.org/multipage/server-sent-events.html#the-last-event-id-header
 pub(super) const LAST_EVENT_ID: &str = "last-event-id";
 
-/// What a browser says of requests that carry no `Origin` ([Fetch Metadata §2.4]).
+/// Where a browser says whether a foreign page sent a request, also if the request has no `Origin`
+/// ([Fetch Metadata §2.4]).
 ///
 /// [Fetch Metadata §2.4]: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
 pub(super) const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// The fields that a server decides by, and of which a request has one line at most.
+/// The fields by which a server makes decisions. A request may have each of them once at most.
 static SINGLE: [HeaderName; 7] = [
     header::HOST,
     header::AUTHORIZATION,
@@ -29,7 +30,7 @@ static SINGLE: [HeaderName; 7] = [
     HeaderName::from_static(SEC_FETCH_SITE),
 ];
 
-/// Checks that the fields which a server decides by can be read, and are there once.
+/// Checks that each of these fields can be read, and is there once at most.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     SINGLE.iter().try_for_each(|name| one(headers, name).map(drop))
 }
@@ -53,7 +54,7 @@ pub fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a s
     line.to_str().map(Some).map_err(unreadable)
 }
 
-/// Whether a list field names a token, over all its lines and whatever the case ([RFC 9110 §5.6.1]).
+/// Whether a list field contains a token, on any of its lines and in capitals or not ([RFC 9110 §5.6.1]).
 ///
 /// [RFC 9110 §5.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1
 pub fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
@@ -62,7 +63,7 @@ pub fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     items.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Whether a request asks to change over to a protocol on its connection ([RFC 9110 §7.8]).
+/// Whether a request asks to upgrade its connection to a protocol ([RFC 9110 §7.8]).
 ///
 /// [RFC 9110 §7.8]: https://www.rfc-editor.org/rfc/rfc9110#section-7.8
 pub fn asks_for(headers: &HeaderMap, protocol: &str) -> bool {
@@ -150,7 +151,7 @@ mod tests {
         for lines in [&[][..], &[&b"ours"[..]], &[b"theirs=ours=t"], &[b"ours2=t"], &[b"theme=x, ours=t"]] {
             assert_eq!(found(lines), None, "{lines:?}");
         }
-        // One that is ours and cannot be read is there all the same.
+        // The server's own cookie is found even if its value is not text.
         assert_eq!(found(&[b"ours=\xff"]).as_deref(), Some(&b"\xff"[..]));
     }
 
@@ -185,7 +186,7 @@ mod tests {
             let refused = check(&headers(&[(name, b"1"), (name, b"1")])).expect_err("it is there twice");
             assert!(refused.message.contains(name), "{refused}");
         }
-        // What a server does not decide by may be anything.
+        // All other fields may have any value.
         assert_eq!(check(&headers(&[("x-note", b"\xe9"), ("x-note", b"\xff"), ("cookie", b"\xff")])), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! The limits as flags: names, defaults, and the values that are taken.
+//! The limits as flags: names, defaults, and the values that are accepted.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -131,23 +131,23 @@ impl From<LimitFlags> for Limits {
     }
 }
 
-/// The longest time that a limit may be: clocks cannot reckon with just any.
+/// The longest time that a limit may be. A much longer one could not be added to the time of a clock.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 /// The most that a rate or a queue may be.
 const MOST: u64 = 1_000_000;
 
-/// A time that may be nothing: `10s`, `500ms`, `7d`.
+/// A time that may be zero: `10s`, `500ms`, `7d`.
 fn duration(text: &str) -> Result<Duration, String> {
     time(text, Duration::ZERO)
 }
 
-/// A time in which something can happen. Timers have a resolution of a millisecond.
+/// A time of at least a millisecond, which is the resolution of timers.
 fn some_time(text: &str) -> Result<Duration, String> {
     time(text, Duration::from_millis(1))
 }
 
-/// A time after which what has expired is removed.
+/// A time after which something expires and is removed: at least a second.
 fn a_second(text: &str) -> Result<Duration, String> {
     time(text, Duration::from_secs(1))
 }
@@ -169,17 +169,17 @@ fn at_least_one(text: &str) -> Result<u32, String> {
     whole(text, 1..=MOST, "10")
 }
 
-/// How much of something: without any, nothing works.
+/// A number that is not zero, because with zero nothing would work.
 fn some(text: &str) -> Result<usize, String> {
     whole(text, 1..=u64::MAX, "1000")
 }
 
-/// How much of something that works without any too.
+/// A number that may be zero.
 fn or_none(text: &str) -> Result<usize, String> {
     whole(text, 0..=MOST, "100")
 }
 
-/// How many bytes a system call can be told of.
+/// A number of bytes that a system call accepts.
 fn bytes(text: &str) -> Result<u32, String> {
     whole(text, 1..=i32::MAX as u64, "131072")
 }
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(Limits::from(LimitFlags::from_arg_matches(&flags).unwrap()), Limits::default());
     }
 
-    /// Of every limit the least that is taken, and what is refused.
+    /// For every limit, the least value that is accepted, and values that are refused.
     const BOUNDS: [(&str, &str, &[&str]); 28] = [
         ("retention", "1s", &["0s", "999ms", "", "7", "seven days", "-7d", "1000000000y"]),
         ("sign-in-lifetime", "1s", &["0s", "30"]),
@@ -265,7 +265,7 @@ mod tests {
                 let said = given(flag, value).err().unwrap_or_else(|| panic!("--{flag} {value} is taken"));
                 let said = said.to_string();
                 assert!(said.contains(&format!("--{flag}")), "{said}");
-                // clap itself answers to a value that looks like a flag, or is missing.
+                // clap itself refuses a value that looks like a flag, or is missing.
                 let example = ["write it like ", "such as ", "a value is required"];
                 assert!(example.iter().any(|example| said.contains(example)), "--{flag} {value}: {said}");
             }

@@ -1,7 +1,7 @@
 //! Under which names a server answers: the defence against DNS rebinding.
 //!
-//! A foreign page can make its own name lead to this machine. For the browser, this server then belongs to that
-//! page, and no check of origins applies. Only the `Host` of the request tells, since a page cannot choose it.
+//! A foreign page can make its own name lead to this machine. For the browser, this server then has the same origin as
+//! that page, so no check of origins helps. Only the request's `Host` shows the name, because a page cannot choose it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -22,7 +22,7 @@ use super::{Problem, Site, fields};
 /// [RFC 3986 §3.2.2]: https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2
 const HOST_BYTES: usize = 255;
 
-/// The paths that answer to any name: load balancers and scrapers use names of their own, and nothing there is
+/// The paths that answer to any name, because load balancers and scrapers use names of their own. They show nothing
 /// about a person.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/metrics"];
 
@@ -30,7 +30,7 @@ const OPEN_PATHS: [&str; 2] = ["/healthz", "/metrics"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
-/// A host that cannot be a name.
+/// A text that cannot be the name of a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not the name of a host; write it without scheme, port and path, like chat.example.org")]
 pub struct HostNameError(String);
@@ -49,14 +49,14 @@ impl FromStr for HostName {
 /// What a `Host` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
-    /// An address, which leads where it says.
+    /// An IP address.
     Address(IpAddr),
-    /// A name in lower case, which leads where its owner wants.
+    /// A name in lower case. Its owner decides to which address it leads.
     Name(String),
 }
 
 impl Host {
-    /// Whether this can only lead to this machine, or to where it says.
+    /// Whether this always leads to this machine or to one address, so that the owner of a name cannot redirect it.
     fn cannot_be_rebound(&self) -> bool {
         match self {
             Self::Address(_) => true,
@@ -112,7 +112,7 @@ fn name_or_address(name: &str) -> Option<Host> {
 #[derive(Debug)]
 pub(super) struct Hosts {
     named: HashSet<String>,
-    /// Nothing is named, and the server is meant to be reached from other machines.
+    /// Any name is accepted: no flag gives a name, and the server is meant to be reached from other machines.
     takes_any: bool,
 }
 
@@ -130,7 +130,7 @@ impl Hosts {
         self.takes_any || host.cannot_be_rebound() || self.named.contains(&host.to_string())
     }
 
-    /// Checks the host of a request, and leaves it in `Host` for whatever reads it later.
+    /// Checks the host of a request, and leaves it in `Host` for the code that reads it later.
     fn check(&self, request: &mut Request) -> Result<(), Refusal> {
         fields::check(request.headers())?;
         let wrong = |what: String| Refusal::new(Code::BadRequest, what);
@@ -147,7 +147,7 @@ impl Hosts {
             }
             None => None,
         };
-        // An absolute target says it better than `Host` (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2).
+        // The host in an absolute target replaces `Host` (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2).
         if let Some(authority) = request.uri().authority().map(|authority| authority.as_str().to_owned()) {
             host = Some(parse(&authority).ok_or_else(|| unreadable(&authority))?);
             let value = HeaderValue::try_from(&authority).map_err(|_| unreadable(&authority))?;
@@ -166,7 +166,7 @@ impl Hosts {
     }
 }
 
-/// Refuses a request whose head cannot be read in one way only, or that was meant for another name.
+/// Refuses a request whose head can be read in two ways, or that was meant for another name.
 pub(super) async fn guard(State(hosts): State<Arc<Hosts>>, mut request: Request, next: Next) -> Response {
     match hosts.check(&mut request) {
         Ok(()) => next.run(request).await,
@@ -194,7 +194,7 @@ mod tests {
         hosts.accepts(&parse(host).unwrap_or_else(|| panic!("{host:?} is a host")))
     }
 
-    /// What always leads to this machine, or to where it says.
+    /// Hosts that always lead to this machine or to one address.
     const ALWAYS: [&str; 14] = [
         "127.0.0.1",
         "127.0.0.1:4001",

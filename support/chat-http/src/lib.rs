@@ -1,6 +1,7 @@
-//! What every server shares over HTTP: reads are resources, requests are posted, errors are problem documents.
+//! What every server shares over HTTP: a GET reads a resource, a POST sends requests, and an error is a problem
+//! document.
 //!
-//! A transport begins in [`endpoint`], and writes to a [`Connection`]. [`server`] accepts connections and ends them,
+//! A transport begins in [`endpoint`], and writes to a [`Connection`]. [`server`] accepts connections and ends them.
 //! [`run`] makes a program of a server. [`memory`] is the transport without a wire.
 
 mod admission;
@@ -63,7 +64,7 @@ pub struct Site {
     pub hosts: Vec<HostName>,
     /// Where each transport is served.
     pub transports: Vec<Listing>,
-    /// The proxies that say truly whom they speak for.
+    /// The proxies whose headers are believed.
     pub proxies: Vec<TrustedProxy>,
     /// `/metrics` is served at an address of its own, and not by these servers.
     pub metrics_apart: bool,
@@ -91,7 +92,7 @@ pub(crate) fn router(
         .route("/api/commands", post(api::commands))
         .route("/api/transports", get(api::transports))
         .merge(transport)
-        // Inside the layers: a page's preflight (OPTIONS) must come to the CORS layer, not end here.
+        // Inside the layers, so that a page's preflight (OPTIONS) reaches the CORS layer and does not end here.
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(chat.clone(), origin::guard))
         .layer(cors(Arc::clone(&site)));
@@ -108,12 +109,12 @@ pub(crate) fn router(
         .layer(Extension(counts))
         .layer(Extension(site))
         .layer(middleware::from_fn(options::answer))
-        // Outermost: a request that can be read in two ways, or is meant for another name, comes no further.
+        // Outermost, so that a request that can be read in two ways, or is meant for another name, comes no further.
         .layer(middleware::from_fn_with_state(hosts, host::guard))
         .with_state(chat.clone())
 }
 
-/// The counts alone, for operators.
+/// The routes of a server that has only the metrics, for operators.
 pub(crate) fn metrics_router(chat: &Chat, counts: &Arc<TransportMetrics>) -> Router {
     let metrics = Router::new()
         .route("/metrics", get(api::metrics))
@@ -122,7 +123,7 @@ pub(crate) fn metrics_router(chat: &Chat, counts: &Arc<TransportMetrics>) -> Rou
     counting(metrics, counts).with_state(chat.clone())
 }
 
-/// Counts the refusals among the answers of everything that is in the router by now.
+/// Counts the refusals among the answers of all routes that the router has so far.
 fn counting(router: Router<Chat>, counts: &Arc<TransportMetrics>) -> Router<Chat> {
     let counts = Arc::clone(counts);
     router.layer(middleware::map_response(move |answer: Response| {
@@ -141,7 +142,7 @@ async fn no_such_method() -> Problem {
     Problem(Refusal::new(Code::MethodNotAllowed, "this path answers to another method"))
 }
 
-/// Lets the pages of this launch read from each other's ports ([the CORS protocol]); nobody else's.
+/// Lets the pages that may use these servers, and no other pages, read from all their ports ([the CORS protocol]).
 ///
 /// [the CORS protocol]: https://fetch.spec.whatwg.org/#http-cors-protocol
 fn cors(site: Arc<Site>) -> CorsLayer {

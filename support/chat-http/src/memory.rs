@@ -1,4 +1,4 @@
-//! The transport without a wire: the chat in the same process, the floor of every comparison.
+//! The transport without a wire: client and chat are in one process. Every comparison measures from here.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ struct MemoryTransport {
     keep_alive: Duration,
 }
 
-/// The client has gone.
+/// The client has left.
 #[derive(Debug, thiserror::Error)]
 #[error("the client no longer takes what it gets")]
 struct Gone;
@@ -92,11 +92,11 @@ impl Client for MemoryClient {
         let keep_alive = chat.limits().keep_alive;
         tokio::spawn(async move {
             let mut transport = MemoryTransport { down, up: requests, keep_alive };
-            // A client that has gone needs no word about it.
+            // An error only says that the client has left.
             let _ = session.serve(&mut transport).await;
         });
         tokio::spawn(async move {
-            // The client has left once it uses neither half, not before.
+            // Keeps the connection open until the client has dropped both halves.
             let _open = up;
             loop {
                 let frames = tokio::select! {

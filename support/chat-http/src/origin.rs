@@ -1,5 +1,7 @@
-//! Which pages may use a server: a browser sends the sign-in cookie along with any page's request, and lets
-//! any page open a WebSocket ([RFC 6455 §10.2]), so the server has to look where a request comes from.
+//! Which pages may use a server.
+//!
+//! A browser sends the sign-in cookie along with any page's request, and lets any page open a WebSocket
+//! ([RFC 6455 §10.2]). So the server has to check which page a request comes from.
 //!
 //! [RFC 6455 §10.2]: https://www.rfc-editor.org/rfc/rfc6455#section-10.2
 
@@ -27,12 +29,12 @@ use crate::settings::{Origin, host};
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     listed: HashSet<String>,
-    /// Ports that are open on every address of this machine: a page of ours may come from any of them.
+    /// Ports that are open on every address of this machine. The server's own pages may come from any address.
     everywhere: HashSet<u16>,
 }
 
 impl Origins {
-    /// The origins of pages that servers at these addresses serve themselves, and others by name.
+    /// The origins of the pages that servers at these addresses serve themselves, and other origins by name.
     pub fn new(
         addresses: impl IntoIterator<Item = SocketAddr>,
         others: impl IntoIterator<Item = Origin>,
@@ -53,13 +55,13 @@ impl Origins {
         Self { listed: origins.iter().map(Origin::to_string).collect(), everywhere }
     }
 
-    /// All of them.
+    /// All listed origins.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.listed.iter().map(String::as_str)
     }
 
-    /// Whether pages of this origin may use the server: it is listed, or it is an address of this machine with an
-    /// open port of ours. `reached` is the address at which the client has reached this machine.
+    /// Whether pages of this origin may use the server. It has to be listed, or to be an address of this machine with
+    /// one of these servers' ports. `reached` is the address at which the client has reached this machine.
     pub(super) fn lists(&self, origin: &HeaderValue, reached: Option<IpAddr>) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
         let is_ours = |ip: IpAddr| {
@@ -71,7 +73,7 @@ impl Origins {
     }
 }
 
-/// Turns away what a foreign page sent.
+/// Refuses a request that a foreign page sent.
 pub(super) async fn guard(
     State(chat): State<Chat>,
     Extension(site): Extension<Arc<Site>>,
@@ -81,7 +83,7 @@ pub(super) async fn guard(
     let headers = request.headers();
     let allowed = match headers.get(header::ORIGIN) {
         Some(origin) => site.origins.lists(origin, reached(request.extensions())),
-        // Not a browser, or a GET that a browser sends within one origin.
+        // Without `Origin`, this is not a browser, or it is a GET within one origin.
         None if changes_something(&request) => cookie(headers, &chat).is_none(),
         None => !is_foreign_fetch(headers),
     };
@@ -97,13 +99,13 @@ pub(super) fn reached(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<Arc<Peer>>().map(|peer| peer.reached)
 }
 
-/// A POST, or the opening of a WebSocket, on which commands may travel.
+/// Whether this is a POST, or opens a WebSocket, which may carry commands.
 fn changes_something(request: &Request) -> bool {
     request.method() == Method::POST || fields::asks_for(request.headers(), "websocket")
 }
 
-/// [Fetch metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header): what browsers say of requests
-/// that carry no Origin.
+/// Whether the browser says that a foreign page sent this
+/// ([Fetch metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)), for requests without `Origin`.
 fn is_foreign_fetch(headers: &HeaderMap) -> bool {
     headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site")
 }

@@ -41,7 +41,7 @@ pub(crate) struct Peer {
     limits: Arc<Limits>,
     metrics: Arc<TransportMetrics>,
     stopping: watch::Receiver<bool>,
-    /// Guards what is to be done with the connection, once the HTTP library has let go of it.
+    /// Guards what happens with the connection once the HTTP library has given it up.
     pub(super) next: Mutex<Next>,
 }
 
@@ -72,19 +72,19 @@ impl Peer {
         &self.limits
     }
 
-    /// Whether the server stops.
+    /// Whether the server is stopping.
     pub(crate) fn is_stopping(&self) -> bool {
         *self.stopping.borrow()
     }
 
-    /// Waits until the server is to stop, or is gone.
+    /// Waits until the server is to stop, or has ended.
     pub(crate) async fn stopping(&self) {
         drop(self.stopping.clone().wait_for(|stop| *stop).await);
     }
 
     /// Waits for the first bytes of the next request. `false`: the connection has ended, and is counted.
     pub(crate) async fn has_request(&self, wire: &mut Wire) -> bool {
-        // An unused connection costs no more than this wait.
+        // While a connection is unused, only this wait takes memory.
         let ended = tokio::select! {
             arrived = timeout(self.limits.header_timeout, wire.arrival()) => match arrived {
                 Ok(Ok(true)) => None,
@@ -101,7 +101,7 @@ impl Peer {
         ended.is_none()
     }
 
-    /// The connection leaves HTTP, so its end is no longer the end of its requests.
+    /// Notes that the connection leaves HTTP, so that the end of its requests is not counted as its end.
     pub(super) fn upgrades(&self) {
         self.is_upgraded.store(true, Ordering::Relaxed);
     }
@@ -115,12 +115,12 @@ impl Peer {
         self.metrics.ended(&self.cut, why);
     }
 
-    /// The same, after everything that was due went out.
+    /// Counts the end of the connection after every answer that was due was sent.
     pub(crate) fn answered(&self) {
         self.ended(if self.is_stopping() { End::Closed(Close::Shutdown) } else { End::Answered });
     }
 
-    /// The same, because of an error.
+    /// Counts the end of the connection that an error caused.
     pub(crate) fn failed(&self, error: &io::Error) {
         self.ended(End::of_error(error));
     }

@@ -25,23 +25,23 @@ use super::endpoint::{Client, Endpoint};
 use super::peer::Peer;
 use super::wire::{Broken, Stream, Wire};
 
-/// Chunks of a body that wait for the HTTP library. With more, a slow client would keep more in memory.
+/// How many chunks of a body may wait for the HTTP library. With more, a slow client would take more memory.
 const WAITING_CHUNKS: usize = 1;
 
-/// Says to the connection that the client gets no answer: it sends no more, and there was nothing to say.
+/// Marks an answer that is not sent, because the client sends no more and there was nothing to answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoAnswer;
 
-/// The answer to a request, through an HTTP library.
+/// An answer that goes through an HTTP library.
 pub(super) struct Pipe {
-    /// Where the answer goes, with its head, until it has begun.
+    /// Where the answer goes, and its head; `None` once the answer has begun.
     due: Option<(oneshot::Sender<Response>, response::Parts)>,
     /// Where the rest of the body goes.
     body: Option<mpsc::Sender<Bytes>>,
     peer: Arc<Peer>,
 }
 
-/// Serves a client in a task of its own, and answers with what it writes.
+/// Serves a client in its own task. What the transport writes there becomes the answer.
 pub(super) async fn serve<E: Endpoint>(
     request: &mut request::Parts,
     head: Response,
@@ -70,7 +70,7 @@ pub(super) async fn serve<E: Endpoint>(
 
 /// Serves a client once its connection is upgraded.
 async fn upgraded<E: Endpoint>(upgrade: OnUpgrade, client: Client<E>, peer: Arc<Peer>) {
-    // A client that left before has nothing to be told.
+    // If the upgrade fails, the client has left already.
     let Ok(upgraded) = upgrade.await else { return peer.ended(End::Left) };
     let wire = Wire::new(TokioIo::new(upgraded));
     match client.serve(Connection(Source::Upgraded(wire))).await {
@@ -81,7 +81,7 @@ async fn upgraded<E: Endpoint>(upgrade: OnUpgrade, client: Client<E>, peer: Arc<
 
 impl Stream for TokioIo<Upgraded> {
     fn broken(&mut self) -> Broken<'_> {
-        // The next read or write says so.
+        // Not needed here: the next read or write reports that the connection is broken.
         Box::pin(std::future::pending())
     }
 }
@@ -128,7 +128,7 @@ impl Pipe {
         }
     }
 
-    /// Also ready when the connection is gone: then nothing that is written arrives.
+    /// Also ready when the connection has ended, because then nothing that is written arrives.
     pub(super) async fn half_closed(&mut self) -> io::Result<()> {
         let Self { due, body, peer } = self;
         let gone = async {

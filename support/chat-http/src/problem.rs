@@ -34,11 +34,11 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            // What would help ([RFC 9110 §15.5.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2)).
+            // Says how to sign in ([RFC 9110 §15.5.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2)).
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         retry_after(&refusal, headers);
-        // For the count of refusals, which knows the transport.
+        // The layer that counts refusals reads it. That layer knows the transport.
         response.extensions_mut().insert(refusal.code);
         response
     }
@@ -54,7 +54,7 @@ pub(super) fn status(refusal: &Refusal) -> StatusCode {
 pub(super) fn retry_after(refusal: &Refusal, headers: &mut HeaderMap) {
     if let Some(wait_ms) = refusal.retry_after_ms {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
-        // Or pages on another port could not read it.
+        // Without this, pages on another port could not read it.
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_name(header::RETRY_AFTER));
     }
 }

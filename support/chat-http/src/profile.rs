@@ -6,7 +6,7 @@ use chat_client::any::Connect;
 use chat_core::limits::Limits;
 use serde::Serialize;
 
-/// What is said of a transport, in one place: each program that lists transports reads it from here.
+/// The names and texts of a transport, in one place. Every program that lists transports reads them here.
 #[derive(Debug, Clone, Copy)]
 pub struct Profile {
     /// Its name in URLs, metrics, results and `--transport`.
@@ -27,7 +27,7 @@ pub struct Profile {
     pub reads: Reads,
     /// Whether requests go up the same connection. Otherwise each is a POST.
     pub is_duplex: bool,
-    /// The time between two signs of life on a quiet connection.
+    /// The time between two heartbeats on a quiet connection.
     pub heartbeat: fn(&Limits) -> Duration,
     /// Connects its client.
     pub connect: Connect,

@@ -1,7 +1,7 @@
-//! Where a request comes from when proxies stand between: the address of the person, and whether they use https.
+//! Where a request comes from when there are proxies in between: the client's address, and whether it uses https.
 //!
-//! Anybody can send `X-Forwarded-For` ([MDN]) and `Forwarded` ([RFC 7239]), so they are believed only as far as
-//! trusted proxies wrote them: from the right, up to the first address that is not a trusted proxy.
+//! Any client can send `X-Forwarded-For` ([MDN]) and `Forwarded` ([RFC 7239]), so only what trusted proxies wrote is
+//! believed. It is read from the right, up to the first address that is not a trusted proxy.
 //!
 //! [MDN]: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
 //! [RFC 7239]: https://www.rfc-editor.org/rfc/rfc7239
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use super::{Peer, Problem, Site};
 
-/// Addresses of proxies that say truly whom they speak for.
+/// A range of addresses of proxies whose headers are believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrustedProxy(IpNet);
 
@@ -37,7 +37,7 @@ impl FromStr for TrustedProxy {
 pub(super) struct Source {
     /// The address that limits count.
     pub(super) address: IpAddr,
-    /// Whether the browser uses https, so that its cookie must not travel without.
+    /// Whether the browser uses https. Then its cookie must not be sent without https.
     pub(super) is_https: bool,
 }
 
@@ -80,7 +80,8 @@ fn source(proxies: &[TrustedProxy], peer: IpAddr, headers: &HeaderMap) -> Source
 
 /// The last address that is not a trusted proxy's, as `peer` and the proxies before it say.
 ///
-/// A proxy may hide an address, or not know it. Then the proxy's own counts: who it is cannot be told apart.
+/// A proxy may hide an address, or not know it. Then the proxy's own address counts, because its clients cannot be
+/// told apart.
 fn last_untrusted(
     peer: IpAddr,
     is_trusted: impl Fn(IpAddr) -> bool,
@@ -177,7 +178,7 @@ mod tests {
         let xff = "x-forwarded-for";
         let forwarded = "forwarded";
         for (peer, lines, expected) in [
-            // Nobody is believed whom no flag names.
+            // A proxy that no flag names is not believed.
             ("192.0.2.9", &[(xff, "203.0.113.1")][..], "192.0.2.9"),
             ("192.0.2.9", &[(forwarded, "for=203.0.113.1")], "192.0.2.9"),
             ("127.0.0.1", &[], "127.0.0.1"),
@@ -194,7 +195,7 @@ mod tests {
             ("127.0.0.1", &[(xff, "2001:db8::7")], "2001:db8::7"),
             ("127.0.0.1", &[(xff, "[2001:db8::7]:443")], "2001:db8::7"),
             ("127.0.0.1", &[(xff, "203.0.113.1, [fd00::1]")], "203.0.113.1"),
-            // What cannot be read hides who is behind it, and everything before it.
+            // An entry that cannot be read hides its address, and everything to the left of it.
             ("127.0.0.1", &[(xff, "203.0.113.1, unknown")], "127.0.0.1"),
             ("127.0.0.1", &[(xff, "203.0.113.1, caf\u{e9}, 10.1.2.3")], "10.1.2.3"),
             ("127.0.0.1", &[(xff, "")], "127.0.0.1"),
@@ -220,7 +221,7 @@ mod tests {
             ("127.0.0.1", &[(forwarded, "for=203.0.113.1, proto=https")], "127.0.0.1"),
             ("127.0.0.1", &[(forwarded, "for=203.0.113.1;for=203.0.113.2")], "127.0.0.1"),
             ("127.0.0.1", &[(forwarded, "for=\"203.0.113.1")], "127.0.0.1"),
-            // Two headers that say different things are no more worth than none.
+            // Two headers that contradict each other count as none.
             ("127.0.0.1", &[(xff, "203.0.113.1"), (forwarded, "for=203.0.113.1")], "203.0.113.1"),
             ("127.0.0.1", &[(xff, "203.0.113.1"), (forwarded, "for=198.51.100.7")], "127.0.0.1"),
         ] {

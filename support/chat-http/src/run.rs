@@ -25,7 +25,7 @@ use crate::{HostName, Listing, Origins, Profile, Site, TrustedProxy, Way};
 use chat_core::chat::Chat;
 use chat_core::{Location, OpenError};
 
-/// How long the program waits at its end for threads that read the disk: they need no time, or they hang.
+/// How long the program waits at its end for threads that read the disk. They end at once, or they hang.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What every program that opens a chat can be told.
@@ -92,8 +92,8 @@ impl ChatOptions {
         if self.plain { Way::Plain } else { Way::Takeover }
     }
 
-    /// Listens at the servers' addresses, each with the name of its flag, and where `/metrics` is to be served, if it has
-    /// an address of its own.
+    /// Listens at the servers' addresses, each given with the name of its flag. If `/metrics` has an address of its
+    /// own, listens there too.
     ///
     /// # Errors
     /// Another program listens there, or an address is not this machine's. Two flags with one port are both named.
@@ -127,13 +127,13 @@ pub struct Program {
     pub name: &'static str,
     /// What it does, in a sentence.
     pub about: &'static str,
-    /// Where it listens unless told otherwise.
+    /// Where it listens unless a flag says otherwise.
     pub listen: &'static str,
     /// The launcher's flag that says where it listens, without the dashes.
     pub flag: &'static str,
     /// The environment variable for the same.
     pub variable: &'static str,
-    /// The file that it keeps the chat in unless told otherwise.
+    /// The file that it keeps the chat in unless a flag says otherwise.
     pub database: &'static str,
     /// The transports that it serves.
     pub profiles: &'static [Profile],
@@ -158,7 +158,7 @@ impl Program {
         execute(self.serve(options, pages))
     }
 
-    /// Its transports, as a server lists them that listens on this port.
+    /// Its transports, as a server that listens on this port lists them.
     pub fn listings(&self, port: u16) -> impl Iterator<Item = Listing> {
         self.profiles.iter().map(move |profile| Listing {
             name: profile.name,
@@ -200,7 +200,7 @@ impl Program {
 #[error("{0}")]
 pub struct UsageError(String);
 
-/// An error and its causes, each of them once: many errors have their cause in their own text already.
+/// An error and its causes, each of them once, because many errors already have their cause in their own text.
 #[must_use]
 pub fn explain(error: &anyhow::Error) -> String {
     let mut causes = error.chain().map(ToString::to_string);
@@ -247,7 +247,7 @@ fn log_levels() -> anyhow::Result<Targets> {
     })
 }
 
-/// Tells whoever started the program. Nobody may be listening any more; the servers go on all the same.
+/// Prints a line on stdout. If stdout is closed, the servers go on without it.
 pub fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
@@ -264,7 +264,7 @@ pub async fn ended(chat: &Chat, stopped: impl Future<Output = ()>) -> anyhow::Re
 }
 
 /// Waits for Ctrl-C, or for the signal that service managers send. From the call on, neither ends the process by
-/// itself, so call it before anybody is told that there is something to end.
+/// itself. So call it before the program says that it is running.
 ///
 /// # Errors
 /// The system does not let this process listen for signals.

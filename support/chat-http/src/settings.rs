@@ -1,5 +1,5 @@
-//! Addresses and origins as people write them: a form that is understood is reduced to one, and a form that
-//! cannot work is refused with what to write.
+//! Addresses and origins as people write them. All forms of one address or origin become the same value. A text that
+//! cannot work is refused, with an example of what to write.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-/// The origin that messages show.
+/// The example in error messages.
 const EXAMPLE: &str = "https://chat.example.org";
 
 /// Reads an address to listen on: `5430` and `localhost:5430` mean `127.0.0.1:5430`; an IPv6 address stands in

@@ -1,4 +1,4 @@
-//! The bytes of a connection in both directions, and what was read of them too early.
+//! The bytes of a connection in both directions, and those that were read ahead.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use bytes::{Buf, BytesMut};
 use chat_core::limits::Limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Read at once from a client that has little to say.
+/// How much is read at once. Clients send little.
 const READ_BYTES: usize = 512;
 
 /// Resolves with the error that broke a connection.
@@ -24,7 +24,7 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {
 /// The bytes of a connection. What is written goes to the stream at once.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
-    /// What the client sent and what was not used yet.
+    /// Bytes that were read and not used yet.
     ahead: BytesMut,
     /// The client sends no more.
     is_half_closed: bool,
@@ -35,7 +35,7 @@ impl Wire {
         Self { stream: Box::new(stream), ahead: BytesMut::new(), is_half_closed: false }
     }
 
-    /// What was read and not used yet.
+    /// Bytes that were read and not used yet.
     pub(super) fn ahead(&self) -> &[u8] {
         &self.ahead
     }
@@ -55,10 +55,10 @@ impl Wire {
         }
     }
 
-    /// Puts bytes that were read before those that are ahead.
+    /// Puts bytes back that were read too early. They come before those that are ahead.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            // Copied, or a few bytes would keep all of a large buffer.
+            // Copied, because a few bytes would otherwise keep a whole large buffer in memory.
             self.ahead = [bytes, &self.ahead].concat().as_slice().into();
         }
     }
@@ -82,7 +82,7 @@ impl Wire {
         .await
     }
 
-    /// Waits until the client has sent something, or has left, and keeps it for the next reader.
+    /// Ready once the client has sent something, or has left. What it sent is kept for the next reader.
     pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
             return Poll::Ready(Ok(()));
@@ -100,13 +100,13 @@ impl Wire {
         std::future::poll_fn(|cx| self.poll_ahead(cx)).await?;
         match self.is_half_closed {
             true => Ok(()),
-            // What was asked ahead hides the end of what is sent, but not a reset.
+            // No more is read ahead, so it does not see when the client stops sending. It still sees a reset.
             false => Err(self.stream.broken().await),
         }
     }
 
-    /// Reads ahead until the client sends no more, or has asked far enough ahead. It is read further only when it is
-    /// the turn of what it asked.
+    /// Reads ahead until the client sends no more, or until `Limits::HEAD_BYTES` wait to be used. More is read only
+    /// once the requests among them are served.
     pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.is_half_closed && self.ahead.len() < Limits::HEAD_BYTES {
             ready!(self.poll_fill(cx))?;
@@ -114,7 +114,7 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads a little more ahead; how much it was.
+    /// Reads a little more ahead, and returns how much.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut bytes = [MaybeUninit::uninit(); READ_BYTES];
         let mut read = ReadBuf::uninit(&mut bytes);

@@ -14,7 +14,7 @@ use clap::builder::PossibleValue;
 /// The servers that the launcher starts, in the order of every table.
 static STARTED: [&Program; 3] = [&ws_server::PROGRAM, &sse_server::PROGRAM, &longpoll_server::PROGRAM];
 
-/// The servers that it starts only when their flag says where.
+/// The servers that the launcher starts only when their flag says where.
 static ON_REQUEST: [&Program; 1] = [&ndjson_server::PROGRAM];
 
 static ALL: LazyLock<Vec<Transport>> = LazyLock::new(|| {
@@ -36,14 +36,14 @@ pub fn is_started(program: &Program) -> bool {
 
 /// Something that is done with each type of server, such as making the benches of each.
 pub trait Visit {
-    /// What comes of it.
+    /// The result for one server.
     type Outcome;
 
     /// Does it with one type of server.
     fn visit<S: Server>(&self) -> Self::Outcome;
 }
 
-/// Does something with each type of server that the launcher starts; with polling twice, since its clients differ.
+/// Visits each type of server that the launcher starts. Polling is visited twice, because its clients differ.
 pub fn visit<V: Visit>(visitor: &V) -> Vec<V::Outcome> {
     vec![
         visitor.visit::<ws_server::WsServer>(),

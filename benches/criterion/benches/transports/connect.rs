@@ -1,6 +1,6 @@
 //! Connecting: from nothing to the first event, which waits in the server's memory.
 //!
-//! Each turn opens a new TCP connection to the same server, as the same user. Closing the connection before is not
+//! Each turn opens a new TCP connection to the same server, as the same user. Closing the previous connection is not
 //! timed, but it uses the same cores.
 
 use std::marker::PhantomData;
@@ -24,10 +24,10 @@ pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
     row(group, BenchmarkId::from_parameter(S::NAME), || Missed::<S>::new(1), Missed::play);
 }
 
-/// A user that reconnects in each turn, and has always missed the same messages.
+/// A user who reconnects in each turn, and has always missed the same messages.
 pub(crate) struct Missed<S: Server> {
     setting: Setting,
-    /// The cursor before the first of them.
+    /// The cursor before the first missed message.
     after: Cursor,
     messages: usize,
     _server: PhantomData<fn() -> S>,

@@ -1,9 +1,9 @@
 //! Fan-out: from one message into a group until its last member has it, each member on a connection of its own.
 //!
-//! The next message is sent at once, before all clients have polled again: so the next poll of a client is part of
-//! the figure. Among many short-polling clients, one has always just polled, so they need their whole pause of
-//! 100 ms. A thousand of them poll ten thousand times a second, which keeps two cores busy without any message. A
-//! thousand members need about 2,100 open files (`ulimit -n`).
+//! The next message is sent at once, before all clients have polled again, so the figure includes a client's next
+//! poll. Among many short-polling clients, one has always just polled, so a message reaches all only after their whole
+//! pause of 100 ms. A thousand of them poll ten thousand times a second, which keeps two cores busy without any
+//! message. A thousand members need about 2,100 open files (`ulimit -n`).
 
 use std::time::{Duration, Instant};
 

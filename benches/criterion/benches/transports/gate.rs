@@ -1,6 +1,6 @@
 //! The gate: a transport that breaks a law of the chat is not measured.
 //!
-//! A transport that may lose or repeat messages is easily fast.
+//! It is easy to be fast for a transport that may lose or repeat messages.
 
 use std::sync::Mutex;
 use std::thread;

@@ -1,7 +1,7 @@
 //! Latency from end to end: from the sender's call to the event at the receiver, both over the same transport.
 //!
 //! The next message is sent after the one before has arrived and is acknowledged. At that moment a short-polling
-//! client has always just polled, so its messages are sent at moments that are spread over its pause.
+//! client has always just polled. So the bench spreads the moments of sending over the client's pause.
 
 use std::time::{Duration, Instant};
 

@@ -4,8 +4,8 @@
 //! bench runs on one transport after the other. `memory` is last: a transport without a network, the floor.
 //!
 //! The loop is closed: each step waits for the step before, so queues never form. The figures are the best case, not
-//! what people see under load. The server and all its clients share one process and its cores, and the kernel's
-//! loopback stands for the network. Each message that is sent includes its commit to the disk.
+//! what people see under load. The server and all its clients share one process and its cores, and the network is the
+//! kernel's loopback interface. Each message that is sent includes its commit to the disk.
 //!
 //! `cargo bench --bench transports -- 'fanout/sse'` runs only the rows whose names contain this text.
 
@@ -35,7 +35,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use transports::Visit;
 
-/// How long a bench waits for a message; only a server that has lost it takes so long.
+/// How long a bench waits for a message; only a lost message takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A group of rows.

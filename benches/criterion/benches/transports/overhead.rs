@@ -1,12 +1,13 @@
 //! What a message costs beside the network and the disk: encoding, framing, parsing.
 //!
 //! `encode`, `frame` and `parse` are single steps. An event is encoded once for all transports, and framed once for
-//! each transport; only a poll's response, the array around its events, is made for each client. These steps leave
-//! out the heads and chunks of HTTP.
+//! each transport. Only a poll's response, the array around its events, is made for each client. These steps leave out
+//! the heads and chunks of HTTP.
 //!
 //! `read_on` is the whole way of 960 messages that a client has missed, from the server's memory to the client's
-//! parser, with heads, chunks and system calls. It includes opening the connection, which `connect` measures alone. In this bench `memory` is not the floor: like WebSocket's client, its client passes each
-//! event from one task to another, and the other clients have one task.
+//! parser, with heads, chunks and system calls. It includes opening the connection, which `connect` measures alone.
+//! In this bench `memory` is not the floor. Like WebSocket's client, its client passes each event from one task to
+//! another; the other clients have one task.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -29,7 +30,7 @@ const TEXTS: [usize; 3] = [32, 1_024, 8_192];
 /// Messages that a client has missed; fewer than an inbox holds.
 const MISSED: usize = 960;
 
-/// The single steps. They are no transport's own, so there is no law that they could break.
+/// The single steps. They belong to no single transport, so the laws do not apply to them.
 pub(crate) fn steps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("overhead");
     group.sample_size(50).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
@@ -80,7 +81,7 @@ fn websocket(frame: &Frame) -> Bytes {
     bytes.into()
 }
 
-/// The response to a poll that found one event, byte for byte as `longpoll-server/tests/wire.rs` pins it.
+/// The response to a poll that found one event: exactly the bytes that `longpoll-server/tests/wire.rs` expects.
 fn longpoll(frame: &Frame) -> Bytes {
     let cursor = frame.id().expect("a logged event has one");
     let rest = format!("],\"cursor\":\"{cursor}\",\"more\":false}}");

@@ -1,7 +1,7 @@
 //! Sending: a command's round trip, from the call to the reply that the message is on the disk.
 //!
-//! No client reads, not even the sender, which would receive its own message. A WebSocket sends the command as a
-//! frame; the other transports use the same POST, so they differ by chance only.
+//! No client reads events, not even the sender, which would receive its own message. A WebSocket sends the command as
+//! a frame. The other transports use the same POST, so they differ by chance only.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub(crate) fn rows<S: Server>(group: &mut Group<'_>) {
     row(group, BenchmarkId::from_parameter(S::NAME), Writer::<S>::new, Writer::play);
 }
 
-/// A user that writes to a user who is not connected.
+/// A user who writes to a user who is not connected.
 struct Writer<S: Server> {
     setting: Setting,
     sender: <S::Client as Client>::Sender,

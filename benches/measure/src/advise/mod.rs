@@ -26,7 +26,8 @@ use crate::quote::Reason;
 use crate::say::say;
 use range::Range;
 
-/// The size of a group without `--send-rate`: each member sends its share of the messages that all receive.
+/// The assumed size of a group if there is no `--send-rate`: each member sends an equal share of the messages that all
+/// receive.
 const GROUP: f64 = 100.0;
 
 /// The same advice for the report's page, calculated by the rules of `model.rs` and `verdict.rs`.

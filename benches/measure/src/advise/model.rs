@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::range::Range;
-use crate::catalogue::{FLOOR, SUBJECTS};
+use crate::catalogue::{FLOOR, PLAIN, SUBJECTS};
 use crate::number::{joined, plain};
 use crate::quote::{Quote, Reason, quote};
 use crate::results::{Figure, Row, Run};
@@ -45,7 +45,7 @@ pub(crate) struct Transport {
     pub(crate) total_bytes: Grid,
     /// All bytes of a lone message.
     pub(crate) lone_bytes: Option<Range>,
-    /// What a message adds to a poll's response that is sent anyway.
+    /// The bytes that a message adds to a poll's response that is sent anyway.
     pub(crate) added_bytes: Option<Range>,
     pub(crate) hourly_bytes: Option<Range>,
     pub(crate) hourly_cpu_ms: Option<Range>,
@@ -107,10 +107,10 @@ impl Model {
         self.transports.iter().map(|transport| transport.estimate(self, wish, is_outside)).collect()
     }
 
-    /// In which way a wish lies outside of what was measured. Then there is no advice.
+    /// Why there is no advice: in which way a wish lies outside of what was measured. Empty if it lies inside.
     pub(crate) fn beyond(&self, wish: &Wish) -> Vec<String> {
         let Some([rates, trips]) = self.edges() else { return Vec::new() };
-        // At the lowest measured rate each message is sent alone already, so lower rates are the same.
+        // Already at the lowest measured rate each message is sent alone, so a lower rate changes nothing.
         let rates = (0.0, rates.1);
         let mut beyond = Vec::new();
         for (what, value, (least, most), unit) in
@@ -137,7 +137,9 @@ impl Model {
 
 impl Transport {
     fn of(run: &Run, subject: &'static str) -> Self {
-        let rows = |scenario: &'static str| run.rows(scenario).filter(move |row| row.subject == subject);
+        // Advice is for servers as they run by default.
+        let is_default = move |row: &&Row| row.subject == subject && row.condition(PLAIN).is_none();
+        let rows = |scenario: &'static str| run.rows(scenario).filter(is_default);
         let range = |row: &Row, figure: &str| quote(row, figure).figure().and_then(Range::of);
         let first = |scenario, condition: (&str, f64), figure: &str| {
             rows(scenario)
@@ -201,8 +203,8 @@ impl Transport {
         Some(self.p50_ms.at(wish.rate_per_s, wish.rtt_ms)?.at_least(own.plus(wish.rtt_ms / 2.0)))
     }
 
-    /// Heartbeats, deliveries and sends of an hour. A transport that polls at constant intervals does so without
-    /// messages, too, so a delivery adds no HTTP head to it.
+    /// The bytes of an hour: heartbeats, deliveries and sends. A transport that polls at constant intervals also polls
+    /// when there is no message, so a delivery adds no HTTP head.
     fn hourly_bytes(&self, wish: &Wish) -> Option<Range> {
         let each = if self.paced {
             self.added_bytes?
@@ -213,7 +215,7 @@ impl Transport {
         Some(self.hourly_bytes? + each * (wish.rate_per_s * 3_600.0) + sends)
     }
 
-    /// Processors busy with heartbeats, deliveries and publishing.
+    /// How many cores are busy with heartbeats, deliveries and publishing.
     fn cores(&self, wish: &Wish) -> Option<Range> {
         let idle = self.hourly_cpu_ms? * (1.0 / 3_600e3);
         let delivering = self.delivery_us? * (wish.rate_per_s / 1e6);
@@ -253,7 +255,7 @@ impl Grid {
     }
 }
 
-/// The nearest values below and above a value, and how far it is from the first to the second, from 0 to 1.
+/// The nearest values below and above a value, and the position of the value between them, from 0 to 1.
 fn between(mut values: Vec<f64>, value: f64) -> Option<(f64, f64, f64)> {
     values.sort_by(f64::total_cmp);
     let value = value.clamp(*values.first()?, *values.last()?);

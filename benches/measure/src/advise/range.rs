@@ -13,7 +13,7 @@ pub(crate) struct Range {
     pub(crate) median: f64,
     pub(crate) least: f64,
     pub(crate) most: f64,
-    /// The samples of the figure with the fewest samples.
+    /// The number of samples. Of a sum it is the smallest number among the figures in it.
     pub(crate) samples: usize,
 }
 
@@ -21,7 +21,7 @@ impl Range {
     /// Zero: what a sum begins with.
     pub(crate) const NOTHING: Self = Self { median: 0.0, least: 0.0, most: 0.0, samples: usize::MAX };
 
-    /// The same with at least zero: noise can make a small figure negative.
+    /// The same, with zero in place of negative values: noise can make a small figure negative.
     pub(crate) fn not_negative(self) -> Self {
         let [median, least, most] = [self.median, self.least, self.most].map(|value| value.max(0.0));
         Self { median, least, most, ..self }

@@ -28,7 +28,7 @@ const fn made(subject: &'static str) -> Made {
 const RATES: [f64; 2] = [1.0, 100.0];
 const TRIPS: [f64; 2] = [0.0, 200.0];
 
-/// Five samples around a value, by a hundredth.
+/// Five samples around a value, at most a hundredth away from it.
 fn around(value: f64) -> [f64; 5] {
     [0.99, 0.995, 1.0, 1.005, 1.01].map(|factor| value * factor)
 }
@@ -169,12 +169,12 @@ fn a_rate_has_a_unit() {
     }
 }
 
-/// The page reckons itself; if Node.js is installed, its advice must be the same.
+/// The page calculates its advice itself. If Node.js is installed, both must give the same advice.
 #[test]
 fn the_page_gives_the_same_advice() {
     let slow = Made { latency_ms: [40.0, 400.0], bytes: 2_000.0, delivery_us: 30.0, ..made("longpoll") };
     let paced = Made { latency_ms: [1_050.0, 1_000.0], bytes: 900.0, process_kib: 2.0, ..made("shortpoll") };
-    // Another median, but not apart.
+    // Its median differs, but its runs overlap with the others.
     let level = Made { delivery_us: 10.1, ..made("sse") };
     let model = Model::of(&results(&[made("websocket"), level, slow, paced]));
     let wishes: Vec<Wish> = [
@@ -221,7 +221,7 @@ fn the_page_gives_the_same_advice() {
     }
 }
 
-/// Equal, but for the last digits of numbers.
+/// Compares two values. Numbers may differ in their last digits.
 fn same(one: &serde_json::Value, other: &serde_json::Value) {
     use serde_json::Value::{Array, Number, Object};
     match (one, other) {

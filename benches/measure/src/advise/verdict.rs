@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::model::{Estimate, Model};
 use super::range::Range;
 
-/// In milliseconds. A person does not notice less ([Nielsen], after Miller 1968): it feels instantaneous.
+/// In milliseconds. People do not notice a shorter delay, because it feels instantaneous ([Nielsen], after Miller
+/// 1968).
 ///
 /// [Nielsen]: https://www.nngroup.com/articles/response-times-3-important-limits/
 const NOTICED_MS: f64 = 100.0;
@@ -122,7 +123,7 @@ impl Criterion {
         self.standing(subject).is_some_and(|standing| standing.rank == Rank::Behind)
     }
 
-    /// Whether a transport is behind in it.
+    /// Whether at least one transport is behind in this criterion.
     pub(crate) fn matters(&self) -> bool {
         self.standings.iter().any(|standing| standing.rank == Rank::Behind)
     }
@@ -135,7 +136,7 @@ impl Criterion {
 
 fn choose(criteria: &[Criterion], estimates: &[Estimate]) -> Choice {
     let known: Vec<&Criterion> = criteria.iter().filter(|criterion| criterion.is_known()).collect();
-    // Latency is what these transports are for: without it there is no advice.
+    // Low latency is the purpose of these transports, so without this figure there is no advice.
     if !known.iter().any(|criterion| criterion.name == "latency") {
         return Choice::CannotTell;
     }

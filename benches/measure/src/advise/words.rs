@@ -61,7 +61,7 @@ fn cannot_tell(model: &Model, wish: &Wish, estimates: &[Estimate]) -> String {
     format!("Cannot tell which transport fits: {}.", why.join("; "))
 }
 
-/// The transports that are behind in no known figure, and what is unknown of them.
+/// The transports that are behind in no known figure, and which of their figures are unknown.
 fn unsure(estimates: &[Estimate], verdict: &Verdict) -> Option<String> {
     let is_open = |one: &&Estimate| {
         let is_behind = verdict.criteria.iter().any(|criterion| criterion.is_behind(one.subject));

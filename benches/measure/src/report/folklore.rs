@@ -9,7 +9,7 @@
 //!   `KEY < 100`.
 //! - `{{see SCENARIO}}`: a link to its tables.
 //!
-//! On the right side `/SUBJECT` is the key on the left with another subject. An unknown key fails.
+//! On the right side `/SUBJECT` is the key on the left with another subject. An unknown key is an error.
 
 use anyhow::{Context, bail};
 

@@ -74,13 +74,15 @@ struct Shown<'a> {
 /// The whole page.
 pub(super) fn page(source: &Source) -> anyhow::Result<String> {
     let run = &source.run;
+    let is_there = |subject: &str| run.rows.iter().any(|row| row.subject == subject);
+    let measured = SUBJECTS.iter().filter(|name| is_there(name.subject));
     let results = Results {
         facts: facts(source),
         warnings: &run.warnings,
         notes: withdrawn(&run.rows).into_iter().map(|one| (one.name(), one.note())).collect(),
         floor: FLOOR,
         incidental: INCIDENTAL,
-        subjects: SUBJECTS.iter().map(|name| (name.subject, name.title)).collect(),
+        subjects: measured.map(|name| (name.subject, name.title)).collect(),
         conditions: CONDITIONS.iter().map(condition).collect(),
         topics: TOPICS.iter().map(topic).collect(),
         rows: run.rows.iter().map(|row| shown(run, row)).collect::<anyhow::Result<_>>()?,
@@ -98,7 +100,7 @@ pub(super) fn page(source: &Source) -> anyhow::Result<String> {
     Ok(parts.into_iter().fold(PAGE.to_owned(), |page, (name, part)| page.replacen(name, part, 1)))
 }
 
-/// A module without imports and exports, so that all fit in one script.
+/// Removes the imports and exports of a module, so that all modules fit in one script.
 fn alone(module: &str) -> String {
     let lines = module.lines().filter(|line| !line.starts_with("import {"));
     lines.map(|line| format!("{}\n", line.strip_prefix("export ").unwrap_or(line))).collect()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use anyhow::{Context, bail};
 
-use crate::catalogue::{CONDITIONS, SUBJECTS, find, topic};
+use crate::catalogue::{CONDITIONS, PLAIN, SUBJECTS, find, topic};
 use crate::quote::{Quote, quote};
 use crate::results::{Row, Run};
 
@@ -58,7 +58,7 @@ impl Key {
     ///
     /// # Errors
     ///
-    /// If several rows match, or none in a full run that measured this figure of this subject: the key is wrong.
+    /// The key is wrong: several rows match, or none matches in a full run that measured this figure of this subject.
     pub(crate) fn find<'a>(&self, run: &'a Run) -> anyhow::Result<Quote<'a>> {
         let measured = || run.rows.iter().filter(|row| self.is_of(row));
         if !measured().any(|row| row.figures.contains_key(&self.figure) || !row.invalid.is_empty()) {
@@ -86,7 +86,10 @@ impl Key {
     /// Whether a row has this figure under these conditions. An invalid row may lack the figure.
     fn fits(&self, row: &Row) -> bool {
         let conditions = self.conditions.iter().all(|(name, value)| row.condition(name) == Some(*value));
-        conditions && (row.figures.contains_key(&self.figure) || !row.invalid.is_empty())
+        // A key that does not say so means connections that were taken over.
+        let says_plain = self.conditions.iter().any(|(name, _)| name == PLAIN);
+        let same_way = says_plain || row.condition(PLAIN).is_none();
+        conditions && same_way && (row.figures.contains_key(&self.figure) || !row.invalid.is_empty())
     }
 
     /// The unit of the figure.

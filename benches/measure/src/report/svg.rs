@@ -4,9 +4,10 @@
 
 use std::fmt::{Display, Write};
 
-use crate::catalogue::{FLOOR, SUBJECTS, column, title};
+use crate::catalogue::{FLOOR, Name, SUBJECTS, column, title};
 
-/// The dashes of the lines, and the markers upon them, by the place of a subject in the list; then they begin again.
+/// The dashes of the lines and the markers on them, by a subject's place in the list. After the last one the first
+/// follows again.
 const DASHES: [&str; 5] = ["none", "8 4", "2 3", "9 3 2 3", "12 2 4 2"];
 const MARKERS: [&str; 5] = [
     "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z",
@@ -16,7 +17,7 @@ const MARKERS: [&str; 5] = [
     "M0 4.6-4.4-3.4H4.4Z",
 ];
 
-/// The floor's.
+/// The floor's dash and marker.
 const FLOOR_DASH: &str = "4 5";
 const FLOOR_MARKER: &str = "M-4-4 4 4M4-4-4 4";
 
@@ -24,7 +25,7 @@ const FLOOR_MARKER: &str = "M-4-4 4 4M4-4-4 4";
 const LIGHT: [&str; 4] = ["#ffffff", "#1f2328", "#59636e", "#d1d9e0"];
 const DARK: [&str; 4] = ["#0d1117", "#f0f6fc", "#9aa4ae", "#3d444d"];
 
-/// The layers' patterns, in their order: how each is drawn upon its colour.
+/// The layers' patterns, in their order: how each is drawn on its colour.
 const PATTERNS: [&str; 4] = [
     "",
     r#"<path d="M0 8 8 0M-2 2 2-2M6 10 10 6" class="hatch"/>"#,
@@ -140,7 +141,7 @@ impl Svg {
              <rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n{body}</svg>\n",
             escaped(&title),
             escaped(&description),
-            style(),
+            style(&body),
             patterns()
         )
     }
@@ -173,36 +174,39 @@ fn patterns() -> String {
     text + "</defs>\n"
 }
 
-fn style() -> String {
+/// The style sheet, with the subjects that are in the picture.
+fn style(body: &str) -> String {
     let mut text = "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}\n\
          .heading{font-size:16px;font-weight:600}.strong{font-weight:600}.small{font-size:11px}\n\
          .curve{fill:none;stroke-width:2;stroke-linejoin:round}.mark{stroke-width:1.5}.whisker{stroke-width:1.5;fill:none}\n\
          .axis,.grid,.floor,.knee{fill:none;stroke-width:1}.floor{stroke-width:2;stroke-dasharray:4 3}.knee{stroke-dasharray:2 4}\n\
          rect.tint{fill-opacity:.16;stroke:none}rect.solid{stroke:none}.above{paint-order:stroke;stroke-width:4;stroke-linejoin:round}.cell{stroke-width:1}\n"
         .to_owned();
-    for name in SUBJECTS.iter() {
+    let shown: Vec<&Name> =
+        SUBJECTS.iter().filter(|name| body.contains(&format!("\"{} ", name.subject))).collect();
+    for name in &shown {
         let dash = own(name.subject, DASHES, FLOOR_DASH);
         let _ = writeln!(text, ".{}.curve{{stroke-dasharray:{dash}}}", name.subject);
     }
     (0..PATTERNS.len()).for_each(|index| text += &format!(".fill{index}{{fill:url(#layer{index})}}"));
     text.push('\n');
-    text += &scheme(LIGHT, 0);
-    text += &format!("@media (prefers-color-scheme: dark) {{\n{}}}\n", scheme(DARK, 1));
+    text += &scheme(LIGHT, 0, &shown);
+    text += &format!("@media (prefers-color-scheme: dark) {{\n{}}}\n", scheme(DARK, 1, &shown));
     text
 }
 
-/// What a subject has of its own, by its place in the list.
+/// A subject's own dash or marker, by its place in the list.
 fn own(subject: &str, each: [&'static str; 5], floor: &'static str) -> &'static str {
     if subject == FLOOR { floor } else { each[column(subject) % each.len()] }
 }
 
-/// The colours on this ground: 0 is light, 1 is dark.
-fn scheme([paper, ink, soft, line]: [&str; 4], ground: usize) -> String {
+/// The colours on this background: 0 is light, 1 is dark.
+fn scheme([paper, ink, soft, line]: [&str; 4], ground: usize, shown: &[&Name]) -> String {
     let mut text = format!(
         ".paper{{fill:{paper}}}text{{fill:{ink}}}text.soft{{fill:{soft}}}.grid,.cell{{stroke:{line}}}.cell{{fill:{paper}}}\
          .axis,.knee{{stroke:{soft}}}.floor,.whisker{{stroke:{ink}}}.above{{stroke:{paper}}}.hatch{{stroke:{paper};stroke-width:1.6}}.dot{{fill:{paper}}}\n"
     );
-    for name in SUBJECTS.iter() {
+    for name in shown {
         let (subject, colour) = (name.subject, name.colors[ground]);
         let _ = writeln!(text, ".{subject}{{stroke:{colour};fill:{colour}}}.{subject}.curve{{fill:none}}");
     }

@@ -1,7 +1,7 @@
 //! Bytes on the wire for each delivered message, by layer: one message alone, and twenty at once.
 //!
-//! The next message is sent when the one before has arrived and no bytes pass any more. So the figures hold everything
-//! that a delivery needs, including the poll that follows a response, and no heartbeats.
+//! The next message is sent when the one before has arrived and no bytes pass any more. So the figures include
+//! everything that a delivery needs, also the poll that follows a response, but no heartbeats.
 
 use anyhow::Context;
 use chat_client::Events;

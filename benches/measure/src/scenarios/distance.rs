@@ -1,7 +1,8 @@
 //! Distance: latency and bytes over links of different delay, for single messages and for bursts.
 //!
 //! There is one reader behind each link, and all are in one group, so they receive the same messages at the same time.
-//! The rates go from people who chat to machines; rate and delay together decide which transport is ahead.
+//! The rates range from those of people who chat to those of machines. Rate and delay together decide which transport
+//! is ahead.
 
 use crate::crowd::Crowd;
 use crate::link::Link;

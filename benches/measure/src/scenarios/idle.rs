@@ -1,12 +1,13 @@
 //! Idle connections: what the process and the kernel keep for each, and what they give back.
 //!
-//! Each connection is a bare client of another user, and nothing reads from it. The time limits that would close it
-//! are raised, so that nothing happens while memory is read.
+//! Each connection is a bare client of a different user, and nothing reads from it. The time limits that would close
+//! it are raised, so that nothing happens while memory is read.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use chat_core::auth::Token;
+use chat_http::Way;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{sleep, timeout};
@@ -16,7 +17,7 @@ use crate::crowd::AT_ONCE;
 use crate::process::{Process, kernel_memory_kib};
 use crate::recorder::Recorder;
 use crate::settings::Settings;
-use crate::subject::Subject;
+use crate::subject::{Subject, condition, flags};
 
 /// The limit for connecting or disconnecting all clients, and for the memory to settle.
 const SETTLING: Duration = Duration::from_secs(60);
@@ -24,8 +25,8 @@ const SETTLING: Duration = Duration::from_secs(60);
 /// The time between two looks at the memory. It has settled when they differ by less than a thousandth.
 const LOOKS: Duration = Duration::from_millis(250);
 
-/// The same after all clients have disconnected. It is longer than the grace period plus the second between two
-/// checks of the server, after which the server returns free memory to the system.
+/// The same after all clients have disconnected. The server returns free memory to the system at the first check after
+/// the grace period, and it checks once a second. This time is longer than both together.
 const LOOKS_AFTER: Duration = Duration::from_millis(1_500);
 
 /// The time between two looks at a gauge.
@@ -55,8 +56,20 @@ pub(super) async fn measure(
     settings: &Settings,
     recorder: &mut Recorder,
 ) -> anyhow::Result<()> {
+    for way in subject.ways() {
+        measure_way(subject, way, settings, recorder).await?;
+    }
+    Ok(())
+}
+
+async fn measure_way(
+    subject: Subject,
+    way: Way,
+    settings: &Settings,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
     let connections = settings.full_or_quick(5_000, 300);
-    let process = Process::start(&FLAGS).await?;
+    let process = Process::start(&[&FLAGS, flags(way)].concat()).await?;
     let target = process.target(subject);
     let registering =
         (0..connections).map(|number| {
@@ -81,10 +94,11 @@ pub(super) async fn measure(
     let (full, kernel_full) = (settle(&process, LOOKS).await?, kernel_memory_kib()?);
     drop(open);
     wait_for(&process, subject, CONNECTIONS, |open| open <= 1.0).await?;
-    // The server forgets users after their grace period, and then returns free memory to the system.
+    // The server drops a user's inbox after the grace period, and then returns free memory to the system.
     let left = settle(&process, LOOKS_AFTER).await?;
     let each = |kib: f64| kib / connections as f64;
-    let row = recorder.row("idle", subject, &[("clients", connections as f64)]);
+    let conditions = [&[("clients", connections as f64)], condition(way)].concat();
+    let row = recorder.row("idle", subject, &conditions);
     row.add("process_kib", each(full - empty));
     // Both ends are on this machine, so half of the sockets belong to the clients.
     row.add("kernel_kib", each(kernel_full - kernel_empty) / 2.0);
@@ -92,7 +106,7 @@ pub(super) async fn measure(
     process.stop().await
 }
 
-/// Waits until a gauge of the server has this value.
+/// Waits until a gauge of the server meets this condition.
 async fn wait_for(
     process: &Process,
     subject: Subject,

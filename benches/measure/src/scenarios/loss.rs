@@ -81,7 +81,7 @@ async fn measure_one(
     process.stop().await
 }
 
-/// Drops packets until this value is dropped: each with the same probability, or all of them in bursts.
+/// Drops packets until this future is dropped: each with the same probability, or all of them in bursts.
 async fn lose(filter: &mut Filter, share: f64, in_bursts: bool) -> anyhow::Result<()> {
     if !in_bursts {
         filter.drop_share(share)?;

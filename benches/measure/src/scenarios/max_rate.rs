@@ -1,7 +1,8 @@
 //! The highest rate at which 99 of 100 deliveries to ten readers still arrive in time.
 //!
-//! The rate is doubled until it fails, and then a binary search finds the highest rate that holds. A trial that fails is
-//! repeated once, because one hiccup of the machine is not the limit of a server; `--quick` does not repeat it.
+//! The rate is doubled until a trial fails, and then a binary search finds the highest rate that succeeds. A trial that
+//! fails is repeated once, because one short stall of the machine is not the limit of a server. `--quick` does not
+//! repeat it.
 
 use super::latency::READERS;
 use crate::crowd::Crowd;

@@ -142,7 +142,8 @@ impl Scenario {
 
     /// Whether it mostly waits, so that other scenarios can be measured at the same time.
     ///
-    /// Short polling waits in every scenario. Memory is an exception: it is read for the whole machine.
+    /// Short polling also waits in scenarios that keep the other transports busy. Memory is always measured alone,
+    /// because it is read for the whole machine.
     pub(crate) fn is_patient(self, subject: Subject) -> bool {
         match self {
             Self::Bytes | Self::IdleBytes | Self::Loss | Self::RoundTrip | Self::Proxy | Self::Crossover => {

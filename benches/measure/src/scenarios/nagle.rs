@@ -1,8 +1,8 @@
 //! Nagle's algorithm: a request and its reply over bare TCP, with it and without, in one write and in two.
 //!
-//! With the algorithm, a small write waits until the one before is acknowledged ([RFC 9293 §3.7.4]). A receiver that has
-//! nothing to send delays its acknowledgement ([RFC 9293 §3.8.6.3]), so each side waits for the other. The loop is
-//! closed: the next request leaves after the reply to the one before. Both ends are in this process.
+//! With the algorithm, a small write waits until the write before it is acknowledged ([RFC 9293 §3.7.4]). A receiver
+//! that has nothing to send delays its acknowledgement ([RFC 9293 §3.8.6.3]), so each side waits for the other. The
+//! loop is closed: the next request leaves after the reply to the one before. Both ends are in this process.
 //!
 //! [RFC 9293 §3.7.4]: https://www.rfc-editor.org/rfc/rfc9293#section-3.7.4
 //! [RFC 9293 §3.8.6.3]: https://www.rfc-editor.org/rfc/rfc9293#section-3.8.6.3

@@ -94,7 +94,7 @@ async fn in_time(
     let token = &crowd.readers[0].1;
     let after = target.snapshot(token).await?.cursor;
     let until = Instant::now() + NEWS + subject.pause();
-    // nginx may refuse the connection or hold its head back: then no message arrives.
+    // nginx may refuse the connection or hold the response's head back: then no message arrives.
     let Ok(Ok(mut client)) = timeout_at(until, subject.connect(target.apart(), token, Some(after))).await
     else {
         return Ok(0);

@@ -38,7 +38,7 @@ pub(super) async fn measure(
         .into_iter()
         .map(|mut client| tokio::spawn(async move { while client.events.next().await.is_ok() {} }))
         .collect();
-    // Wait for the first polls, and for the events that other users have connected.
+    // Wait for the first polls, and for the events which say that other users have connected.
     link.silence().await?;
     let (traffic, server) = (link.traffic(), process.usage()?);
     let length = period * periods;

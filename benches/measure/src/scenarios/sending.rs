@@ -61,7 +61,7 @@ pub(super) async fn measure(
             let conditions = [("rtt_ms", rtt_ms), ("committed", f64::from(u8::from(committed)))];
             let row = recorder.row("sending", subject, &conditions);
             row.add_latencies(&Latencies(round_trips))?;
-            // A sender receives its own messages, too. Without messages, only requests and replies have passed.
+            // A message also comes back to its sender as an event. Without messages, only requests and replies pass.
             if !committed {
                 link.traffic().since(before).note(row, f64::from(requests));
             }

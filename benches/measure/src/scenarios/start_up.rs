@@ -9,7 +9,7 @@ use crate::recorder::Recorder;
 use crate::settings::Settings;
 use crate::subject::Subject;
 
-/// Messages written before the process is killed, so that the next one finds them in the write-ahead log.
+/// Messages written before the process is killed, so that the next process finds them in the write-ahead log.
 const UNTIDY: usize = 1_000;
 
 pub(super) async fn measure(settings: &Settings, recorder: &mut Recorder) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ pub(super) async fn bind_all(wanted: &[(&str, SocketAddr)]) -> anyhow::Result<Ve
         match bind(address, flag).await {
             Ok(listener) => listeners.push(listener),
             Err(error) => {
-                // The ports of the flags before are open: one of them may be what is in the way.
+                // The ports of the flags before are open already, so one of them may be the cause.
                 let (host, port) = (host(address.ip()), address.port());
                 let earlier = wanted[..place].iter().find(|(_, earlier)| earlier.port() == port && port != 0);
                 let Some((other, _)) = earlier else { return Err(error) };

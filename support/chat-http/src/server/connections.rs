@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 /// The connections of one server.
 pub(super) struct Connections {
     pub(super) metrics: Arc<TransportMetrics>,
-    /// Guards the numbers of open connections, and how to cut each.
+    /// Guards the last number given to a connection, and how to cut each open connection, by its number.
     open: Mutex<(u64, HashMap<u64, Cut>)>,
     all_closed: Notify,
     crowd: Arc<Crowd>,
@@ -27,7 +27,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a connection in, if there is room for it.
+    /// Adds a connection, if there is room for it.
     pub(super) fn add(self: &Arc<Self>, most: usize) -> Option<(Cut, Open)> {
         let mut open = self.open();
         if open.1.len() >= most {
@@ -56,12 +56,12 @@ impl Connections {
     }
 }
 
-/// One open connection; counted out when dropped.
+/// One open connection. It is removed when this is dropped.
 pub(super) struct Open {
     pub(super) connections: Arc<Connections>,
     number: u64,
     cut: Cut,
-    /// Counts it among the crowd.
+    /// Counts it in the [`Crowd`].
     _joined: Joined,
 }
 
@@ -74,7 +74,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // Only a task that panicked ends without a reason.
+        // This counts only if no other end was counted. Then the task has panicked.
         self.ended(End::Closed(Close::ServerError));
         self.connections.metrics.connections.dec();
         let mut open = self.connections.open();

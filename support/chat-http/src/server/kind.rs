@@ -1,4 +1,4 @@
-//! One kind of server: its name, its routes, and the clients that it has.
+//! One kind of server: its name, its routes, and its clients.
 
 use std::marker::PhantomData;
 
@@ -12,18 +12,18 @@ use crate::Way;
 pub trait Server: Send + 'static {
     /// Its name in URLs, metrics, benchmarks and tables.
     const NAME: &'static str;
-    /// Where a client opens its wire; `None`: there is no wire.
+    /// The path at which a client connects; `None`: there is no wire.
     const PATH: Option<&'static str>;
     /// How its transports get their connections.
     const WAY: Way = Way::Takeover;
-    /// The other end of its wire.
+    /// The client's end of its transport.
     type Client: Client;
 
     /// What it adds to the HTTP API that all servers share.
     fn routes() -> Router<Chat>;
 }
 
-/// The same server, whose connections stay with the HTTP library.
+/// The same server in the plain way: the HTTP library keeps its connections.
 pub struct Plain<S>(PhantomData<fn() -> S>);
 
 impl<S: Server> Server for Plain<S> {

@@ -1,7 +1,7 @@
 //! A server: a listener, an accept loop with limits, and an orderly end.
 //!
-//! `axum::serve` would do for a page, but it lets a client take for ever over the head of a request. Here every
-//! wait has a limit, and the limit for writing lives in the accepted socket, under every kind of response.
+//! `axum::serve` would be enough for a page, but it waits without a limit for the head of a request. Here every wait
+//! has a limit. The limit for writing is in the accepted socket, under every kind of response.
 
 mod connections;
 mod kind;
@@ -32,31 +32,32 @@ use chat_core::limits::Limits;
 use chat_core::metrics::TransportMetrics;
 use chat_core::refusal::{Close, Code};
 
-/// How long a peer that is gone without a word may hold what was sent to it ([RFC 5482]): below the 30 s in
-/// which a dead peer is to be found.
+/// How long sent bytes may stay unacknowledged before the kernel ends the connection ([RFC 5482]). A peer that vanished
+/// has to be found within 30 s, so this is less.
 ///
 /// [RFC 5482]: https://www.rfc-editor.org/rfc/rfc5482
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// How much longer the kernel waits than the limit for writing.
+/// How much longer the kernel waits than the limit for writing, so that the limit comes first.
 const WRITE_TIMEOUT_FIRST: Duration = Duration::from_secs(2);
 
 /// The label under which the connections of [`start_metrics`] are counted.
 const METRICS: &str = "metrics";
 
-/// How long a connection without traffic waits before it asks whether the peer is there.
+/// How long a connection is without traffic before the kernel asks whether the peer is there.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// Connections that the system holds until they are accepted. Where all clients come back at once, the usual 128 do
-/// not do, and who finds no room asks again only after a second ([RFC 6298 §2.1]).
+/// Connections that the system holds until they are accepted. When all clients reconnect at once, the usual 128 are
+/// too few. A client that finds no room tries again only after a second ([RFC 6298 §2.1]).
 ///
 /// [RFC 6298 §2.1]: https://www.rfc-editor.org/rfc/rfc6298#section-2
 const BACKLOG: i32 = 4_096;
 
-/// A pause after the system refused a connection for want of files: asking again at once would only spin.
+/// The pause after the system had no file descriptor left for a connection. Trying again at once would only use
+/// processor time.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
 
-/// A server that runs.
+/// A running server.
 pub struct Running {
     address: SocketAddr,
     stopping: watch::Sender<bool>,
@@ -65,10 +66,10 @@ pub struct Running {
     patience: Duration,
 }
 
-/// Starts serving a chat over one kind of wire, and pages for people beside it.
+/// Starts to serve a chat over one transport, and pages for people beside it.
 ///
 /// # Errors
-/// The listener is none any more.
+/// The listener no longer works.
 pub fn start<S: Server>(
     listener: TcpListener,
     chat: &Chat,
@@ -98,10 +99,10 @@ pub fn start_by<S: Server>(
     }
 }
 
-/// Starts serving the counts of a chat alone, for operators, at an address of their own.
+/// Starts to serve only the metrics of a chat, for operators, at an address of their own.
 ///
 /// # Errors
-/// The listener is none any more.
+/// The listener no longer works.
 pub fn start_metrics(listener: TcpListener, chat: &Chat) -> io::Result<Running> {
     let metrics = chat.metrics().transport(METRICS);
     let router = metrics_router(chat, &metrics);
@@ -116,7 +117,7 @@ fn serve(
     router: Router,
 ) -> io::Result<Running> {
     let address = listener.local_addr()?;
-    // It listens already; this makes more room.
+    // It listens already; this makes its queue longer.
     SockRef::from(&listener).listen(BACKLOG)?;
     let (stopping, stopped) = watch::channel(false);
     let connections = Arc::new(Connections::new(metrics, Arc::clone(chat.crowd())));
@@ -133,15 +134,15 @@ impl Running {
         self.address
     }
 
-    /// Takes no more connections, lets those that are open end, and cuts those that do not in time.
+    /// Accepts no more connections, waits until those that are open end, and cuts those that do not end in time.
     ///
-    /// End the chat's sessions first, or streams go on until they are cut.
+    /// End the chat's sessions first. Otherwise streams go on until they are cut.
     pub async fn stop(self) {
-        // Nobody listens only if the loop has ended already.
+        // This fails only if the accept loop has ended already.
         let _ = self.stopping.send(true);
         if timeout(self.patience, self.connections.wait_for_none()).await.is_err() {
             self.connections.cut_all(Close::Shutdown);
-            // Cut sockets are dropped as soon as their tasks run; this bounds a wait that needs no time.
+            // Cut sockets are dropped as soon as their tasks run, so this wait should be short. It has a limit anyway.
             let _ = timeout(self.patience, self.connections.wait_for_none()).await;
         }
         self.accepting.abort();
@@ -190,26 +191,27 @@ async fn accept(
     }
 }
 
-/// Waits until the server is to stop, or is gone.
+/// Waits until the server is to stop, or has ended.
 async fn told(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|stop| *stop).await);
 }
 
-/// How long the kernel waits for a client that acknowledges nothing. It also ends a client that does not read, so it
-/// must not come before the limit for that.
+/// How long the kernel waits for a client that acknowledges nothing. The kernel also disconnects a client that does not
+/// read, so it must wait longer than the limit for writing.
 fn kernel_patience(write_timeout: Duration) -> Duration {
     TCP_USER_TIMEOUT.max(write_timeout.saturating_add(WRITE_TIMEOUT_FIRST))
 }
 
-/// No delay for small frames; a bound for what waits in the kernel; a peer that is gone is found.
+/// Sets the socket's options: small frames are sent without delay, a limited number of bytes waits in the kernel, and a
+/// peer that vanished is noticed.
 fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
     #[cfg(target_os = "linux")]
     {
-        // The kernel would otherwise take megabytes for a client that does not read. Sent bytes are not bounded by
-        // this, so a distant client loses no speed.
+        // Otherwise the kernel would take megabytes for a client that does not read. Bytes that are already sent do not
+        // count, so a distant client loses no speed.
         socket.set_tcp_notsent_lowat(limits.unsent_bytes)?;
         socket.set_tcp_user_timeout(Some(kernel_patience(limits.write_timeout)))?;
     }
@@ -218,7 +220,7 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> io::Result<()> {
     Ok(())
 }
 
-/// Says that there is no room. What does not fit into the socket at once is not worth a wait.
+/// Says that there is no room. It does not wait: what does not fit into the socket at once is lost.
 fn turn_away(stream: &TcpStream) {
     let body = r#"{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"the server has as many connections as it may have","code":"busy","retry_after_ms":1000}"#;
     let answer = format!(

@@ -24,14 +24,15 @@ use crate::{Asked, Live, NoAnswer, Peer, Serving, Way, Wire};
 
 /// Serves one connection until it ends.
 ///
-/// Each part is a future in a box of its own: what hyper needs is given back while a transport has the connection.
+/// Each part is a future in a box of its own, so that hyper's memory is free while a transport has the connection.
 pub(super) async fn serve(mut wire: Wire, router: Router, peer: Arc<Peer>) {
     while peer.has_request(&mut wire).await {
         let Some(serving) = Box::pin(requests(wire, &router, &peer)).await else { return };
         match serving.await {
             Ok(taken) if taken.is_kept() && !peer.is_stopping() => wire = taken.wire,
             Ok(_) => return peer.answered(),
-            // The socket has counted it, unless the transport noticed first. A client that has gone is told nothing.
+            // The socket has counted the end already, unless the transport noticed it first. The client has left, so
+            // nothing is sent to it.
             Err(error) => return peer.failed(&error),
         }
     }
@@ -50,8 +51,8 @@ async fn requests(wire: Wire, router: &Router, peer: &Arc<Peer>) -> Option<Servi
         .timer(TokioTimer::new())
         .header_read_timeout(peer.limits().header_timeout)
         .max_buf_size(Limits::HEAD_BYTES)
-        // A client that has closed its sending side still gets its answers. hyper then no longer looks at the socket
-        // while an answer is being made, so `drive` does.
+        // A client that has closed its sending side still gets its answers. With this option hyper does not watch the
+        // socket while an answer is being made, so `drive` does.
         .half_close(true)
         .serve_connection(TokioIo::new(Observed(Arc::clone(&watched))), service);
     if peer.way == Way::Plain {
@@ -89,12 +90,12 @@ async fn answer(
     }
     match peer.answer(asked, &method, answer) {
         Some(answer) => Ok(answer),
-        // The connection is taken from under this future.
+        // The connection is taken over, and this future is dropped.
         None => pending().await,
     }
 }
 
-/// The client sends no more and there was nothing to say, so its connection is closed without an answer.
+/// The client sends no more and there was nothing to answer, so its connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("there was nothing to answer")]
 struct Unanswered;
@@ -115,7 +116,7 @@ async fn drive<C: Future<Output = hyper::Result<()>> + Unpin>(
         }
         if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
             match ended {
-                // What it carries from here on has an end of its own.
+                // After an upgrade, the transport counts the end of the connection.
                 Ok(()) if peer.is_upgraded() => {}
                 Err(error) => peer.ended(why(&error)),
                 Ok(()) if is_stopping => peer.ended(End::Closed(Close::Shutdown)),
@@ -134,7 +135,8 @@ async fn drive<C: Future<Output = hyper::Result<()>> + Unpin>(
         if watched.wire.is_half_closed() {
             peer.half_closed.give(());
         }
-        // Answers to earlier requests go first: what hyper still has to write would be lost with it.
+        // Answers to earlier requests are written first. With the takeover hyper is dropped, and what it still had to
+        // write would be lost.
         if watched.is_unsent {
             return Poll::Pending;
         }
@@ -143,7 +145,7 @@ async fn drive<C: Future<Output = hyper::Result<()>> + Unpin>(
     .await
 }
 
-/// Why hyper ended a connection. The socket has counted what it saw itself.
+/// Why hyper ended a connection. An end that the socket noticed itself is counted already.
 fn why(error: &hyper::Error) -> End {
     tracing::debug!(%error, "a connection ended early");
     match error {
@@ -156,7 +158,7 @@ fn why(error: &hyper::Error) -> End {
 /// A connection that hyper uses, and what it is doing with it.
 struct Watched {
     wire: Wire,
-    /// hyper flushes once its buffer is empty; until then a write of its may be waiting.
+    /// hyper has written and not flushed since. It flushes once its buffer is empty, so more may still be in it.
     is_unsent: bool,
     /// hyper waits for bytes, so it will notice the end of the connection.
     is_reading: bool,

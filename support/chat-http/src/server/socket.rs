@@ -1,4 +1,4 @@
-//! An accepted socket that watches over its client's pace, under every kind of response.
+//! An accepted socket that disconnects a client that does not read, under every kind of response.
 
 use std::io;
 use std::pin::Pin;
@@ -17,21 +17,21 @@ use super::kernel_patience;
 use super::tcp_info::TcpInfo;
 use crate::{Broken, Stream};
 
-/// How long, and for how many bytes, a client that is still sending is read after the last word to it.
+/// How long, and for how many bytes, the server still reads after it has written its last bytes.
 ///
-/// A socket that is closed with bytes unread makes the kernel send a reset, and the reset takes the last word
-/// from the client's buffers before it is read ([RFC 9112 §9.6]).
+/// If a socket is closed while received bytes are unread, the kernel sends a reset. The reset can delete the server's
+/// last bytes in the client's buffers before the client reads them ([RFC 9112 §9.6]).
 ///
 /// [RFC 9112 §9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 8 * 1_024 * 1_024;
 
-/// How often, within the time that a client may take nothing, the kernel is asked whether it has taken something.
+/// How often the kernel is asked, within the limit for writing, whether the client has taken something.
 const CHECKS: u32 = 4;
 
-/// A client's socket that watches over its pace.
+/// A client's socket with a limit for writing.
 ///
-/// A limit for writing cannot live in a response body: once the peer stops reading, nobody polls the body.
+/// The limit cannot be in a response body, because the body is not polled any more once the peer stops reading.
 pub(super) struct Socket {
     /// Taken only when the socket is dropped.
     stream: Option<TcpStream>,
@@ -65,7 +65,7 @@ impl Socket {
         Pin::new(self.stream.as_mut().expect("it is there until the socket is dropped"))
     }
 
-    /// The connection ends here, for this reason.
+    /// Counts the end of the connection, with its reason.
     fn ended(&mut self, why: End) {
         self.ended = true;
         if let Some(open) = &self.open {
@@ -73,7 +73,7 @@ impl Socket {
         }
     }
 
-    /// The same, because of an error. A timeout alone does not say whether the client stopped reading or vanished.
+    /// Counts an end that an error caused. A timeout alone does not say whether the client stopped reading or vanished.
     fn failed(&mut self, error: &io::Error) {
         let why = match error.kind() {
             io::ErrorKind::TimedOut => self.why_silent(),
@@ -82,7 +82,8 @@ impl Socket {
         self.ended(why);
     }
 
-    /// A client that does not read keeps its window closed, and its system goes on to answer probes of it.
+    /// Whether a silent client has stopped reading or has vanished. If it has stopped reading, its window is closed,
+    /// and its system still answers probes of the window.
     fn why_silent(&self) -> End {
         let limit = kernel_patience(self.write_timeout);
         match self.info() {
@@ -106,7 +107,7 @@ impl Socket {
         }
     }
 
-    /// The same, for a task that waits now and is to be woken for it.
+    /// The same for a task that waits now: it is woken once the connection is to be cut.
     fn wait_for_cut(&mut self, cx: &Context<'_>) -> io::Result<()> {
         match self.cut.poll(cx) {
             Poll::Ready(_) => self.check_cut(),
@@ -114,7 +115,7 @@ impl Socket {
         }
     }
 
-    /// Passes on what came of a write, unless the peer has taken nothing for too long.
+    /// Passes on the result of a write, unless the peer has taken nothing for too long.
     fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(result) = &written {
             self.stall = None;
@@ -147,10 +148,10 @@ impl Socket {
 
     /// Ends the connection to a client that has taken nothing for too long.
     fn give_up(&mut self) -> io::Error {
-        // Without an answer from the kernel it counts as slow, since it was this limit that ended it.
+        // If the kernel says nothing, the client counts as slow, because it was this limit that ended the connection.
         let why = self.info().map_or(End::Closed(Close::Slow), |_| self.why_silent());
         self.ended(why);
-        // Other tasks that hold on to this connection need not wait either.
+        // Other tasks that use this connection need not wait either.
         self.cut.give(Close::Slow);
         io::Error::new(io::ErrorKind::TimedOut, why.name())
     }
@@ -220,7 +221,7 @@ impl AsyncWrite for Socket {
 }
 
 impl Drop for Socket {
-    /// Lets a client that is still there read the last word.
+    /// Gives a client that is still there time to read the last bytes.
     fn drop(&mut self) {
         if let (false, Some(stream), Some(open), Ok(runtime)) =
             (self.ended, self.stream.take(), self.open.take(), Handle::try_current())
@@ -230,7 +231,7 @@ impl Drop for Socket {
     }
 }
 
-/// Says that nothing more will come, and reads what the client still had on its way.
+/// Closes the sending side, and reads what the client still had on its way.
 async fn linger(mut stream: TcpStream, _open: Open) {
     let reading = async {
         stream.shutdown().await?;
@@ -243,7 +244,7 @@ async fn linger(mut stream: TcpStream, _open: Open) {
         }
         Ok::<_, io::Error>(())
     };
-    // Whatever goes wrong now, there is nobody left to tell.
+    // The connection is over, so an error changes nothing.
     let _ = timeout(LINGER, reading).await;
 }
 
@@ -306,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_does_not_read_is_slow_though_the_kernel_ends_it() {
         let mut pair = Pair::open().await;
-        // All of it is in the kernel, so nothing waits here that a limit could end.
+        // The kernel has taken all of it, so no write waits here and the limit for writing does not apply.
         pair.socket.write_all(&[b'x'; 65_536]).await.unwrap();
         assert_eq!(pair.given_up().await, counted("slow"));
     }

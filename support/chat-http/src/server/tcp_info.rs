@@ -29,7 +29,7 @@ impl TcpInfo {
 
         let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
         let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-        // SAFETY: the kernel writes at most `length` bytes, which is the size of what the pointer points to; the
+        // SAFETY: the kernel writes at most `length` bytes, which is the size of what the pointer points to. The
         // descriptor is open for as long as the stream is borrowed.
         let failed = unsafe {
             libc::getsockopt(
@@ -40,7 +40,7 @@ impl TcpInfo {
                 &raw mut length,
             )
         };
-        // Kernels before 5.4 know less than this.
+        // Kernels before 5.4 return less than this.
         if failed != 0 || (length as usize) < offset_of!(libc::tcp_info, tcpi_snd_wnd) + size_of::<u32>() {
             return None;
         }

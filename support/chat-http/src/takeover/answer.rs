@@ -1,4 +1,4 @@
-//! The answer that is written on a connection that was taken over: at once, bit by bit, or none but an upgrade.
+//! The answer on a connection that was taken over: a whole one, an endless one, or an upgrade.
 
 use std::io::{self, Write as _};
 use std::marker::PhantomData;
@@ -11,10 +11,10 @@ use tokio::io::AsyncWriteExt;
 use super::head::{Framing, Head};
 use crate::wire::Wire;
 
-/// What a chunk adds to its bytes, at most: a length, and two ends of lines.
+/// The most that a chunk adds to its bytes: a length, and two line breaks.
 const CHUNK_FRAMING_BYTES: usize = 20;
 
-/// A connection without an HTTP library, and what is left of the answer's head.
+/// A connection without an HTTP library, and the head of the answer that is due.
 ///
 /// It begins with [`upgrade`](Self::upgrade), [`begin`](Self::begin) or [`answer`](Self::answer), which write the head.
 pub(crate) struct Taken {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::fields;
 
-/// More than the heads of our answers have: room to begin with, not a limit.
+/// Room for a head. Usual heads need less, and it is not a limit.
 const USUAL_BYTES: usize = 512;
 
 /// How an answer says where it ends ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
@@ -18,13 +18,13 @@ const USUAL_BYTES: usize = 512;
 pub(super) enum Framing {
     /// It has no body, or one that ends with the connection.
     None,
-    /// It has so many bytes.
+    /// Its body has this many bytes.
     Length(usize),
-    /// Its last chunk says so.
+    /// Its last chunk marks the end.
     Chunked,
 }
 
-/// What of a request decides how its answer is framed.
+/// The parts of a request that decide how its answer is framed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     version: Version,
@@ -56,14 +56,14 @@ impl Head {
         let http = if asked.version == Version::HTTP_11 { b"HTTP/1.1 " } else { b"HTTP/1.0 " };
         let (code, reason) = (answer.status.as_str(), answer.status.canonical_reason().unwrap_or_default());
         line(&[http, code.as_bytes(), b" ", reason.as_bytes(), b"\r\n"]);
-        // Where the answer ends is for the transport to say, whatever a layer thought of its empty body.
+        // The transport decides where the answer ends, so a length that a layer wrote for the empty body is left out.
         for (name, value) in answer.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
             line(&[name.as_ref(), b": ", value.as_bytes(), b"\r\n"]);
         }
         Self { asked, upgrades: answer.status == StatusCode::SWITCHING_PROTOCOLS, text: text.into() }
     }
 
-    /// The connection ends with this answer.
+    /// Notes that the connection ends with this answer.
     pub(crate) fn is_last(&mut self) {
         self.asked.keeps_alive = false;
     }
@@ -83,7 +83,7 @@ impl Head {
         let mut bytes = Vec::with_capacity(USUAL_BYTES + then.len());
         bytes.extend_from_slice(&self.text);
         match (self.asked.version, self.asked.keeps_alive, framing) {
-            // An upgrade says itself what becomes of the connection.
+            // An upgrade has its own `connection` header.
             _ if self.upgrades => {}
             (Version::HTTP_11, false, _) => bytes.extend_from_slice(b"connection: close\r\n"),
             (Version::HTTP_10, true, Framing::Length(_)) => {
@@ -106,7 +106,7 @@ impl Head {
     }
 }
 
-/// The date of the second that is passing: every answer within it has the same ([RFC 9110 §5.6.7]).
+/// Writes the date of an answer. All answers within one second have the same date ([RFC 9110 §5.6.7]).
 ///
 /// [RFC 9110 §5.6.7]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
 fn write_date(now: SystemTime, into: &mut Vec<u8>) {

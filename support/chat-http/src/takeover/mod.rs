@@ -1,8 +1,11 @@
-//! The takeover: once a request is routed and its answer has begun, a stream or a waiting poll has no use for an
-//! HTTP library and its buffers.
+//! The takeover: a transport takes the connection over from hyper, the HTTP library.
 //!
-//! A handler leaves a future for the bare connection with the accept loop. The head of its answer goes back
-//! through the layers as always. The loop then takes the connection from under hyper, and runs the future.
+//! Once a request is routed, a stream or a waiting poll does not need hyper and its buffers any more. So the connection
+//! changes hands, in three steps:
+//!
+//! 1. A handler gives the accept loop a future that can serve the bare connection.
+//! 2. The head of the handler's answer goes back through the layers as always.
+//! 3. The accept loop takes the connection from hyper, and runs the future.
 
 mod answer;
 mod head;
@@ -28,13 +31,14 @@ pub(crate) use self::head::Asked;
 
 /// Serves a connection, and gives it back in the end.
 pub(crate) type Serving = Pin<Box<dyn Future<Output = io::Result<Taken>> + Send>>;
-/// It is given its peer, and does not own one: a client whose connection breaks before it is served would never go.
+/// Makes that future. The peer is an argument, because the peer owns this closure: if the closure owned the peer too,
+/// neither would be freed when the connection breaks before it is served.
 type Serve = Box<dyn FnOnce(Taken, Option<RepeatedPoll>, Arc<Peer>) -> Serving + Send>;
 
-/// What is to be done with a connection, once hyper has let go of it.
+/// What happens with a connection once hyper has given it up.
 #[derive(Default)]
 pub(super) enum Next {
-    /// More requests.
+    /// It carries more requests.
     #[default]
     Requests,
     /// A handler wants it, and the head of the answer is still on its way through the layers.
@@ -43,15 +47,15 @@ pub(super) enum Next {
     Taken(Live),
 }
 
-/// What a connection is served with.
+/// What serves a connection that is taken over: the head of the answer, and the handler's future.
 pub(crate) struct Live {
     head: Head,
     serve: Serve,
 }
 
-/// Leaves a client with the accept loop, which serves it once its connection is free.
+/// Gives a client to the accept loop, which serves it once hyper has given its connection up.
 ///
-/// A client that repeats its request after another cursor is authenticated anew. Everything else that was decided
+/// If the client repeats its request with another cursor, it is authenticated again. Everything else that was decided
 /// about its first request holds for the next one too.
 pub(super) fn serve<E: Endpoint>(client: Client<E>, next: Option<admission::Next>, peer: &Peer) {
     peer.replace(Next::Wanted(Box::new(|taken, asked, peer| {
@@ -60,7 +64,7 @@ pub(super) fn serve<E: Endpoint>(client: Client<E>, next: Option<admission::Next
     })));
 }
 
-/// Serves a client, and then the same request again as often as it comes.
+/// Serves a client, and then the same request as often as the client repeats it.
 async fn serve_all<E: Endpoint>(
     mut taken: Taken,
     client: Client<E>,
@@ -84,7 +88,7 @@ async fn serve_all<E: Endpoint>(
         let Some((cursor, length)) = asked.cursor(taken.wire.ahead()) else { return Ok(taken) };
         match next.clone().enter(cursor, E::name(&ask)).await {
             Ok(session) => admitted = Admitted::from(session),
-            // It goes the way of all other requests, which has words for the reason.
+            // The request goes through the router like any other, and is answered there with the reason.
             Err(_) => return Ok(taken),
         }
         taken.wire.advance(length);
@@ -97,7 +101,7 @@ impl Peer {
         std::mem::replace(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner), next)
     }
 
-    /// Takes note of an answer. `None`: its connection is taken over instead of it.
+    /// Looks at an answer before hyper gets it. `None`: the connection is taken over, and hyper does not answer.
     pub(crate) fn answer(&self, asked: Asked, method: &Method, answer: Response) -> Option<Response> {
         match self.replace(Next::Requests) {
             Next::Wanted(serve) if *method == Method::GET => {
@@ -127,7 +131,7 @@ impl Live {
         self.head.is_last();
     }
 
-    /// Serves a connection of which hyper has read `ahead` too much, after a request with the head `asked`.
+    /// Serves a connection after a request with the head `asked`. hyper has read the bytes `ahead` beyond that request.
     pub(crate) fn serve(
         self,
         mut wire: Wire,

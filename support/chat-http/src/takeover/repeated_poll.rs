@@ -1,4 +1,4 @@
-//! A repeated poll: the same request as the one before, after another cursor.
+//! A repeated poll: the same request as the one before, with another cursor.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ const AFTER: &[u8] = b"after=";
 
 /// The head of a request, around the cursor in its query.
 ///
-/// A request with the same head but for the cursor has the same sender, origin and rights, and is refused or
-/// answered for the same reasons. So it needs no routing, and no layer has to look at it again.
+/// A request that differs only in the cursor has the same sender, origin and rights. It would be answered or refused
+/// for the same reasons, so it needs no routing, and no layer has to check it again.
 #[derive(Debug)]
 pub(crate) struct RepeatedPoll {
     before: Box<[u8]>,
@@ -47,7 +47,8 @@ impl RepeatedPoll {
 
 /// Where in a head the value of `after` is, as the HTTP library and the reader of queries find it.
 ///
-/// A query begins at the first `?` of a target ([RFC 3986 §3.4]), and only `&` parts its pairs ([the URL standard]).
+/// A query begins at the first `?` of a target ([RFC 3986 §3.4]), and only `&` separates its pairs
+/// ([the URL standard]).
 ///
 /// [RFC 3986 §3.4]: https://www.rfc-editor.org/rfc/rfc3986#section-3.4
 /// [the URL standard]: https://url.spec.whatwg.org/#urlencoded-parsing

@@ -1,4 +1,4 @@
-//! What advice refuses: chats outside of what was measured, withdrawn figures, and latencies faster than light.
+//! What advice refuses: chats outside of what was measured, withdrawn figures, and latencies below half a round trip.
 
 use super::*;
 use crate::quote::quote;

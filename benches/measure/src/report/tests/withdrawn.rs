@@ -5,7 +5,7 @@ use super::*;
 
 type Conditions<'a> = &'a [(&'a str, f64)];
 
-/// Some valid figures, and beside each one of short polling that is withdrawn.
+/// Some valid figures, and beside each a figure of short polling that is withdrawn.
 fn withdrawn_rows(value: f64) -> Vec<Row> {
     let far = [("rate_per_s", 50.0), ("rtt_ms", 100.0)];
     let near = [("rate_per_s", 100.0), ("clients", 10.0)];
@@ -27,7 +27,7 @@ fn withdrawn_rows(value: f64) -> Vec<Row> {
     let rows = scenarios.iter().flat_map(|(scenario, conditions, name)| {
         subjects.map(|(subject, samples)| row(scenario, subject, conditions, name, &samples))
     });
-    // A tail that was measured in a crowd.
+    // A high percentile that was measured while other servers ran.
     rows.chain([row(
         "crossover",
         "websocket",
@@ -52,7 +52,7 @@ fn the_readme_marks_winners_and_losers_and_withdraws_what_is_wrong() {
         ),
         "{readme}"
     );
-    // It has the least value of all, and neither wins nor is bold.
+    // Short polling has the least value of all, but it is neither ahead nor bold.
     assert!(line("processor time").ends_with("*behind* | withdrawn (shared poll) |"), "{readme}");
     assert!(!readme.contains("no difference") && !readme.contains("**"), "{readme}");
     assert!(

@@ -26,7 +26,7 @@ use crate::{admission, fields};
 
 const HEAD: &str = "GET /poll?after=0000000a.7&wait=5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n";
 
-/// What is asked after a repeated poll, on the same connection.
+/// The request after a repeated poll, on the same connection.
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: next\r\nConnection: close\r\n\r\n";
 
 #[test]
@@ -50,7 +50,7 @@ fn only_the_cursor_may_differ() {
     ] {
         assert_eq!(again.cursor(HEAD.replacen(one, another, 1).as_bytes()), None, "{another}");
     }
-    // Not before it is whole.
+    // A head counts only once it is whole.
     assert_eq!(again.cursor(&HEAD.as_bytes()[..HEAD.len() - 1]), None);
 }
 
@@ -86,7 +86,7 @@ fn read(runtime: &Runtime, bytes: &[u8]) -> Vec<Parts> {
             async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) }
         });
         let builder = http1::Builder::new().half_close(true).max_buf_size(Limits::HEAD_BYTES).clone();
-        // What it cannot read, it refuses.
+        // hyper refuses what it cannot read.
         let _ = builder.serve_connection(TokioIo::new(server), service).await;
     });
     seen.into_inner().unwrap()
@@ -103,7 +103,7 @@ fn is_repeatable(head: &Parts) -> bool {
         && matches!(admission::cursor(head), Ok((_, true)))
 }
 
-/// All that a server can know of a request, but the cursor in its query.
+/// Everything that a server can know of a request, except the cursor in its query.
 fn all_but_the_cursor(head: &Parts) -> impl PartialEq + std::fmt::Debug + use<> {
     let query = head.uri.query().unwrap_or_default();
     let pairs: Vec<(String, String)> =
@@ -115,7 +115,7 @@ fn all_but_the_cursor(head: &Parts) -> impl PartialEq + std::fmt::Debug + use<> 
     (head.method.clone(), head.version, head.uri.path().to_owned(), others, count, fields)
 }
 
-/// Cursors, and what only looks like one.
+/// Cursors, and texts that only look like one.
 fn cursor() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         4 => select(vec!["0000000a.7", "0000000a.12.0000000b-3", "0000beef.0"]),
@@ -225,7 +225,7 @@ fn what_is_taken_for_a_repeated_poll_is_one_for_the_library_too() {
     let mut runner = TestRunner::new(Config { cases: 4_000, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&(any_head(), second()), |(first, second)| {
         let asked = read(&runtime, &[&first, NEXT].concat());
-        // As the accept loop does: a head counts as it ends on the wire, and only if its request was answered.
+        // Like the accept loop, this takes a head up to its end on the wire, and only if its request was answered.
         let end = first.windows(4).position(|window| window == b"\r\n\r\n");
         let head = &first[..end.map_or(first.len(), |end| end + 4)];
         let Some(asked) = asked.first().filter(|asked| is_repeatable(asked)) else { return Ok(()) };
