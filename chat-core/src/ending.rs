@@ -11,7 +11,7 @@ use crate::signal::Signal;
 /// Why a connection ended, or a stream on it: the label `reason` of `chat_closed_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The server ended it, for a reason that a wire can carry.
+    /// The server ended it, for a reason that has a close code.
     Closed(Close),
     /// The client said goodbye, or closed its side.
     Left,
@@ -71,12 +71,12 @@ impl End {
     }
 }
 
-/// Cuts a connection, and takes note of its end.
+/// Cuts a connection, and notes its end.
 pub type Cut = Arc<Ending>;
 
 /// The end of one connection.
 ///
-/// Several layers may notice it. The first one knows the reason, and only it is counted.
+/// Several layers may notice it. Only the first report is counted, because the first layer knows the reason.
 #[derive(Debug, Default)]
 pub struct Ending {
     cut: Signal<Close>,
@@ -94,17 +94,17 @@ impl Ending {
         self.cut.given()
     }
 
-    /// Ready once the connection is to be cut. The task that polled last is the one that is woken.
+    /// Ready once the connection is to be cut. Only the task that polled last is woken.
     pub fn poll(&self, cx: &Context<'_>) -> Poll<Close> {
         self.cut.poll(cx)
     }
 
-    /// Whether the end is to be counted now; `false` once it was.
+    /// Whether the end is to be counted now; `false` if it was counted already.
     pub fn is_news(&self) -> bool {
         !self.is_counted.swap(true, Ordering::Relaxed)
     }
 
-    /// The connection carries another request, so its next end is another one.
+    /// The connection carries another request, so its next end is counted again.
     pub fn goes_on(&self) {
         self.is_counted.store(false, Ordering::Relaxed);
     }

@@ -1,15 +1,15 @@
-//! What the allocator keeps when a crowd has left.
+//! Memory that the allocator keeps when a crowd of connections or users has left.
 //!
-//! glibc gives memory back to the system by itself only from the end of its heap, and something that lives long
-//! is always near the end. Asked, it gives back every page that is free.
+//! By itself, glibc gives memory back to the system only from the end of its heap, and something long-lived is always
+//! near the end. When it is asked, it gives back every free page.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Fewer than this are not worth a walk through the heap.
+/// A smaller crowd is not worth a walk through the heap.
 const CROWD: usize = 256;
 
-/// All that come and go in numbers, and take memory while they are here: connections, and users who are here.
+/// A count of what comes and goes in large numbers and takes memory meanwhile: connections, and users who are here.
 #[derive(Debug, Default)]
 pub struct Crowd {
     here: AtomicUsize,
@@ -24,7 +24,7 @@ impl Crowd {
         Joined(Arc::clone(self))
     }
 
-    /// Whether more than half of a crowd have left since this was last so.
+    /// Whether more than half of a crowd has left since this last returned `true`.
     pub fn has_left(&self) -> bool {
         let (here, most) = (self.here.load(Ordering::Relaxed), self.most.load(Ordering::Relaxed));
         let has_left = most >= CROWD && here < most / 2;
@@ -45,7 +45,7 @@ impl Drop for Joined {
     }
 }
 
-/// Gives free pages back to the system ([malloc_trim(3)]); for some milliseconds nobody else gets memory.
+/// Gives free pages back to the system ([malloc_trim(3)]). For some milliseconds, no other thread gets memory.
 ///
 /// [malloc_trim(3)]: https://man7.org/linux/man-pages/man3/malloc_trim.3.html
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -56,7 +56,7 @@ pub fn give_back() {
     tracing::debug!(some, "gave free memory back to the system");
 }
 
-/// Other allocators have ways of their own.
+/// Does nothing: other allocators give memory back in their own way.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn give_back() {}
 
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_that_nobody_saw_has_left_too() {
+    fn a_crowd_between_two_looks_has_left_too() {
         let crowd = Arc::new(Crowd::default());
         drop((0..CROWD).map(|_| crowd.join()).collect::<Vec<_>>());
         assert!(crowd.has_left());

@@ -1,4 +1,4 @@
-//! Names for things: users, conversations, places in the log.
+//! Ids of users, of conversations and of places in the log.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,12 +15,12 @@ pub struct IdError {
 
 impl IdError {
     fn new(text: &str, expected: &'static str) -> Self {
-        // What a stranger sent is quoted in an answer, so it is cut to a readable length.
+        // A reply quotes what a client sent, so the quote is cut to a readable length.
         Self { text: text.chars().take(40).collect(), expected }
     }
 }
 
-/// Gives a type that prints and parses itself the matching JSON string.
+/// Makes a type that can print and parse itself a string in JSON.
 macro_rules! as_json_string {
     ($type:ty) => {
         impl Serialize for $type {
@@ -95,8 +95,8 @@ impl Position {
 
 /// A term: the events that one run of a server wrote, named by 32 random bits.
 ///
-/// A copy of a database that goes on elsewhere, or that is put back, goes on in a term of its own. So the term in a
-/// cursor says which history its position belongs to.
+/// A copy of a database that is served elsewhere, or that is put back, goes on in a new term. So the term in a cursor
+/// says which history its position belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term(pub(crate) u32);
 
@@ -113,10 +113,10 @@ impl fmt::Display for Term {
     }
 }
 
-/// How far a client has seen what is never logged (presence, typing): valid in one run of one process.
+/// How far a client has seen the frames that are never logged (presence, typing). Valid in one run of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
-    /// Which run of the process counted.
+    /// The run of the process that numbered the frames.
     pub(crate) run: u32,
     /// The number of the last unlogged frame of that run.
     pub(crate) number: u64,

@@ -1,7 +1,7 @@
 //! A user's newest events in memory, and the subscriptions that read them after a cursor.
 //!
-//! The inbox is the only buffer between the chat and a client, and it is bounded: what no longer fits is
-//! read from the store. There is no queue per connection, so nobody waits for a slow client.
+//! The inbox is the only buffer between the chat and a client, and it is bounded: events that no longer fit are read
+//! from the store. There is no queue per connection, so a slow client delays no other client.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,21 +16,22 @@ use crate::protocol::{Event, Frame, ResetReason};
 use crate::refusal::Close;
 use crate::store::{Logged, Page, ReadError, Store};
 
-/// Unlogged frames kept for those who poll: people type in few conversations at once.
+/// The most unlogged frames (presence, typing) in an inbox, which keeps them for clients that poll. So few suffice
+/// because people type in few conversations at once.
 const UNLOGGED: usize = 64;
 
-/// Presence frames kept for those who poll; older ones are summed up as "read the list again".
+/// The most presence frames in an inbox. If there are more, one frame that says "read the list again" replaces them.
 const PRESENCES: usize = 16;
 
-/// How long somebody counts as typing after they said so.
+/// How long a user counts as typing after a typing notice.
 const TYPING: Duration = Duration::from_secs(6);
 
-/// What an unlogged frame is about: of each subject only the newest one counts.
+/// What an unlogged frame is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// Changes, so each of them counts.
+    /// Users came or left. Each frame is a change, so all of them count.
     Presence,
-    /// Somebody types somewhere.
+    /// A user types in a conversation. Of these frames only the newest one counts.
     Typing(ConversationId, UserId),
 }
 
@@ -51,11 +52,11 @@ pub(crate) struct Inbox {
 }
 
 struct State {
-    /// Everything visible after the floor is in the ring; what is older is the store's to give.
+    /// The ring holds every event after this position that the user may see. Earlier events are read from the store.
     floor: Position,
     ring: VecDeque<Arc<Frame>>,
     ring_bytes: usize,
-    /// Unlogged frames up to this number were told before there was this inbox.
+    /// Unlogged frames up to this number were sent before this inbox existed.
     unlogged_floor: u64,
     unlogged: VecDeque<Unlogged>,
     waiting: Waiting,
@@ -83,10 +84,10 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the next logged events. Pointers are pushed; the frames are shared with all who get them.
-    /// A typing notice that its message follows is dropped: a client would show it below that message.
+    /// Adds the next logged events. Only pointers are added: all inboxes share the frames. A message removes its
+    /// writer's typing notice, because a client would show the notice below the message.
     ///
-    /// Whoever waits is to be woken by the caller, once all that came with these events is in its place.
+    /// Moves the waiting subscriptions into `waiting`. The caller wakes them once every inbox has its events.
     pub(crate) fn append(&self, row: &[Logged], waiting: &mut Waiting) {
         let mut state = self.state();
         for Logged { event, frame, .. } in row {
@@ -105,7 +106,7 @@ impl Inbox {
         waiting.append(&mut state.waiting);
     }
 
-    /// Adds an unlogged frame, like [`append`](Self::append). `number` rises over all inboxes of the process.
+    /// Adds an unlogged frame, like [`append`](Self::append). `number` rises across all inboxes of the process.
     pub(crate) fn tell(&self, number: u64, subject: Subject, frame: &Arc<Frame>, waiting: &mut Waiting) {
         let mut state = self.state();
         let (now, unlogged) = (Instant::now(), &mut state.unlogged);
@@ -119,7 +120,7 @@ impl Inbox {
             let frame = Frame::of_event(&Event::Presence { online: None, offline: None, refetch: true });
             unlogged.push_back(Unlogged { number, subject: Subject::Presence, told: now, frame });
         }
-        // Who types is worth less than who is here.
+        // Typing notices are dropped first, because presence is worth more.
         while unlogged.len() > UNLOGGED {
             let typing = unlogged.iter().position(|known| known.subject != Subject::Presence);
             typing.map(|oldest| unlogged.remove(oldest));
@@ -127,32 +128,43 @@ impl Inbox {
         waiting.append(&mut state.waiting);
     }
 
-    /// Whether unlogged frames after this number are still known.
+    /// Whether this inbox knows of all unlogged frames after this number.
     pub(crate) fn remembers(&self, number: u64) -> bool {
         number >= self.state().unlogged_floor
     }
 }
 
-/// The subscriptions that wait for something: their numbers and wakers.
+/// The subscriptions that wait for an event: their numbers and wakers.
 pub(crate) type Waiting = Vec<(u64, Waker)>;
 
-/// Some frames, ready to be put on a wire in one write.
+/// Some frames, ready to be written to a connection in one write.
+///
+/// ```
+/// use chat_core::inbox::Batch;
+/// use chat_core::protocol::Frame;
+/// use chat_core::refusal::Close;
+///
+/// let batch = Batch { frames: vec![Frame::close(Close::Shutdown)], ..Batch::default() };
+/// let lines: Vec<String> =
+///     batch.frames.iter().map(|frame| String::from_utf8_lossy(frame.json()).into_owned()).collect();
+/// assert_eq!(lines, [r#"{"type":"close","code":4001,"name":"shutdown","reconnect":true}"#]);
+/// ```
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The frames, in order; never none.
     pub frames: Vec<Arc<Frame>>,
-    /// Where the client is once it has them, if it gets there.
+    /// The client's cursor once it has these frames; `None`: they do not move it.
     pub cursor: Option<Cursor>,
-    /// Whether more is waiting already.
+    /// Whether more frames are ready already.
     pub more: bool,
 }
 
 /// Why a subscription cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// The cursor is of no use.
+    /// The cursor cannot be used.
     Reset(ResetReason),
-    /// The connection ends, and the same cursor may be tried again.
+    /// The connection ends; the client may try the same cursor again.
     Close(Close),
 }
 
@@ -160,31 +172,31 @@ type Reading = Pin<Box<dyn Future<Output = Result<Page, ReadError>> + Send>>;
 
 /// Where a new subscription starts.
 pub(crate) struct Entry {
-    /// Tells this reader from the user's others.
+    /// Distinguishes this reader from the user's other ones.
     pub(crate) number: u64,
     pub(crate) inbox: Arc<Inbox>,
-    /// What all inboxes have been given, set after they were.
+    /// The position up to which all inboxes have their events. It is set after they have them.
     pub(crate) published: Arc<AtomicU64>,
-    /// What the client has seen: of the log, and of what is not logged.
+    /// How far the client has seen: in the log, and among the unlogged frames.
     pub(crate) start: (Position, Mark),
-    /// The presence of the moment, if the client's mark is of no use.
+    /// Who is here now, if the client's mark cannot be used.
     pub(crate) presence: Option<Arc<Frame>>,
 }
 
-/// One reader of an inbox, with a place of its own.
+/// One reader of an inbox, with a position of its own.
 pub(crate) struct Subscription {
     inbox: Arc<Inbox>,
     store: Store,
     published: Arc<AtomicU64>,
-    /// Tells this reader's waker from the others'.
+    /// Distinguishes this reader's waker from those of other readers.
     number: u64,
     position: Position,
     seen: Mark,
-    /// Goes out before anything else: the presence of the moment, for a client that missed changes.
+    /// Delivered before anything else: who is here now, for a client that missed changes.
     first: Option<Arc<Frame>>,
     /// The page that the store is reading, if the ring does not reach back far enough.
     reading: Option<Reading>,
-    /// Whether the inbox was asked, when it was last looked at, to wake this reader for what comes next.
+    /// Whether the last poll left this reader's waker in the inbox.
     is_waiting: bool,
 }
 
@@ -195,14 +207,15 @@ impl Subscription {
         Self { inbox, store, published, number, position, seen, first, reading, is_waiting }
     }
 
-    /// Where the client is.
+    /// The client's cursor.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor { mark: Some(self.seen), ..self.store.cursor(self.position) }
     }
 
-    /// Moves a client that has seen everything on to where the log is, past what is not for it.
+    /// Returns the client's cursor. If the client has seen all its events, the cursor first moves to the end of the
+    /// log, past events for other users.
     pub(crate) fn catch_up(&mut self) -> Cursor {
-        // In this order: what was published before the look at the inbox is in the inbox.
+        // Loaded before the inbox is read, so all events up to `published` are in the inbox by then.
         let published = Position(self.published.load(Ordering::Acquire));
         let state = self.inbox.state();
         let seen_all = state.floor <= self.position
@@ -214,17 +227,17 @@ impl Subscription {
         self.cursor()
     }
 
-    /// Whether the store is being asked; until it has answered, nobody knows whether there is something.
+    /// Whether the store is being read. Until it answers, it is unknown whether there are events.
     pub(crate) fn is_reading(&self) -> bool {
         self.reading.is_some()
     }
 
-    /// Whether the task that looked last will be woken for what comes after what it got.
+    /// Whether the task that polled last will be woken when more arrives.
     pub(crate) fn is_waiting(&self) -> bool {
         self.is_waiting
     }
 
-    /// The next events after this reader's place, at most a batch of them.
+    /// The next events after this reader's position, at most one batch.
     pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Batch, Lost>> {
         self.is_waiting = false;
         loop {
@@ -245,7 +258,7 @@ impl Subscription {
                     Some(Box::pin(async move { store.page(user, after, upto, Limits::BATCH_FRAMES).await }));
                 continue;
             }
-            // From the end: a reader who keeps up has all but the newest.
+            // Counted from the end, because a reader that keeps up lacks only the newest events.
             let is_new = |frame: &&Arc<Frame>| frame.position() > Some(self.position);
             let new = state.ring.iter().rev().take_while(is_new).count();
             let mut batch = Batch::default();
@@ -307,7 +320,7 @@ impl State {
     }
 }
 
-/// Takes frames until a batch is full; `true`: some were left.
+/// Takes frames until a batch is full; `true`: some are left.
 fn take_some<'a>(batch: &mut Vec<Arc<Frame>>, frames: impl Iterator<Item = &'a Arc<Frame>>) -> bool {
     let mut bytes: usize = batch.iter().map(|frame| frame.json().len()).sum();
     for frame in frames {
@@ -337,7 +350,7 @@ mod tests {
     use crate::store::Location;
     use crate::text::{Cid, Password, Text};
 
-    /// Retention may overtake a reader who is in the middle of catching up: a gap must never look like an end.
+    /// Retention may remove events while a reader is catching up. A gap must never look like the end of the log.
     #[tokio::test]
     async fn a_reader_that_retention_overtakes_is_reset() {
         let limits = Limits { hash_memory: 8, message_burst: 100_000, ..Limits::default() };
@@ -359,7 +372,7 @@ mod tests {
         assert_eq!(lost, Lost::Reset(ResetReason::Expired));
     }
 
-    /// However many type, a client that polls hears who came and went.
+    /// However many users type, a client that polls still gets the presence frames.
     #[test]
     fn presence_is_kept_though_many_are_typing() {
         let inbox = Inbox::new(UserId(1), Position(0), 0, &Limits::default());

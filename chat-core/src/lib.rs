@@ -1,24 +1,27 @@
 //! The chat under every transport: users, direct messages and groups behind one trait.
 //!
 //! **The contract is a cursor, not a connection.** Every user has an inbox: the events addressed to them, with
-//! rising ids. A client says "give me what comes after cursor X", and each kind of wire is a way to carry the
-//! same answer.
+//! rising ids. A cursor is the id of the last event that a client has seen. A client asks for the events after its
+//! cursor, and each transport (WebSocket, SSE, long polling) carries the same answer in its own way.
 //!
-//! Read the modules in this order; arrows between them run one way, from later to earlier:
+//! Read the modules in this order; each module uses only modules before it:
 //!
 //! 1. [`ids`], [`text`], [`model`], [`refusal`]: the words of the chat
-//! 2. [`protocol`]: what travels on every wire
-//! 3. [`limits`], [`signal`], [`ending`], [`metrics`], [`heap`]: what everything else needs
-//! 4. `store`: the durable log; one thread writes, many commands to a commit
-//! 5. [`inbox`]: a user's newest events in memory, and who reads them
-//! 6. `publisher`: fan-out in the order of commits
-//! 7. [`auth`], [`chat`]: who may do what, and doing it
-//! 8. [`transport`]: the seam; [`transport::Session::serve`] is the one loop that drives all transports
+//! 2. [`protocol`]: requests, replies and events, the same for every transport
+//! 3. [`limits`], [`signal`], [`ending`], [`metrics`], [`heap`]: what all later modules share
+//! 4. `store`: the durable log in SQLite; one thread writes, and many commands share one commit
+//! 5. [`inbox`]: a user's newest events in memory, and the subscriptions that read them
+//! 6. `publisher`: fan-out, which puts each event into the inboxes of its readers, in the order of commits
+//! 7. [`auth`], [`chat`]: passwords, sign-ins and rate limits; commands, snapshots and sessions
+//! 8. [`transport`]: the trait of every transport; one loop, [`transport::Session::serve`], drives them all
 //!
-//! What carries it over HTTP is `support/chat-http`; a client's end is `support/chat-client`.
+//! `support/chat-http` serves the chat over HTTP; `support/chat-client` is the client's end.
 //!
-//! Invariants: a transport never calls the chat; the chat never names a transport; no queue without a bound; no
-//! lock across an await; every wait has a named limit; every task has an end.
+//! Invariants:
+//!
+//! * A transport never calls the chat, and the chat never names a transport.
+//! * Every queue has a bound, every wait has a named limit, and every task has an end.
+//! * No lock is held across an `await`.
 
 pub mod auth;
 pub mod chat;

@@ -8,7 +8,7 @@ const DAY: u64 = 24 * 3_600;
 /// Every limit. The flags of the programs are `LimitFlags` in `support/chat-http`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How long the event log reaches back; message history stays for ever.
+    /// How long the event log reaches back; message history is never removed.
     pub retention: Duration,
     /// How long a sign-in lasts.
     pub sign_in_lifetime: Duration,
@@ -18,9 +18,9 @@ pub struct Limits {
     pub inbox_bytes: usize,
     /// How long presence and inbox outlive a user's last connection.
     pub grace: Duration,
-    /// How long presence changes are gathered before they are told.
+    /// How long presence changes are collected before they are sent.
     pub presence_interval: Duration,
-    /// The most people one presence event lists.
+    /// The most users that one presence event lists.
     pub presence_list: usize,
     /// Connections of one user.
     pub connections_per_user: usize,
@@ -40,27 +40,27 @@ pub struct Limits {
     pub hash_memory: u32,
     /// Passwords that may wait to be hashed.
     pub hash_queue: usize,
-    /// How long a connection may take for the head of a request, and stay unused.
+    /// How long a connection may take to send the head of a request, and how long it may stay unused.
     pub header_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
-    /// How long a client may take no byte of what waits for it.
+    /// How long a client may read nothing while bytes wait for it.
     pub write_timeout: Duration,
-    /// Bytes that the kernel takes for a client before they can be sent.
+    /// Bytes that the kernel accepts for a client before they can be sent.
     pub unsent_bytes: u32,
     /// Silence after which a WebSocket client is pinged.
     pub ping_after: Duration,
     /// How long a WebSocket client may take to answer a ping.
     pub pong_timeout: Duration,
-    /// Time between the signs of life on an event stream.
+    /// Time between two keep-alives on an event stream.
     pub keep_alive: Duration,
-    /// How long a poll is held that does not say how long to wait.
+    /// How long a poll is held if it does not say how long to wait.
     pub poll_wait: Duration,
-    /// How long a poll is held at most, whatever it asks for: proxies often cut after 50 or 60 s.
+    /// The longest time that a poll is held, even if it asks for more, because proxies often cut after 50 or 60 s.
     pub longest_poll: Duration,
-    /// How long the disk may take for a command or a read before the client gets an answer.
+    /// How long the disk may take for a command or a read before the client gets a refusal.
     pub storage_timeout: Duration,
-    /// Bytes of a database that is looked through for damage before it is served; a longer one is while it is served.
+    /// A database of at most so many bytes is searched for damage before it is served, a longer one while it is served.
     pub check_first_bytes: u64,
     /// How long connections may take to end at shutdown.
     pub shutdown_timeout: Duration,
@@ -75,11 +75,11 @@ impl Limits {
     pub const BATCH_FRAMES: usize = 256;
     /// Bytes handed to a transport at once, unless a single frame is longer.
     pub const BATCH_BYTES: usize = 65_536;
-    /// Requests of one connection that may await their commit; beyond it the server stops reading.
+    /// Requests of one connection that may await their commit; beyond that the server stops reading.
     pub const REQUESTS_IN_FLIGHT: usize = 64;
-    /// After so many rate-limited requests in a row, a connection ends.
+    /// The most rate-limited requests in a row: one more ends the connection.
     pub const MAX_CONSECUTIVE_RATE_LIMITS: u32 = 256;
-    /// How long a session has to end by itself once it is told to, before its connection is cut.
+    /// How long a session may take to end after it was asked to, before its connection is cut.
     pub const ENDING: Duration = Duration::from_millis(500);
 }
 

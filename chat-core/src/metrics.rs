@@ -1,7 +1,7 @@
 //! Counts for operators, in the [Prometheus text format].
 //!
-//! The registry belongs to the chat, not to the process: two chats in one process, as tests have them,
-//! do not count into each other.
+//! The registry belongs to the chat, not to the process. So two chats in one process, as in tests, do not change each
+//! other's counts.
 //!
 //! [Prometheus text format]: https://prometheus.io/docs/instrumenting/exposition_formats/
 
@@ -23,7 +23,7 @@ const COMMIT_SECONDS: [f64; 11] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.0
 pub struct Metrics {
     registry: Registry,
     families: Families,
-    /// Guards the transports met so far: a handful.
+    /// Guards the transports seen so far: a handful.
     transports: Mutex<HashMap<&'static str, Arc<TransportMetrics>>>,
 }
 
@@ -48,7 +48,7 @@ pub struct TransportMetrics {
     pub sessions: IntGauge,
     /// Frames handed to the transport.
     pub frames: IntCounter,
-    /// Their JSON, without any framing.
+    /// Bytes of their JSON, without any framing.
     pub bytes: IntCounter,
     /// Requests taken from the transport.
     pub requests: IntCounter,
@@ -171,8 +171,8 @@ impl TransportMetrics {
         }
     }
 
-    /// Counts the end of a connection, or of the stream on it, for the first reason that is told. Every end is
-    /// counted here.
+    /// Counts the end of a connection, or of the stream on it, once: under the reason that is reported first. Every end
+    /// is counted here.
     pub fn ended(&self, ending: &Ending, why: End) {
         if !ending.is_news() {
             return;
@@ -183,7 +183,7 @@ impl TransportMetrics {
         }
     }
 
-    /// Counts a refusal, as an answer, a reply or a close code says it.
+    /// Counts a refusal, whether an HTTP answer, a reply or a close code carries it.
     pub fn refused(&self, code: Code) {
         if code == Code::WrongCredentials {
             self.failed_sign_ins.inc();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ids::{ConversationId, Cursor, UserId};
 use crate::text::{Cid, Name, Text};
 
-/// A moment of wall time, to the millisecond. Only shown, never reckoned with: clocks jump.
+/// A moment of wall time, to the millisecond. It is only shown and never computed with, because clocks jump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp(pub(crate) i64);
 
@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Somebody with a name and a password.
+/// A person with a name and a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Who it is.
@@ -66,16 +66,16 @@ pub struct Person {
     pub online: bool,
 }
 
-/// A group as somebody sees it who may join it.
+/// A group, as a user who may join it sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// The group's conversation.
     pub conversation: ConversationId,
     /// What its creator called it.
     pub name: Name,
-    /// How many are in it now.
+    /// How many members it has now.
     pub members: usize,
-    /// Whether the reader is one of them.
+    /// Whether the reader is a member.
     pub joined: bool,
 }
 
@@ -84,18 +84,19 @@ pub struct Group {
 pub struct Conversation {
     /// Which one.
     pub id: ConversationId,
-    /// Whether two people or a group talk, and what to call it.
+    /// Direct or group, with the other user or the group's name.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Who is in it; for a group that the reader has left: who was, when they left.
+    /// Its members. For a group that the reader has left: its members at that moment.
     pub members: Vec<UserId>,
     /// The number of the newest message that the reader may see; 0 before the first.
     pub last_seq: u64,
     /// How far the reader has read.
     pub read_seq: u64,
-    /// Whether the reader is in it.
+    /// Whether the reader is a member.
     pub joined: bool,
-    /// The newest message from before the reader last joined; 0 if there was none, or if they began it.
+    /// The number of the newest message from before the reader last joined; 0 if there was none, or if they began the
+    /// conversation.
     pub joined_seq: u64,
 }
 
@@ -105,17 +106,17 @@ pub struct Conversation {
 pub enum Kind {
     /// Two people.
     Direct {
-        /// The other one.
+        /// The other user.
         with: UserId,
     },
-    /// Anybody who joins.
+    /// A group, which anybody may join.
     Group {
         /// What its creator called it.
         name: Name,
     },
 }
 
-/// What a person wrote, in its place.
+/// What a person wrote, with its place in the conversation and in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The cursor of its event.
@@ -126,7 +127,7 @@ pub struct Message {
     pub seq: u64,
     /// Who wrote it.
     pub from: UserId,
-    /// The id its writer's client gave it.
+    /// The id that the writer's client gave it.
     pub cid: Cid,
     /// What was written.
     pub text: Text,
@@ -146,15 +147,15 @@ pub struct History {
 /// Everything a client shows when it starts, and the cursor from which events carry on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The state is as of this cursor: read events after it.
+    /// The cursor of this state: read on with the events after it.
     pub cursor: Cursor,
     /// The reader.
     pub me: User,
-    /// Everybody.
+    /// All users.
     pub users: Vec<Person>,
     /// All groups.
     pub groups: Vec<Group>,
-    /// The reader's conversations, those they left included.
+    /// The reader's conversations, including those that they have left.
     pub conversations: Vec<Conversation>,
 }
 

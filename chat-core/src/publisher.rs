@@ -1,8 +1,8 @@
-//! Fan-out: who is here, who is a member of what, and whose inbox an event goes into.
+//! Fan-out: who is here, who is a member of which conversation, and which inboxes an event goes into.
 //!
-//! Everything here follows the log: membership changes only while publishing, in the order of commits, so an
-//! event reaches exactly those who were members at its present. An inbox is made under the same lock, with its
-//! floor at the last published event; what lies before it is the store's to give.
+//! Everything here follows the log. Membership changes only while events are published, in the order of commits. So an
+//! event reaches exactly the users who were members when it happened. An inbox is made under the same lock. It begins
+//! after the last published event; earlier events are read from the store.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,11 +22,11 @@ use crate::refusal::{Close, Code, Refusal};
 use crate::signal::Signal;
 use crate::store::{Audience, Logged, TokenHash, random};
 
-/// So many sessions are woken at once by the thread that writes. More would keep it from its next commit, and each
-/// would cost more than within the runtime, where no lock is taken for it.
+/// Up to so many sessions are woken by the writer thread itself. More would delay its next commit. Each would also cost
+/// more than a wake-up within the runtime, which takes no lock.
 const FEW: usize = 8;
 
-/// How a session is reached from elsewhere.
+/// How the rest of the chat reaches a session.
 #[derive(Clone)]
 pub(crate) struct Handle {
     /// The sign-in that it rests on.
@@ -38,14 +38,14 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Asks the session to end, and cuts its connection if it does not in time.
+    /// Asks the session to end, and cuts its connection if the session has not ended in time.
     pub(crate) fn end(self, why: Close) {
         self.ending.give(why);
         if let Some(cut) = self.cut {
             let session = self.ending;
             tokio::spawn(async move {
                 tokio::time::sleep(Limits::ENDING).await;
-                // A session that has ended no longer holds the signal, and its connection may serve others now.
+                // A session that has ended no longer holds the signal. Its connection may carry other requests by now.
                 if Arc::strong_count(&session) > 1 {
                     cut.give(why);
                 }
@@ -54,10 +54,10 @@ impl Handle {
     }
 }
 
-/// A user who is here: sessions, or a grace period since the last one.
+/// A user who is here: they have sessions, or the grace period after their last one still runs.
 struct OnlineUser {
     inbox: Arc<Inbox>,
-    /// By number: few, so a list takes less than a map.
+    /// By number. A user has few, so a list takes less memory than a map.
     sessions: Vec<(u64, Handle)>,
     left: Option<Instant>,
     /// Counts the user among the crowd.
@@ -68,17 +68,17 @@ struct OnlineUser {
 pub(crate) struct Publisher {
     limits: Arc<Limits>,
     crowd: Arc<Crowd>,
-    /// Tells the marks of this process from those of an earlier one.
+    /// Distinguishes the marks of this process from those of an earlier one.
     run: u32,
-    /// What all inboxes have been given.
+    /// The position up to which all inboxes have their events.
     published: Arc<AtomicU64>,
-    /// Guards who is here and who is a member, and with it the order of publishing.
+    /// Guards who is here and who is a member, and so the order of publishing.
     state: Mutex<State>,
     /// Where sessions run.
     runtime: Runtime,
-    /// Rung when somebody has come or is gone, so that presence is to be told.
+    /// Notified when a user may have come or left, so that presence is sent.
     pub(crate) changed: Notify,
-    /// Rung when somebody has left, so that a grace period runs.
+    /// Notified when a user's last session has ended, so that a grace period begins.
     pub(crate) left: Notify,
 }
 
@@ -92,9 +92,9 @@ struct State {
     numbers: u64,
     /// Users who left, each once, in the order in which their grace ends.
     leaving: BTreeSet<(Instant, UserId)>,
-    /// Who may have come or gone since presence was last told.
+    /// Users who may have come or left since presence was last sent.
     restless: HashSet<UserId>,
-    /// Whom the others believe to be here.
+    /// Users who are here, according to the presence frames so far.
     told_online: HashSet<UserId>,
     closing: Option<Close>,
 }
@@ -113,7 +113,7 @@ impl Publisher {
         }
     }
 
-    /// Where the log was when the store was opened. Call before the first write.
+    /// Sets where the log was when the store was opened. Call before the first write.
     pub(crate) fn start(&self, head: Position, members: Vec<(ConversationId, UserId)>, users: i64) {
         let mut state = self.state();
         for (conversation, user) in members {
@@ -127,16 +127,17 @@ impl Publisher {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What all inboxes have been given.
+    /// The position up to which all inboxes have their events.
     pub(crate) fn published(&self) -> Position {
         Position(self.published.load(Ordering::Acquire))
     }
 
-    /// Gives committed events to those who may see them. Called by the writer, in the order of commits.
+    /// Puts committed events into the inboxes of the users who may see them. The writer calls it in the order of
+    /// commits.
     pub(crate) fn publish(&self, events: &[Logged]) {
         let mut waiting = Waiting::new();
         let mut state = self.state();
-        // Messages in a row to the same people go into each inbox at once.
+        // Consecutive messages to the same audience go into each inbox in one step.
         let in_a_row = |one: &Logged, next: &Logged| {
             let are_messages = matches!((&one.event, &next.event), (Event::Message(_), Event::Message(_)));
             are_messages && one.audience == next.audience
@@ -219,7 +220,7 @@ impl Publisher {
         }
     }
 
-    /// Lets go of users whose grace is over. Returns when the next grace ends.
+    /// Removes users whose grace period is over. Returns when the next one ends.
     pub(crate) fn let_go(&self) -> Option<Instant> {
         let mut state = self.state();
         let now = Instant::now();
@@ -232,7 +233,7 @@ impl Publisher {
         state.leaving.first().map(|(until, _)| *until)
     }
 
-    /// Tells everybody who came and went.
+    /// Sends all users a frame that says who came and who left.
     pub(crate) fn tell_presence(&self) {
         let mut state = self.state();
         let (mut online, mut offline) = (Vec::new(), Vec::new());
@@ -253,7 +254,7 @@ impl Publisher {
         wake(waiting);
     }
 
-    /// Tells a conversation's other members that somebody types there. `false`: they are not a member.
+    /// Tells a conversation's other members that `user` types there. `false`: `user` is not a member.
     pub(crate) fn tell_typing(&self, conversation: ConversationId, user: UserId) -> bool {
         let mut state = self.state();
         let Some(members) = state.members.get(&conversation).filter(|members| members.contains(&user)) else {
@@ -268,7 +269,7 @@ impl Publisher {
         true
     }
 
-    /// Who is here, and the mark after which changes to it are told.
+    /// Who is here, and the mark after which changes to it are sent.
     pub(crate) fn online(&self) -> (HashSet<UserId>, Mark) {
         let state = self.state();
         (state.online.keys().copied().collect(), Mark { run: self.run, number: state.numbers })
@@ -281,7 +282,7 @@ impl Publisher {
         sessions.map(|(_, handle)| handle).filter(|handle| handle.token == *token).cloned().collect()
     }
 
-    /// Asks all sessions to end, those that begin from now on included.
+    /// Asks all sessions to end, including those that begin from now on.
     pub(crate) fn close(&self, why: Close) {
         let mut state = self.state();
         state.closing = Some(why);
@@ -292,7 +293,7 @@ impl Publisher {
 }
 
 impl State {
-    /// Before an event goes out: who becomes a member with it gets it too.
+    /// Before an event is delivered: adds a user who becomes a member by it, so that they get it too.
     fn admit(&mut self, event: &Event) {
         match event {
             Event::UserRegistered { .. } => self.users += 1,
@@ -315,7 +316,7 @@ impl State {
         }
     }
 
-    /// After an event went out: who stops being a member with it was the last time among them.
+    /// After an event was delivered: removes a user who left by it, because it is the last one that they get.
     fn dismiss(&mut self, event: &Event) {
         if let Event::MemberLeft { conversation, user, .. } = event
             && let Some(members) = self.members.get_mut(conversation)
@@ -324,7 +325,7 @@ impl State {
         }
     }
 
-    /// Events for the same people, of which only the first may change who they are.
+    /// Delivers events for one audience. Only the first of them may change who is a member.
     fn deliver(&self, row: &[Logged], waiting: &mut Waiting) {
         let mut append = |present: &OnlineUser| present.inbox.append(row, waiting);
         match row[0].audience {
@@ -339,7 +340,7 @@ impl State {
         }
     }
 
-    /// Hands an unlogged frame to some users, or to everybody.
+    /// Puts an unlogged frame into the inboxes of some users, or of everybody.
     fn tell(&mut self, whom: Option<&[UserId]>, subject: Subject, frame: &Arc<Frame>, waiting: &mut Waiting) {
         self.numbers += 1;
         let number = self.numbers;
@@ -361,12 +362,13 @@ impl State {
     }
 }
 
-/// Wakes whom an event waits for now. Under no lock, so that nobody wakes up only to wait for it.
+/// Wakes the subscriptions that now have an event. Call it without a lock, so that no task wakes only to wait for that
+/// lock.
 fn wake(waiting: Waiting) {
     waiting.into_iter().for_each(|(_, waker)| waker.wake());
 }
 
-/// Who came and went; beyond `most` people, the advice to read the list again.
+/// Who came and who left; beyond `most` users, the advice to read the list again.
 fn presence_frame(mut online: Vec<UserId>, mut offline: Vec<UserId>, most: usize) -> Arc<Frame> {
     online.sort_unstable();
     offline.sort_unstable();

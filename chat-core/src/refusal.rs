@@ -1,4 +1,4 @@
-//! Saying no: one list of codes for every wire, and the codes that close a connection.
+//! Refusals: one list of codes for every transport, and the codes that close a connection.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::TextError;
 
-/// The longest message about JSON: it quotes what a stranger sent, and a reply has to fit a frame.
+/// The longest message about JSON: it quotes what a client sent, and a reply has to fit a frame.
 const MESSAGE_CHARS: usize = 300;
 
-/// Declares the refusals once: the code that programs read and the HTTP status that goes with it.
+/// Declares each refusal once: the code that programs read, and its HTTP status.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal;)*) => {
-        /// Why something was refused. The names are stable: programs decide by them.
+        /// Why something was refused. The names are stable, because programs rely on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name,)* }
 
@@ -41,11 +41,11 @@ macro_rules! codes {
 codes! {
     /// Not JSON, an unknown field, a missing one, a wrong type, a malformed cursor or number.
     BadRequest = "bad_request", 400;
-    /// No sign-in came with the request, or one that is unknown, expired or ended.
+    /// The request came without a sign-in, or with one that is unknown, expired or ended.
     Unauthenticated = "unauthenticated", 401;
     /// The name and the password do not belong together.
     WrongCredentials = "wrong_credentials", 401;
-    /// A page of another site sent this.
+    /// A page of another site sent the request.
     ForeignOrigin = "foreign_origin", 403;
     /// Only members may do that.
     NotAMember = "not_a_member", 403;
@@ -53,13 +53,13 @@ codes! {
     NotFound = "not_found", 404;
     /// No such user.
     UnknownUser = "unknown_user", 404;
-    /// No such conversation, or somebody else's direct one.
+    /// No such conversation, or a direct one between other users.
     UnknownConversation = "unknown_conversation", 404;
     /// The path exists, but not for this method.
     MethodNotAllowed = "method_not_allowed", 405;
     /// The body did not arrive in time; the request had no effect.
     RequestTimeout = "request_timeout", 408;
-    /// Somebody has this name already, or one that counts as the same.
+    /// Another user has this name, or one that counts as the same.
     NameTaken = "name_taken", 409;
     /// The `cid` already stands for something else.
     KeyReuse = "key_reuse", 409;
@@ -83,7 +83,7 @@ codes! {
     InvalidRecipient = "invalid_recipient", 422;
     /// A direct conversation cannot be joined or left.
     NotAGroup = "not_a_group", 422;
-    /// A WebSocket of another version than 13.
+    /// A WebSocket version other than 13.
     UpgradeRequired = "upgrade_required", 426;
     /// More than the limits allow; `retry_after_ms` says when to come back.
     RateLimited = "rate_limited", 429;
@@ -91,9 +91,9 @@ codes! {
     TooManyConnections = "too_many_connections", 429;
     /// The server failed; its log says how.
     Internal = "internal", 500;
-    /// The queue for password hashing, or the server's connections, are full for the moment.
+    /// The queue for password hashing is full, or the server has as many connections as it may have.
     Busy = "busy", 503;
-    /// The disk does not answer, or takes nothing; whether the command was stored is unknown.
+    /// The disk does not answer, or cannot be written. Whether the command was stored is unknown.
     StorageUnavailable = "storage_unavailable", 503;
     /// The database is damaged; only its operator can help.
     StorageDamaged = "storage_damaged", 503;
@@ -126,17 +126,17 @@ pub struct Refusal {
     pub code: Code,
     /// What was wrong and what to do, for people.
     pub message: Cow<'static, str>,
-    /// When trying again may succeed, in milliseconds; `None`: it never will.
+    /// After how many milliseconds another attempt may succeed; `None`: it never will.
     pub retry_after_ms: Option<u64>,
 }
 
 impl Refusal {
-    /// A refusal for good.
+    /// A refusal that no later attempt will change.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), retry_after_ms: None }
     }
 
-    /// A refusal for now.
+    /// A refusal that may no longer apply after `wait`.
     pub fn retry_after(code: Code, wait: Duration, message: impl Into<Cow<'static, str>>) -> Self {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         Self { code, message: message.into(), retry_after_ms: Some(wait_ms) }
@@ -164,7 +164,7 @@ impl Refusal {
         Self::new(Code::Unauthenticated, "sign in first: POST /api/login with a name and a password")
     }
 
-    /// JSON that is not what it should be; a broken rule for text keeps its own code.
+    /// The refusal of JSON that is not what it should be. A broken rule for text keeps its own code.
     pub fn of_json(error: &serde_json::Error) -> Self {
         let message: String = error.to_string().chars().take(MESSAGE_CHARS).collect();
         let code = Code::ALL
@@ -173,7 +173,7 @@ impl Refusal {
             .find(|code| message.strip_prefix(code.as_str()).is_some_and(|rest| rest.starts_with(": ")));
         match code {
             Some(code) => {
-                // The rule alone; where in the JSON it was broken tells nobody anything.
+                // Only the rule: the place in the JSON does not help a person.
                 let rule = &message[code.as_str().len() + 2..];
                 Self::new(code, rule.split(" at line ").next().unwrap_or(rule).to_owned())
             }
@@ -189,7 +189,8 @@ impl From<TextError> for Refusal {
     }
 }
 
-/// Why a server ends a connection. 4000–4499: come back; 4500–4999: do not ([RFC 6455 §7.4.2] leaves these to us).
+/// Why a server ends a connection. 4000–4499: reconnect; 4500–4999: do not ([RFC 6455 §7.4.2] leaves these codes to
+/// applications).
 ///
 /// [RFC 6455 §7.4.2]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.2
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,15 +199,15 @@ pub enum Close {
     Shutdown,
     /// The client no longer answers pings.
     NoPong,
-    /// The client takes longer to read than a server waits.
+    /// The client takes longer to read than the server waits.
     Slow,
-    /// The client goes on asking after it was refused for asking too often.
+    /// The client went on sending requests although they were rate limited.
     RateLimited,
     /// The cursor is of another history, or ahead of the log.
     CursorUnknown,
-    /// The cursor is older than what is kept.
+    /// The cursor is older than the log that is kept.
     CursorExpired,
-    /// The client sends what is no request.
+    /// The client sent something that is not a request.
     ProtocolError,
     /// The sign-in is unknown or expired.
     Unauthenticated,
@@ -214,13 +215,14 @@ pub enum Close {
     Revoked,
     /// The user has too many connections.
     TooManyConnections,
-    /// A message that is neither text nor UTF-8 JSON ([RFC 6455 §7.4.1](https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1)).
+    /// A WebSocket message that is neither text nor UTF-8 JSON
+    /// ([RFC 6455 §7.4.1](https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1)).
     UnusableData,
-    /// A text message that is not UTF-8.
+    /// A WebSocket text message that is not UTF-8.
     InvalidUtf8,
-    /// A message that is longer than a frame may be.
+    /// A WebSocket message that is longer than a frame may be.
     MessageTooBig,
-    /// Anything else that the wire's own rules forbid.
+    /// Anything else that the transport's own protocol forbids.
     BrokenFrame,
     /// The server failed.
     ServerError,
@@ -289,7 +291,7 @@ impl Close {
         }
     }
 
-    /// Whether coming back may help.
+    /// Whether it may help to reconnect.
     #[must_use]
     pub fn reconnect(self) -> bool {
         (4000..4500).contains(&self.code()) || self == Self::ServerError
@@ -301,7 +303,7 @@ impl Close {
         Self::ALL.iter().copied().find(|close| close.code() == code)
     }
 
-    /// How a refusal ends a wire that has no HTTP status left to say it with.
+    /// The reason that closes a connection after a refusal, where no HTTP status can carry the refusal any more.
     #[must_use]
     pub fn of_refusal(refusal: &Refusal) -> Self {
         match refusal.code {

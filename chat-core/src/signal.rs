@@ -31,13 +31,13 @@ impl<T: Copy> Signal<T> {
         self.given.get().copied()
     }
 
-    /// Ready with the reason once the signal was given. The task that polled last is the one that is woken.
+    /// Ready with the reason once the signal was given. Only the task that polled last is woken.
     pub fn poll(&self, cx: &Context<'_>) -> Poll<T> {
         if let Some(reason) = self.given.get() {
             return Poll::Ready(*reason);
         }
         self.waiting.register(cx.waker());
-        // It may have been given between the look and the registration.
+        // It may have been given between the check and the registration.
         self.given.get().map_or(Poll::Pending, |reason| Poll::Ready(*reason))
     }
 }

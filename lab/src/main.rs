@@ -9,7 +9,7 @@ use axum::Router;
 use chat_core::chat::Chat;
 use chat_http::Server;
 use chat_http::memory::MemoryClient;
-use chat_http::run::{ChatOptions, Program, ended, execute, say, stopped};
+use chat_http::run::{ChatOptions, EXIT_CODES, Program, ended, execute, say, short_help, stopped};
 use chat_http::server::{Running, start_by, start_metrics};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use futures_util::future::join_all;
@@ -18,7 +18,7 @@ use crate::addresses::Addresses;
 
 /// Switchboard: one chat on every real-time transport, all servers side by side.
 #[derive(Debug, Parser)]
-#[command(name = "switchboard", version, after_help = EXAMPLES)]
+#[command(name = "switchboard", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 struct Options {
     #[command(flatten)]
     addresses: Addresses,
@@ -30,11 +30,13 @@ const EXAMPLES: &str = "\
 Examples:
   cargo run --release                                    everything, kept in switchboard.db
   cargo run --release -- --database :memory:             nothing is kept
-  cargo run --release -- --listen 5000                   the page on another port";
+  cargo run --release -- --listen 5000                   the page at another port
+  cargo run --release -- --listen 0.0.0.0:4000 --websocket 0.0.0.0:4001 --sse 0.0.0.0:4002 --longpoll 0.0.0.0:4003
+                                                         for other machines, too";
 
 fn main() -> ExitCode {
-    let command =
-        Options::command().mut_arg("database", |arg| arg.default_value(PAGE.database).required(false));
+    let command = short_help(Options::command(), &["listen", "database"])
+        .mut_arg("database", |arg| arg.default_value(PAGE.database).required(false));
     match Options::from_arg_matches(&command.get_matches()) {
         Ok(options) => execute(launch(options)),
         Err(error) => error.exit(),
@@ -67,7 +69,7 @@ static PAGE: Program = Program {
 };
 
 async fn launch(Options { addresses: Addresses(wanted), chat: options }: Options) -> anyhow::Result<()> {
-    // All ports first: a database is not touched when the servers cannot run.
+    // All ports first: if a server cannot run, the database is not touched.
     let flags: Vec<_> = wanted.iter().map(|(program, address)| (program.flag, *address)).collect();
     let (listeners, metrics) = options.bind(&flags).await?;
     let mut servers = Vec::new();
@@ -99,7 +101,7 @@ async fn launch(Options { addresses: Addresses(wanted), chat: options }: Options
     if ended.is_ok() {
         say("\nStopping: streams are told, polls are answered, what was acknowledged is on disk.");
     }
-    // Sessions first, so that every transport says goodbye in its own way; then connections; the database last.
+    // Sessions first, so that every transport closes in its own way; then connections; the database last.
     chat.end_sessions();
     join_all(running.into_iter().chain(metrics).map(Running::stop)).await;
     chat.close().await;
@@ -126,7 +128,7 @@ fn row(title: &str, address: SocketAddr, path: &str) -> String {
     format!("  {title:<23}http://{}{path}\n", reached(address))
 }
 
-/// Where this machine reaches a server. `0.0.0.0` means every address, and is none itself.
+/// Where this machine reaches a server. `0.0.0.0` stands for every address, but is not one itself.
 fn reached(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -136,7 +138,7 @@ fn reached(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// How other machines reach the page, if they do, and what is missing for them.
+/// How other machines reach the page, if they do, and with which flags they reach every transport.
 fn others(servers: &[At]) -> String {
     let page = servers[0].1;
     if page.ip().is_loopback() {

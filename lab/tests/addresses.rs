@@ -1,4 +1,4 @@
-//! Who somebody is and where they come from: limits for each address, also behind a proxy, and the cookie's `Secure`.
+//! Where clients come from: limits for each address, also behind a proxy, and the cookie's `Secure` attribute.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -27,7 +27,7 @@ async fn behind_a_trusted_proxy_limits_are_for_people() {
     let flags = ["--trusted-proxy", "10.0.0.0/8,127.0.0.1", "--registrations-per-minute", "2"];
     let lab = Lab::start_temporary(&flags).await;
     lab.register("Ann").await;
-    // A stranger guesses until they are told to wait, whatever they claim about themselves.
+    // A stranger guesses passwords until the rate limit stops them, whatever addresses they claim.
     for attempt in 0..6 {
         let claim =
             format!("X-Forwarded-For: 192.0.2.{attempt}, 203.0.113.1\r\nX-Forwarded-For: 10.1.2.3\r\n");
@@ -47,7 +47,7 @@ async fn behind_a_trusted_proxy_limits_are_for_people() {
 }
 
 #[tokio::test]
-async fn without_a_trusted_proxy_nobody_is_believed() {
+async fn without_a_trusted_proxy_no_header_is_believed() {
     let lab = Lab::start_temporary(&["--trusted-proxy", "192.0.2.0/24"]).await;
     lab.register("Ann").await;
     for attempt in 0..6 {
@@ -71,7 +71,7 @@ async fn only_wrong_passwords_count_as_failed() {
     for _ in 0..30 {
         assert_eq!(login(&lab, "Ann", PASSWORD, &from("203.0.113.1")).await.status, 200);
     }
-    // An IPv6 host is one, whichever of its addresses it uses.
+    // An IPv6 host counts as one, whichever of its addresses it uses.
     for number in 0..10 {
         let answer =
             login(&lab, &format!("nobody {number}"), PASSWORD, &from(&format!("2001:db8::{number}"))).await;
@@ -85,7 +85,7 @@ async fn only_wrong_passwords_count_as_failed() {
     }
 }
 
-/// With the memory of today for each hash, and without the limits that would end the spraying.
+/// Each hash uses the default memory, and the limits that would end the spraying are off.
 #[tokio::test]
 async fn an_address_that_sprays_sign_ins_does_not_keep_others_out() {
     let plenty = "1000000";

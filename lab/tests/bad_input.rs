@@ -1,4 +1,4 @@
-//! What a client gets wrong over HTTP: a coded answer that can be read, and nothing stored.
+//! What a client gets wrong over HTTP: the server answers with a code that the client can read, and stores nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -11,7 +11,7 @@ use transports::Transport;
 
 use support::{Answer, Lab, PASSWORD, User, ask, get, head, post, post_bytes};
 
-/// Everything that one server shares with the others is looked at on one of them.
+/// A launcher and a user. What all servers share is tested on one of them.
 async fn lab_with_ann(flags: &[&str]) -> (Lab, User) {
     let lab = Lab::start_temporary(flags).await;
     let ann = lab.register("Ann").await;
@@ -26,7 +26,7 @@ async fn log_in(lab: &Lab, name: &str, password: &str) -> Answer {
     post(lab.page, "/api/login", "", &json!({"name": name, "password": password})).await
 }
 
-/// The code of a command's refusal, which has the same status as the answer that brings it.
+/// The status of the answer that brings a refusal of a command, and the refusal's code.
 fn refusal(answer: &Answer) -> (u16, String) {
     let reply = answer.json();
     assert_eq!(reply["type"], "reply", "{reply}");
@@ -63,7 +63,7 @@ async fn a_body_that_is_not_announced_as_json_is_refused() {
 async fn a_body_of_a_mebibyte_gets_an_answer_that_can_be_read() {
     let (lab, ann) = lab_with_ann(&[]).await;
     let large = json!({"name": "Bob", "password": "x".repeat(1_048_576)});
-    // The systems at both ends may hold a mebibyte between them, but not seven: somebody has to read.
+    // The kernels at both ends may buffer a mebibyte, but not seven: the server has to read.
     let larger = json!({"name": "Bob", "password": "x".repeat(7 * 1_048_576)});
     // All of it is written before the answer is read, as simple clients do.
     for body in [&large, &larger] {
@@ -72,7 +72,7 @@ async fn a_body_of_a_mebibyte_gets_an_answer_that_can_be_read() {
     }
     let answer = post(lab.page, "/api/commands", &ann.bearer(), &large).await;
     assert_eq!((answer.status, answer.problem().as_str()), (413, "too_large"));
-    // The same in chunks, whose sum nobody announces.
+    // The same in chunks, without an announced length.
     let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
     let chunked = format!(
         "POST /api/commands HTTP/1.1\r\nHost: localhost\r\n{}Content-Type: application/json\r\n\
@@ -144,7 +144,7 @@ async fn a_name_that_is_taken_is_taken_in_every_case() {
         let answer = register(&lab, name, PASSWORD).await;
         assert_eq!((answer.status, answer.problem().as_str()), (409, "name_taken"), "{name}");
     }
-    // Nobody's password has changed with it.
+    // The attempts have changed no password.
     assert_eq!(log_in(&lab, "ann", PASSWORD).await.status, 200);
 }
 
@@ -184,8 +184,8 @@ async fn names_passwords_and_texts_that_break_a_rule_are_refused_with_its_code()
 }
 
 #[tokio::test]
-async fn nobody_learns_who_exists_from_a_wrong_password() {
-    // Hashing as dear as by default: it is what would tell the one from the other.
+async fn a_wrong_password_does_not_show_whether_the_user_exists() {
+    // Hashing costs as much as by default, because its time could show which names exist.
     let flags = ["--hash-memory", "47104", "--sign-ins-per-minute", "1000"];
     let (lab, _) = lab_with_ann(&flags).await;
     let known = log_in(&lab, "Ann", "wrong horse").await;
@@ -195,7 +195,7 @@ async fn nobody_learns_who_exists_from_a_wrong_password() {
         headers.retain(|(name, _)| name != "date");
         headers
     };
-    // Nobody has the third name, and nobody can have the last ones.
+    // No user is called Bob, and no user can have one of the other names.
     for name in ["Bob", "ann\n", "", &"x".repeat(1_000)] {
         let unknown = log_in(&lab, name, "wrong horse").await;
         assert_eq!((unknown.status, &unknown.body), (known.status, &known.body), "{name:?}");
@@ -232,7 +232,7 @@ async fn no_sign_in_is_no_entry() {
             );
         }
     }
-    // Never in a URL, where logs and histories keep it.
+    // A token never counts in a URL, because logs and histories keep URLs.
     let answer = get(lab.page, &format!("/api/snapshot?token={}&access_token={0}", ann.token), "").await;
     assert_eq!(answer.status, 401);
     assert_eq!(get(lab.page, "/api/snapshot", &ann.cookie()).await.status, 200);
@@ -289,7 +289,7 @@ async fn a_load_balancer_that_asks_for_options_finds_the_server_alive() {
     let lab = Lab::start_temporary(&[]).await;
     for server in lab.servers() {
         let host = format!("Host: {server}\r\n");
-        // The first is what HAProxy asks unless it is told otherwise.
+        // The first is HAProxy's default.
         for (line, headers, methods) in [
             ("OPTIONS / HTTP/1.0", "", "GET,HEAD"),
             ("OPTIONS / HTTP/1.1", &*host, "GET,HEAD"),

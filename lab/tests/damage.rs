@@ -15,12 +15,12 @@ use support::{Answer, Lab, PASSWORD, User, get, lab, outcome, post};
 /// The size of a page: SQLite's default.
 const PAGE: usize = 4_096;
 
-/// The damaged files that a start has to find.
+/// How many damaged files a start has to find.
 const DAMAGED: usize = 20;
 
 const FLAGS: [&str; 4] = ["--messages-per-second", "10000", "--message-burst", "10000"];
 
-/// A database after an orderly end: people, groups and messages, some of them longer than a page.
+/// A database after a clean stop: users and messages, some of them longer than a page. Returns its bytes and Ann.
 async fn database(directory: &Path) -> (Vec<u8>, User) {
     let path = directory.join("chat.db");
     let lab = Lab::start(&path, &FLAGS).await;
@@ -34,7 +34,7 @@ async fn database(directory: &Path) -> (Vec<u8>, User) {
     (std::fs::read(&path).unwrap(), ann)
 }
 
-/// What a launcher says that did not start.
+/// The error output of a launcher that does not start.
 async fn complaint(database: &Path) -> String {
     let output = outcome(lab(&["--database", database.to_str().unwrap()])).await;
     let said = String::from_utf8(output.stderr).unwrap();
@@ -49,7 +49,8 @@ async fn every_damaged_page_is_found_at_the_start() {
     let pages = whole.len() / PAGE;
     assert!(pages >= 2 * DAMAGED, "only {pages} pages");
     let path = directory.path().join("chat.db");
-    // Spread over the file, and with another kind of noise each time: in the header of the page, after that of the file.
+    // Spread over the file, with other noise each time. It hits the header of a page; in the first page, that follows
+    // the header of the file.
     let noise = |n: usize| (0..8).map(move |byte| (n * 37 + byte * 91 + 13) as u8);
     for damage in 0..DAMAGED {
         let page = damage * pages / DAMAGED;
@@ -76,7 +77,7 @@ async fn a_file_that_was_cut_is_damaged() {
         assert!(said.contains("damaged") && said.contains("restore a copy"), "{length} bytes: {said}");
         assert_eq!(std::fs::metadata(&path).unwrap().len(), length as u64, "the file was changed");
     }
-    // Without what lies beside it, an empty file is a new database.
+    // Without the watermark beside it, an empty file is a new database.
     std::fs::remove_file(directory.path().join("chat.db.watermark")).unwrap();
     Lab::start(&path, &[]).await;
 }
@@ -175,12 +176,12 @@ async fn accepted_damage_is_read_and_never_written_to() {
     // SQLite counts its openings in the first page; all others are as they were.
     assert!(std::fs::read(&path).unwrap()[PAGE..] == before[PAGE..], "the file was changed");
 
-    // What is damaged itself is refused, and what is not goes on.
+    // Reads of a damaged table are refused, and other reads go on.
     damage(&path, "messages");
     let lab = Lab::start(&path, &["--accept-damage"]).await;
     assert_damaged(&ann.get(lab.page, "/api/conversations/c1/messages").await);
     assert_eq!(ann.get(lab.page, "/api/users").await.status, 200);
-    // Where everything is whole, the flag changes nothing.
+    // With an undamaged database, the flag changes nothing.
     let fresh = directory.path().join("fresh.db");
     let lab = Lab::start(&fresh, &["--accept-damage"]).await;
     lab.register("Ann").await;

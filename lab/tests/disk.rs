@@ -1,7 +1,7 @@
 //! A disk that is full: nothing is acknowledged that is not stored, reads go on, and no restart is needed.
 //!
-//! The limit on the size of files stands in for the disk: SQLite gets an error for its write either way, and
-//! the limit can be lifted from a process that runs.
+//! A limit on the size of files stands in for the full disk: SQLite gets an error for its write either way, and
+//! the limit of a running process can be lifted.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
@@ -20,13 +20,14 @@ use tokio::time::timeout;
 
 use support::{Answer, Lab, PASSWORD, User, arrange, post};
 
-/// What a file may have, in bytes: some hundred messages.
+/// How large a file may get, in bytes: there is room for some hundred messages.
 const ROOM: u64 = 1_048_576;
 
 const FLAGS: [&str; 6] =
     ["--messages-per-second", "10000", "--message-burst", "10000", "--registrations-per-minute", "1000"];
 
-/// Sends messages one after the other until one is not acknowledged; with those that were, and the answer.
+/// Sends messages one after the other until one is not acknowledged. Returns the cids of those that were, the cid of
+/// the one that was not, and its answer.
 async fn send_until_refused(lab: &Lab, from: &User, to: &User, name: &str) -> (Vec<String>, String, Answer) {
     let text = "x".repeat(8_192);
     let mut acknowledged = Vec::new();
@@ -79,7 +80,7 @@ async fn a_full_disk_loses_nothing_and_is_forgotten_when_there_is_room_again() {
     let (mut acknowledged, refused, answer) = send_until_refused(&lab, &ann, &bob, "before").await;
     assert!(acknowledged.len() > 10, "the disk was full from the start");
     assert_unavailable(&answer);
-    // Something smaller may still fit; in the end the disk has no room for it either.
+    // Smaller writes may still fit, until the disk has no room for them either.
     let mut names = (0..).map(|number| format!("Cid {number}"));
     let refused_name = loop {
         let name = names.next().unwrap();
@@ -89,7 +90,7 @@ async fn a_full_disk_loses_nothing_and_is_forgotten_when_there_is_room_again() {
             break name;
         }
     };
-    // What need only be read is there.
+    // Reads go on.
     assert_eq!(bob.cids(lab.page, "c1").await, acknowledged);
     let snapshot = bob.get(lab.page, "/api/snapshot").await.json();
     assert_eq!(snapshot["conversations"][0]["last_seq"], acknowledged.len());
@@ -116,7 +117,7 @@ async fn a_full_disk_loses_nothing_and_is_forgotten_when_there_is_room_again() {
         "the refused registration left something behind"
     );
 
-    // Who was there all the time saw the same.
+    // The client that was connected all the time saw the same.
     assert_eq!(timeout(support::PATIENCE, watching).await.unwrap().unwrap(), acknowledged);
 
     lab.kill().await;
@@ -147,7 +148,7 @@ async fn watch(server: SocketAddr, user: User, last: &str) -> Vec<String> {
     let mut stream = TcpStream::connect(server).await.unwrap();
     let request = format!("GET /events HTTP/1.1\r\nHost: {server}\r\n{}\r\n", user.bearer());
     stream.write_all(request.as_bytes()).await.unwrap();
-    // Head and chunk sizes are lines among lines here.
+    // The head and the chunk sizes are lines, too, and are skipped.
     let mut lines = BufReader::new(stream).lines();
     let mut cids: Vec<String> = Vec::new();
     while cids.last().is_none_or(|cid| cid != last) {

@@ -14,7 +14,7 @@ use transports::Transport;
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 const LAWS: &str = include_str!("../../support/laws/src/lib.rs");
 
-/// Where a path is that only some machine has.
+/// How paths begin that exist on one person's machine only.
 const MACHINE_PATHS: [&str; 4] = ["/home/", "/Users/", "/mnt/", "C:\\"];
 
 fn root() -> PathBuf {
@@ -77,7 +77,7 @@ fn every_folder_says_what_it_is() {
     }
 }
 
-/// The files of the repository that git would keep, but for those that a build makes.
+/// The files of the repository, without git's own and those that a build makes.
 fn files() -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).unwrap() {
@@ -174,7 +174,7 @@ fn every_law_is_a_requirement_with_a_number_of_its_own() {
     let laws: Vec<String> = LAWS.lines().filter_map(group_and_name).collect();
     assert!(laws.len() >= 50, "only {} laws were found", laws.len());
 
-    // One number, then one law, and so on: a requirement without a law, or with two, is out of step.
+    // Numbers and laws alternate: a requirement without a law, or with two laws, breaks the order.
     let mut named = Vec::new();
     let mut open = false;
     for line in section("## Requirements") {
@@ -268,7 +268,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn no_page_names_a_path_of_somebodys_machine() {
+fn no_page_names_a_path_of_one_machine() {
     for (path, page) in pages() {
         for (number, line) in page.lines().enumerate() {
             for machine in MACHINE_PATHS {

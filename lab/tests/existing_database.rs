@@ -15,7 +15,7 @@ use support::{Lab, User, post};
 const FLAGS: [&str; 6] =
     ["--sign-ins-per-minute", "1000", "--messages-per-second", "10000", "--message-burst", "10000"];
 
-/// What the program that wrote the database answered.
+/// The answers of the program that wrote the database.
 struct Fixture(Value);
 
 impl Fixture {
@@ -42,12 +42,12 @@ fn signed_in(id: &str, token: &str) -> User {
     User { id: id.to_owned(), token: token.to_owned(), cookie: String::new() }
 }
 
-/// The term and position of a cursor: the rest counts unlogged frames in one run of a process.
+/// The term and the position of a cursor. The rest counts unlogged frames in one run of a process.
 fn place(cursor: &Value) -> String {
     cursor.as_str().unwrap().split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// Fails unless everything that was there is there. A newer version may add fields.
+/// Fails unless everything that was there still is. A newer version may add fields.
 fn assert_kept(now: &Value, then: &Value, what: &str) {
     match (now, then) {
         (Value::Object(now), Value::Object(then)) => {
@@ -84,7 +84,7 @@ async fn events_after(lab: &Lab, user: &User, cursor: &Value) -> Vec<Value> {
     }
 }
 
-/// Everything that only reads.
+/// Checks everything that only reads.
 async fn check_reads(lab: &Lab, expected: &Fixture) {
     for cursor in expected.list("cursors") {
         let (user, then) = (expected.user(&cursor["user"]), cursor["events"].as_array().unwrap());

@@ -1,5 +1,5 @@
-//! Databases that go back while clients are connected: every client gets a reset, on every transport, however far
-//! the log has grown since.
+//! Databases that go back to an earlier state while clients are connected: every client gets a reset, on
+//! every transport, however far the log has grown since.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -27,7 +27,7 @@ const AFTER: usize = 80;
 
 const FLAGS: [&str; 4] = ["--messages-per-second", "100000", "--message-burst", "100000"];
 
-/// How a database comes to lack what clients have seen.
+/// How a database loses events that clients have seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// A copy of the whole folder, made while no server ran.
@@ -215,7 +215,7 @@ async fn go_back(way: Way) {
             after.extend(texts("after", AFTER));
         }
         for (reader, lost) in readers.iter().zip(&lost) {
-            // With its own cursor, and with those of all the others: transports may be changed at any moment.
+            // With the cursor of its last event, which is in no log any more.
             let mut again = connect(&lab, reader.transport, &bob, *lost).await;
             let first = again.next().await;
             assert_eq!(
@@ -227,7 +227,7 @@ async fn go_back(way: Way) {
         }
     }
     for &transport in Transport::all() {
-        // A cursor from before the copy is of both histories.
+        // A cursor from before the copy belongs to both histories.
         let mut line = connect(&lab, transport, &bob, common).await;
         assert_eq!(line.texts_until(after.last().unwrap()).await, after, "{way:?}, {transport:?}");
     }
@@ -297,7 +297,7 @@ async fn a_start_says_how_many_events_are_missing() {
     }
 }
 
-/// Clients are served as ever if the watermark can be neither read nor written.
+/// Clients are served as before if the watermark can be neither read nor written.
 #[tokio::test]
 async fn an_unusable_watermark_changes_nothing_for_clients() {
     let files = Files { directory: tempfile::tempdir().unwrap() };

@@ -1,4 +1,5 @@
-//! Under which names the servers of a launch answer: what keeps out a page whose name was made to lead here.
+//! The host names that the servers of a launch answer to: this keeps out a foreign page whose name was made to lead
+//! here (DNS rebinding).
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -8,13 +9,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use support::{Answer, Lab, ask, lab, outcome};
 
-/// Reads whether somebody is signed in, as a page whose name leads here would do.
+/// Asks who is signed in, as a page would do whose name leads here.
 async fn read(server: SocketAddr, host: &str) -> Answer {
     let request = format!("GET /api/transports HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     ask((Ipv4Addr::LOCALHOST, server.port()).into(), request.as_bytes()).await
 }
 
-/// The status that all servers of a launch give to a host.
+/// The one status with which all servers of a launch answer a request for a host.
 async fn everywhere(lab: &Lab, host: &str) -> u16 {
     let mut statuses = Vec::new();
     for server in lab.servers() {
@@ -36,7 +37,7 @@ async fn a_foreign_name_gets_nowhere_on_loopback_without_any_flag() {
         assert_eq!(everywhere(&lab, host).await, 200, "{host}");
     }
     assert_eq!(everywhere(&lab, "evil.example").await, 421);
-    // Not even the page itself, which such a name would otherwise call its own.
+    // Not even the page itself is served: under such a name, it would belong to the foreign site.
     let page = format!("GET / HTTP/1.1\r\nHost: evil.example:{}\r\n\r\n", lab.page.port());
     assert_eq!(ask(lab.page, page.as_bytes()).await.problem(), "misdirected_request");
     for path in ["/healthz", "/metrics"] {
@@ -58,7 +59,7 @@ async fn the_names_of_both_flags_are_answered_to() {
 
 #[tokio::test]
 async fn a_server_for_other_machines_answers_to_any_name_until_one_is_named() {
-    // One of them listens to all; each server goes by its own listener.
+    // One server listens on all addresses. Each server decides by its own listener.
     let lab = Lab::start_temporary(&["--websocket", "0.0.0.0:0"]).await;
     for server in lab.servers() {
         let expected = if server == lab.websocket { 200 } else { 421 };

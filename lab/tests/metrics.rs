@@ -49,7 +49,7 @@ async fn every_refusal_is_counted_once_by_its_code() {
     }
     assert_eq!(get(lab.sse, "/api/users", "").await.status, 401);
     assert_eq!(get(lab.longpoll, "/poll", "").await.status, 401);
-    // A stream says it with a close code.
+    // A stream refuses with a close code.
     assert_eq!(get(lab.sse, "/events", "").await.status, 200);
     assert_eq!(get(lab.websocket, "/nowhere", "").await.status, 404);
     assert_eq!(post(lab.page, "/api/commands", &ann.bearer(), &leave).await.status, 404);
@@ -94,7 +94,7 @@ async fn an_ordinary_end_has_a_reason_too() {
             .await
             .unwrap_or_else(|_| panic!("no end is {reason}"));
     };
-    // With `Connection: close` the server ends it after the answer; these count their own connections.
+    // With `Connection: close`, the server ends the connection after the answer. Each look at the counts counts itself.
     ended("answered").await;
     let open = async || tokio::net::TcpStream::connect(lab.sse).await.unwrap();
     use tokio::io::AsyncWriteExt;

@@ -1,4 +1,4 @@
-//! What pages may do: those of this launch read and write on every port, those of other sites nothing at all.
+//! What pages may do: those of this launch may read and write on every port, those of other sites may do nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use support::{Answer, Lab, PASSWORD, User, ask, get, head, post, post_bytes};
 
-/// Another site, one that only looks like ours, and pages without an origin of their own.
+/// Origins of another site, of sites that only look like this one, and of pages without an origin of their own.
 const FOREIGN: [&str; 6] = [
     "http://evil.example",
     "http://127.0.0.1:1",
@@ -24,7 +24,7 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 async fn open() -> (Lab, User) {
-    // However an operator writes it, it is what browsers send.
+    // The flag accepts other spellings of the origin that browsers send.
     let lab = Lab::start_temporary(&["--origin", "HTTPS://Chat.Example.org:443/"]).await;
     let ann = lab.register("Ann").await;
     (lab, ann)
@@ -35,7 +35,7 @@ async fn upgrade(server: SocketAddr, headers: &str) -> Answer {
     ask(server, format!("GET /ws HTTP/1.1\r\nHost: {server}\r\n{UPGRADE}{headers}\r\n").as_bytes()).await
 }
 
-/// What all wires and requests answer to a browser that sends these headers.
+/// What every transport and every kind of request answers to a browser that sends these headers.
 async fn everywhere(lab: &Lab, headers: &str) -> Vec<(&'static str, Answer)> {
     let credentials = json!({"name": "Bob", "password": PASSWORD});
     let command = json!({"command": {"type": "create_group", "name": "rust", "cid": "1"}});
@@ -62,7 +62,7 @@ async fn a_foreign_page_gets_nowhere_though_the_browser_sends_the_cookie() {
                 (403, "foreign_origin"),
                 "{what} from {origin}"
             );
-            // And the browser does not even show the page that it was refused.
+            // The browser does not even show the refusal to the page.
             assert_eq!(answer.header("access-control-allow-origin"), None, "{what} from {origin}");
         }
     }
@@ -91,7 +91,7 @@ async fn the_cookie_without_an_origin_changes_nothing() {
     // Commands travel on a WebSocket, so its opening counts as a change.
     let answer = upgrade(lab.websocket, &ann.cookie()).await;
     assert_eq!((answer.status, answer.problem().as_str()), (403, "foreign_origin"));
-    // A program has no origin, and shows its token itself.
+    // A program sends no origin, but a token of its own.
     assert_eq!(post(lab.page, "/api/commands", &ann.bearer(), &command).await.status, 200);
     assert_eq!(upgrade(lab.websocket, &ann.bearer()).await.status, 101);
 }
@@ -108,7 +108,7 @@ async fn a_read_without_an_origin_counts_as_what_the_browser_says_it_is() {
             let answer = get(server, path, &headers).await;
             assert_eq!(answer.status, status, "{path} {site}");
         }
-        // A stream that is accepted does not end; only its head is waited for.
+        // An accepted stream does not end, so the test waits for its head only.
         let request = format!("GET /events HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", lab.sse);
         assert_eq!(head(lab.sse, request.as_bytes()).await.status, status, "stream {site}");
     }
@@ -135,11 +135,11 @@ async fn the_pages_of_this_launch_are_at_home_on_every_port() {
             assert_eq!(answer.status, 200, "{answer:?}");
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin.as_str()));
             assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-            // Or a cache would give one page the permission of another.
+            // Otherwise a cache would give one page the permission of another.
             assert!(answer.header("vary").unwrap().contains("origin"), "{answer:?}");
         }
         assert_eq!(upgrade(lab.websocket, &headers).await.status, 101);
-        // A refusal can be read too.
+        // The page can read a refusal, too.
         let answer = get(lab.sse, "/api/conversations/c9/messages", &headers).await;
         assert_eq!(
             (answer.status, answer.header("access-control-allow-origin")),
@@ -180,7 +180,7 @@ async fn a_page_of_ours_is_welcome_under_every_address_of_this_machine() {
     let at = |ip: &str, port: u16| -> SocketAddr { format!("{ip}:{port}").parse().unwrap() };
     let (page, sse, longpoll) = (lab.page.port(), lab.sse.port(), lab.longpoll.port());
     let credentials = json!({"name": "Ann", "password": PASSWORD});
-    // The address that was reached counts, with any port of this launch that is open there.
+    // The origin must have the address that the request reached, with any port of this launch that is open there.
     for (reached, origin, status) in [
         (at("127.0.0.2", page), format!("http://127.0.0.2:{page}"), 401),
         (at("127.0.0.2", sse), format!("http://127.0.0.2:{page}"), 401),

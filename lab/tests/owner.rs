@@ -1,4 +1,4 @@
-//! One server owns a database, whatever name the file is given by; and a writer that keeps no lock is found out.
+//! One server owns a database, by whichever name the file is opened. The server notices a writer that ignores the lock.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
@@ -64,7 +64,7 @@ impl Names {
 /// Every name of the database but the hard link.
 const NAMES: [&str; 4] = ["real/chat.db", "symbolic.db", "symbolic of symbolic.db", "folder/chat.db"];
 
-/// What a launcher says that must not start with this database.
+/// The error output of a launcher that must not start with this database.
 async fn complaint(database: &Path) -> String {
     let output = outcome(lab(&["--database", database.to_str().unwrap()])).await;
     let said = String::from_utf8(output.stderr.clone()).unwrap();
@@ -73,7 +73,7 @@ async fn complaint(database: &Path) -> String {
     said
 }
 
-/// The number of messages, as a program sees them that is no server.
+/// The number of messages, as another program reads it from the database.
 fn count_messages(database: &Path) -> usize {
     let outside = Connection::open(database).unwrap();
     outside.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap()
@@ -90,7 +90,7 @@ async fn another_server_is_refused_by_every_name_of_the_file() {
     let mut refuse = async |name: &str, expected: &str| {
         let said = complaint(&names.path(name)).await;
         assert!(said.contains(expected) && said.contains("--database"), "{name}: {said}");
-        // The first one still writes, and other programs can still read what it wrote.
+        // The first server still writes, and other programs can still read what it wrote.
         let cid = format!("cid-{}", acknowledged.len());
         assert_eq!(ann.send(first.page, &bob, &cid, "hi").await.status, 200, "after {name}");
         acknowledged.push(cid);
@@ -111,7 +111,7 @@ async fn another_server_is_refused_by_every_name_of_the_file() {
     }
     first.signal("INT").await;
     assert!(first.ended().await.0.success());
-    // No server has it now. Hard links are refused all the same, and symbolic ones lead to the one database.
+    // No server has it open now. Hard links are still refused, and symbolic links lead to the one database.
     for name in ["real/chat.db", "hard.db"] {
         let said = complaint(&names.path(name)).await;
         assert!(said.contains("2 names (hard links)"), "{said}");
@@ -131,7 +131,7 @@ async fn a_hard_link_alone_does_not_let_a_second_server_in() {
     let names = Names::new();
     let first = Lab::start(&names.database(), &FLAGS).await;
     names.link_hard();
-    // Not even if the first name is gone, so that the file has one name again.
+    // Not even after the first name was removed, when the file has one name again.
     std::fs::remove_file(names.database()).unwrap();
     let said = complaint(&names.path("hard.db")).await;
     assert!(said.contains("Stop that process") && said.contains("hard.db"), "{said}");
@@ -148,7 +148,7 @@ async fn a_symbolic_link_to_no_file_yet_makes_one_database() {
     lab.kill().await;
 }
 
-/// What the process of the test below does, in a process of its own.
+/// What the child process of the test below runs.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a part of another test"]
 async fn serves_a_database_and_tries_to_open_it_again() {
@@ -194,7 +194,7 @@ async fn a_refused_second_open_in_one_process_costs_no_acknowledged_row() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut answer = async |word: &str| loop {
         let line = timeout(support::PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("it goes on");
-        // The test harness may have begun the line.
+        // The test harness may have printed the beginning of the line.
         if let Some((_, rest)) = line.split_once(word) {
             return rest.trim().to_owned();
         }
@@ -212,17 +212,17 @@ async fn a_refused_second_open_in_one_process_costs_no_acknowledged_row() {
 
     let mut acknowledged = Vec::new();
     for name in NAMES.into_iter().chain(["hard.db"]) {
-        // With a second name the file would be refused for that alone.
+        // Made last: with a hard link, the file is refused for that alone.
         if name == "hard.db" {
             names.link_hard();
         }
-        // The lock file would refuse it before the database is looked at.
+        // With the lock file, the open would be refused before it gets to the database.
         let _ = std::fs::remove_file(names.path("real/chat.db.lock"));
         asks.write_all(format!("{name}\n").as_bytes()).await.unwrap();
         answer(&format!("refused {name}")).await;
         assert!(holds_its_lock(child.id().unwrap(), &names.database()), "{name} cost SQLite its lock");
-        // An outside reader takes itself for the last one if the server's lock is gone. Then it removes the write-ahead
-        // log that the server goes on writing to; SQLite from 3.51 on tries to notice.
+        // Without the server's lock, an outside reader takes itself for the last connection. Then it removes the
+        // write-ahead log, although the server still writes to it. From 3.51 on, SQLite tries to notice.
         assert_eq!(count_messages(&names.database()), acknowledged.len(), "{name}");
         for number in 0..5 {
             let cid = format!("cid-{}-{number}", acknowledged.len());
@@ -300,7 +300,7 @@ async fn an_outside_change_that_is_not_to_the_log_is_a_warning() {
     for number in 0..3 {
         assert_eq!(ann.send(lab.page, &bob, &format!("cid-{number}"), "hi").await.status, 200);
         let outside = Connection::open(&database).unwrap();
-        // As backup tools do it: a table of their own, and the write-ahead log tidied away.
+        // As backup tools do: they have a table of their own, and truncate the write-ahead log.
         outside.execute_batch("CREATE TABLE IF NOT EXISTS backups (at INTEGER)").unwrap();
         outside.execute("INSERT INTO backups VALUES (?1)", [number]).unwrap();
         outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();

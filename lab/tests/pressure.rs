@@ -1,4 +1,4 @@
-//! Too much, too often, too slow: whoever overdoes it is told so or let go, and the others are served meanwhile.
+//! Too much, too often, too slow: such clients are refused or disconnected, and the others are served meanwhile.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -15,16 +15,16 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use support::{Answer, Lab, PASSWORD, User, ask, gone, head, post, read_answer};
 
-/// What the contract says of how long a slow client may stay.
-const LET_GO: Duration = Duration::from_secs(10);
+/// The longest that a slow client may stay connected.
+const STALL_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long somebody else may have to wait meanwhile: far above what an answer takes, far below `LET_GO`.
+/// How long another client may have to wait meanwhile: far above what an answer takes, far below `STALL_LIMIT`.
 const SERVED: Duration = Duration::from_secs(3);
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// Sends one byte a second for as long as the server listens, and gives what it had to say.
+/// Sends one byte a second until the server ends the connection. Returns how long that took, and what the server sent.
 async fn dribble(server: SocketAddr, begin: String, bytes: String) -> (Duration, Vec<u8>) {
     let mut stream = TcpStream::connect(server).await.unwrap();
     let opened = Instant::now();
@@ -55,7 +55,8 @@ async fn dribble(server: SocketAddr, begin: String, bytes: String) -> (Duration,
     (opened.elapsed(), said)
 }
 
-/// Lives an ordinary life until the slow ones are gone, and is never kept waiting.
+/// Sends ordinary requests until the slow clients are disconnected, and fails if an answer is late. Returns how long
+/// each slow client stayed.
 async fn ordinary_life(lab: &Lab, user: &User, slow: &mut JoinSet<(Duration, Vec<u8>)>) -> Vec<Duration> {
     let mut stays = Vec::new();
     let mut moments = interval(Duration::from_millis(100));
@@ -79,7 +80,7 @@ async fn ordinary_life(lab: &Lab, user: &User, slow: &mut JoinSet<(Duration, Vec
 }
 
 #[tokio::test]
-async fn a_hundred_slow_heads_are_gone_in_time_while_others_are_served() {
+async fn a_hundred_slow_heads_are_cut_in_time_while_others_are_served() {
     let lab = Lab::start_temporary(&["--message-burst", "1000"]).await;
     let ann = lab.register("Ann").await;
     let mut slow = JoinSet::new();
@@ -88,11 +89,11 @@ async fn a_hundred_slow_heads_are_gone_in_time_while_others_are_served() {
     }
     let stays = ordinary_life(&lab, &ann, &mut slow).await;
     assert_eq!(stays.len(), 100);
-    assert!(stays.iter().max().unwrap() < &LET_GO, "one stayed for {:?}", stays.iter().max());
+    assert!(stays.iter().max().unwrap() < &STALL_LIMIT, "one stayed for {:?}", stays.iter().max());
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_let_go() {
+async fn a_silent_connection_is_closed() {
     let lab = Lab::start_temporary(&["--header-timeout", "500ms"]).await;
     let mut silent = TcpStream::connect(lab.page).await.unwrap();
     let mut used = TcpStream::connect(lab.page).await.unwrap();
@@ -101,11 +102,11 @@ async fn a_connection_that_says_nothing_is_let_go() {
     let opened = Instant::now();
     gone(&mut silent).await;
     gone(&mut used).await;
-    assert!(opened.elapsed() < LET_GO, "{:?}", opened.elapsed());
+    assert!(opened.elapsed() < STALL_LIMIT, "{:?}", opened.elapsed());
 }
 
 #[tokio::test]
-async fn a_slow_body_is_answered_and_gone() {
+async fn a_slow_body_is_answered_and_its_connection_closed() {
     let lab = Lab::start_temporary(&["--body-timeout", "1s", "--message-burst", "1000"]).await;
     let ann = lab.register("Ann").await;
     let begin = format!(
@@ -121,7 +122,7 @@ async fn a_slow_body_is_answered_and_gone() {
     let said = String::from_utf8(said).unwrap();
     assert!(said.starts_with("HTTP/1.1 4") && said.contains("did not arrive in time"), "{said}");
     let last = slow.join_all().await.into_iter().map(|(stay, _)| stay).max().unwrap();
-    assert!(first >= Duration::from_millis(900) && last < LET_GO, "{first:?} to {last:?}");
+    assert!(first >= Duration::from_millis(900) && last < STALL_LIMIT, "{first:?} to {last:?}");
 }
 
 #[tokio::test]
@@ -151,7 +152,7 @@ async fn a_head_that_is_too_long_or_has_too_many_lines_is_refused() {
     timeout(support::PATIENCE, flooding).await.expect("the server hangs up");
 }
 
-/// The refusal of somebody who is to come back later: the same wait in the header and in the body.
+/// Checks a refusal that asks the client to wait. The wait is the same in the header and in the body.
 fn wait(answer: &Answer, code: &str) -> u64 {
     let body = answer.json();
     let refusal = if body["type"] == "reply" { &body["refusal"] } else { &body };
@@ -175,7 +176,7 @@ async fn too_many_sign_ins_for_one_name_are_refused_for_now() {
     for _ in 0..5 {
         assert_eq!(log_in("Ann", "wrong horse").await.status, 401);
     }
-    // Even the right password, in any case, or guessing would go on.
+    // Even the right password is refused, for the name in any case, or guessing would go on.
     assert!(wait(&log_in("Ann", PASSWORD).await, "rate_limited") <= 60_000);
     wait(&log_in("aNN", PASSWORD).await, "rate_limited");
     assert_eq!(log_in("Bob", PASSWORD).await.status, 200, "Bob has done nothing");
@@ -205,13 +206,13 @@ async fn too_many_messages_are_refused_for_now_on_every_server_together() {
     let wait_ms = wait(&refused, "rate_limited");
     assert!(wait_ms <= 1_000, "{wait_ms}");
     assert_eq!(bob.send(lab.page, &ann, "0", "hi").await.status, 200, "Bob has his own measure");
-    // What was promised is kept: the same message is taken after the wait.
+    // After the wait, the server takes the same message, as it promised.
     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     assert_eq!(ann.send(lab.page, &bob, "last", "hi").await.status, 200);
 }
 
 #[tokio::test]
-async fn too_many_connections_of_one_user_are_refused_in_the_way_of_each_wire() {
+async fn too_many_connections_of_one_user_are_refused_in_the_way_of_each_transport() {
     let lab = Lab::start_temporary(&["--connections-per-user", "2"]).await;
     let (ann, bob) = (lab.register("Ann").await, lab.register("Bob").await);
     let request = |server: SocketAddr, path: &str, user: &User, headers: &str| {
@@ -236,7 +237,7 @@ async fn too_many_connections_of_one_user_are_refused_in_the_way_of_each_wire() 
     timeout(support::PATIENCE, socket.read_to_end(&mut said)).await.unwrap().unwrap();
     assert!(said.starts_with(b"HTTP/1.1 101 ") && said.ends_with(b"\x88\x16\x11\x98too_many_connections"));
 
-    // Others are not concerned, and a place that is left is free.
+    // Other users are not affected, and a closed connection frees its place.
     assert_eq!(head(lab.sse, &request(lab.sse, "/events", &bob, "")).await.status, 200);
     drop(first);
     lab.eventually("chat_sessions", 1).await;
@@ -260,7 +261,7 @@ async fn a_full_server_says_so_and_has_room_again_later() {
     assert_eq!((answer.status, answer.problem().as_str()), (503, "busy"));
     assert_eq!((answer.header("retry-after"), answer.header("connection")), (Some("1"), Some("close")));
     gone(&mut refused).await;
-    // Each server has its own measure.
+    // Each server has a limit of its own.
     assert_eq!(ann.get(lab.page, "/api/users").await.status, 200);
     drop(guests);
     lab.eventually("chat_connections", 1).await;

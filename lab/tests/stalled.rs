@@ -15,13 +15,13 @@ use tokio::time::{sleep, timeout};
 
 use support::{Lab, PATIENCE, User, post};
 
-/// What a stalled client keeps in its own kernel: little, since that is not what is looked at.
+/// The receive buffer of a stalled client: small, because these tests measure what the server's side keeps.
 const RECEIVE_BYTES: u32 = 4_096;
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// Sends a user so many messages of 8 KiB, and gives the cursor before them.
+/// Sends a user this many messages of 8,000 bytes, and gives the cursor before them.
 async fn fill(lab: &Lab, from: &User, to: &User, messages: usize) -> String {
     let cursor = to.get(lab.page, "/api/snapshot").await.json()["cursor"].as_str().unwrap().to_owned();
     let text = "x".repeat(8_000);
@@ -37,7 +37,7 @@ async fn fill(lab: &Lab, from: &User, to: &User, messages: usize) -> String {
     cursor
 }
 
-/// Opens a connection, asks this often, and reads nothing.
+/// Opens a connection, sends the request this many times, and reads nothing.
 async fn stall(server: SocketAddr, path: &str, user: &User, headers: &str, times: usize) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(RECEIVE_BYTES).unwrap();
@@ -66,7 +66,7 @@ async fn two_hundred_stalled_clients_cost_little() {
     let flags = ["--connections-per-user", "300", "--message-burst", "1000", "--write-timeout", "1h"];
     let lab = Lab::start_temporary(&flags).await;
     let (ann, bob) = (lab.register("Ann").await, lab.register("Bob").await);
-    // Far more than the kernel would take for each if it were let.
+    // Far more than the kernel would take for each client without a limit.
     let cursor = fill(&lab, &ann, &bob, 700).await;
     let query = format!("?after={cursor}");
     let mut stalled = Vec::new();
@@ -102,7 +102,7 @@ async fn every_stalled_client_is_counted_as_slow() {
     let lab = Lab::start_temporary(&flags).await;
     let (ann, bob, cid) = (lab.register("Ann").await, lab.register("Bob").await, lab.register("Cid").await);
     let mut stalled = Vec::new();
-    // Bob's fits into the kernel: no write waits, and only the kernel notices. Cid's does not.
+    // Bob's messages fit into the kernel's buffers: no write waits, and only the kernel notices. Cid's do not.
     for (user, messages, polls) in [(&bob, 5, 1), (&cid, 100, 10)] {
         let cursor = fill(&lab, &ann, user, messages).await;
         let query = format!("?after={cursor}");

@@ -1,4 +1,4 @@
-//! Starting and stopping: what stands in the way is named, nothing is touched by mistake, and the end is orderly.
+//! Starting and stopping: the launcher names what stands in the way, touches nothing by mistake, and stops cleanly.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use support::{Lab, gone, lab, outcome, read_answer};
 
-/// What a launcher that did not start has to say, after its exit code was looked at.
+/// The error output of a launcher that did not start. Checks its exit code, too.
 fn complaint(output: &Output, code: i32) -> String {
     let said = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(code), "{said}");
@@ -67,7 +67,7 @@ async fn a_directory_that_is_missing_or_cannot_be_written_to_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     std::fs::write(&file, "not a directory").unwrap();
-    // Nobody may make a file in /sys, not even root, whom permissions do not stop.
+    // Not even root may make a file in /sys, although permissions do not stop root.
     for place in [directory.path().join("missing"), file, "/sys".into()] {
         let database = place.join("chat.db");
         let said = complaint_about(&database).await;
@@ -105,7 +105,7 @@ async fn a_database_that_is_served_already_is_left_to_its_server() {
 async fn a_damaged_file_is_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("chat.db");
-    // No SQLite header; a header and then nothing of sense; half of a page.
+    // No SQLite header; a header and then noise; a part of a page.
     let noise = (0..16_384_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
     let noise: Vec<u8> = noise.collect();
     let header = [b"SQLite format 3\0", &noise[16..]].concat();
@@ -172,7 +172,7 @@ async fn a_setting_that_cannot_work_is_wrong_usage_and_the_answer_has_an_example
     loud.env("CHAT_LOG", "chat_core=loud");
     let said = complaint(&outcome(loud).await, 2);
     assert!(said.contains("CHAT_LOG=chat_core=loud") && said.contains("write it like"), "{said}");
-    // A variable is the same setting.
+    // An environment variable is the same setting.
     let mut closed = lab(&["--database", ":memory:"]);
     closed.env("CHAT_CONNECTIONS", "0");
     let said = complaint(&outcome(closed).await, 2);
@@ -188,7 +188,7 @@ async fn an_address_may_be_a_port_alone() {
     let flags = if v6 { flags } else { flags.map(|flag| flag.trim_start_matches("[::1]:")) };
     let lab = Lab::start_temporary(&flags).await;
     let hosts = [lab.page, lab.websocket, lab.longpoll].map(|address| address.ip().to_string());
-    // What is open everywhere is shown as an address that can be opened.
+    // An address that stands for all addresses is shown as one that can be opened.
     assert_eq!(hosts, ["127.0.0.1", "127.0.0.1", "127.0.0.1"]);
     assert_eq!(lab.sse.is_ipv6(), v6);
     for (address, is_open_elsewhere) in [(lab.websocket, false), (lab.longpoll, true)] {
@@ -207,7 +207,7 @@ async fn two_flags_with_one_port_name_each_other() {
     };
     let said = complaint(&outcome(lab(&["--listen", &port, "--sse", &port])).await, 2);
     names(&said, ["--listen", "--sse"]);
-    // Also where a port comes from elsewhere than the command line, as a default does.
+    // The same if a port does not come from the command line, as with a default.
     let mut implied = lab(&["--websocket", &port]);
     implied.env("CHAT_LONGPOLL", format!("localhost:{port}"));
     names(&complaint(&outcome(implied).await, 2), ["--websocket", "--longpoll"]);
@@ -255,7 +255,7 @@ async fn a_temporary_database_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn ctrl_c_tells_every_wire_and_keeps_what_was_acknowledged() {
+async fn ctrl_c_closes_every_transport_and_keeps_what_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let database = directory.path().join("chat.db");
     let lab = Lab::start(&database, &["--presence-interval", "1h"]).await;
@@ -290,7 +290,7 @@ async fn ctrl_c_tells_every_wire_and_keeps_what_was_acknowledged() {
         r#"{"type":"close","code":4001,"name":"shutdown","reconnect":true}"#
     )));
     let mut frames = Vec::new();
-    // The close frame is the last thing; a client that does not answer it is not waited for long.
+    // The close frame comes last. The server does not wait long for a client that does not answer it.
     timeout(support::PATIENCE, websocket.read_to_end(&mut frames)).await.unwrap().unwrap();
     assert!(frames.ends_with(b"\x88\x0A\x0F\xA1shutdown"), "{}", String::from_utf8_lossy(&frames));
     gone(&mut idle).await;
@@ -330,7 +330,7 @@ async fn what_was_acknowledged_before_ctrl_c_is_there_afterwards() {
     assert!(status.success(), "{status}");
     let acknowledged = sending.await.unwrap();
     assert!(acknowledged.len() >= 10);
-    // Who copies the one file has everything: nothing is left in the log beside it.
+    // A copy of the one file is complete, because the write-ahead log beside it is empty.
     let beside = std::fs::metadata(directory.path().join("chat.db-wal"));
     assert_eq!(beside.map_or(0, |log| log.len()), 0);
     let lab = Lab::start(&database, &[]).await;

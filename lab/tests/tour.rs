@@ -33,9 +33,9 @@ struct Step {
     expected: Vec<String>,
 }
 
-/// How somebody goes through the page.
+/// How a reader goes through the page.
 struct Walk {
-    /// What the servers are told beside the page's own flags.
+    /// The flags of the servers, besides the page's own.
     flags: &'static [&'static str],
     /// How long the reader takes between two blocks.
     pause: Duration,
@@ -45,7 +45,7 @@ struct Walk {
 
 #[tokio::test]
 async fn every_command_of_the_tour_prints_what_the_page_says() {
-    // A user does not count as gone between two steps, however slow the machine.
+    // With a long grace, a user does not count as offline between two steps, however slow the machine.
     let walk = Walk { flags: &["--grace", "10m"], pause: Duration::ZERO, before: [0, 0, 0] };
     let Some(directory) = prepared().await else { return };
     let lab = Lab::start_temporary(&[&flags_of_the_page()[2..], walk.flags].concat()).await;
@@ -94,7 +94,7 @@ async fn prepared() -> Option<tempfile::TempDir> {
         if found.is_ok_and(|status| status.success()) {
             continue;
         }
-        // Rust and a C compiler are all that the tests ask for; a check of a change needs these too.
+        // The tests ask for Rust and a C compiler only. In CI, a check of a change needs these tools, too.
         assert!(std::env::var_os("CI").is_none(), "the tour needs {tool}: install it and run again");
         eprintln!("the tour was not run, because there is no {tool} here");
         return None;
@@ -164,7 +164,7 @@ impl Walk {
                 expected.iter().map(|line| on_our_ports(&self.with_what_was_before(line), &ours)).collect();
             // A busy machine may need longer than the page gives a WebSocket.
             let commands = commands.replace("timeout 2 ", "timeout 5 ");
-            // Nor may it have answered before a stream ends; reading it again changes nothing.
+            // It may also answer only after the time for a stream is over. Reading the stream again changes nothing.
             let mut attempts = if commands.contains("--max-time") { 5 } else { 1 };
             let printed = loop {
                 let printed = shell.print(&on_our_ports(&commands, &ours)).await;
@@ -183,7 +183,7 @@ impl Walk {
         }
     }
 
-    /// A line of the page with the ids that a database has which was used before.
+    /// A line of the page, with the ids of a database that was used before.
     fn with_what_was_before(&self, line: &str) -> String {
         let [users, conversations, events] = self.before;
         let raised = ["u", "c", "…."].into_iter().zip([users, conversations, events]);
@@ -234,14 +234,31 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// The page's addresses, replaced by those of the launcher that this test has started.
+/// The page's addresses, replaced by those of the launcher that this test has started. Each is replaced once: a port of
+/// ours may begin with the digits of one of theirs.
 fn on_our_ports(text: &str, ours: &[u16]) -> String {
-    let ports = (4_000..).zip(ours);
-    ports.fold(text.to_owned(), |text, (theirs, our)| {
-        [':', '/'].iter().fold(text, |text, joint| {
-            text.replace(&format!("127.0.0.1{joint}{theirs}"), &format!("127.0.0.1{joint}{our}"))
-        })
-    })
+    let mut parts = text.split("127.0.0.1");
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let theirs = (4_000..).zip(ours).find(|(theirs, _)| {
+            let rest = part.strip_prefix([':', '/']).and_then(|rest| rest.strip_prefix(&theirs.to_string()));
+            rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+        });
+        replaced += "127.0.0.1";
+        replaced += &match theirs {
+            Some((theirs, our)) => part.replacen(&theirs.to_string(), &our.to_string(), 1),
+            None => part.to_owned(),
+        };
+    }
+    replaced
+}
+
+#[test]
+fn an_address_is_replaced_once_and_as_a_whole() {
+    let ours = [40_010, 40_020, 50_000];
+    let replaced =
+        on_our_ports("127.0.0.1:4000 127.0.0.1/4001, http://127.0.0.1:4002/x 127.0.0.1:40011 4000", &ours);
+    assert_eq!(replaced, "127.0.0.1:40010 127.0.0.1/40020, http://127.0.0.1:50000/x 127.0.0.1:40011 4000");
 }
 
 /// Whether lines are as expected, line by line; a line that is nothing but `…` stands for any number of lines.

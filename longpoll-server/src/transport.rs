@@ -31,6 +31,7 @@ impl Endpoint for PollTransport {
     const NAME: &'static str = "longpoll";
     const PATH: &'static str = "/poll";
     const REFUSES: Refuses = Refuses::ByStatus;
+    const REPEATS: bool = true;
     type Ask = Wait;
 
     fn name(Wait(wait): &Wait) -> &'static str {

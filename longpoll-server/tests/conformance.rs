@@ -1,4 +1,4 @@
-//! The laws, on this transport, both ways, with patience and without.
+//! The laws, on long polling and on short polling, both ways.
 
 mod longpoll {
     laws::conformance_tests!(longpoll_server::LongPollServer);

@@ -1,4 +1,4 @@
-//! The bytes of a poll, looked at without an HTTP library ([RFC 9112]).
+//! The bytes of a poll, read without an HTTP library ([RFC 9112]).
 //!
 //! [RFC 9112]: https://www.rfc-editor.org/rfc/rfc9112
 
@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// One connection, over which one poll goes after the other.
+/// One connection, over which one poll is sent after the other.
 pub(crate) struct Wire {
     stream: BufReader<TcpStream>,
     token: String,
@@ -58,7 +58,7 @@ impl Wire {
         Self { stream, token: token.to_owned() }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a poll, and waits for the answer.
     async fn poll(&mut self, query: &str) -> Answer {
         self.ask(query).await;
         self.answer().await
@@ -109,7 +109,7 @@ impl Wire {
         line.strip_suffix("\r\n").expect("a whole line").to_owned()
     }
 
-    /// Whether nothing has come yet.
+    /// Whether no byte of an answer has come yet.
     fn is_held(&mut self) -> bool {
         let mut byte = [0];
         self.stream.buffer().is_empty() && self.stream.get_ref().try_read(&mut byte).is_err()
@@ -122,7 +122,7 @@ impl Wire {
     }
 }
 
-/// A server whose polls carry only what a test makes happen.
+/// A server whose polls carry only events that the test causes.
 async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<LongPollServer> {
     TestServer::open_with(|limits| {
         limits.presence_interval = Duration::from_secs(3_600);
@@ -131,7 +131,7 @@ async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<LongPollSe
     .await
 }
 
-/// Sends a direct message, and gives the reply.
+/// Sends a direct message, and returns the reply.
 async fn send(from: &TestUser<LongPollServer>, to: &TestUser<LongPollServer>, cid: &str) -> Value {
     let request = json!({"command": {"type": "send", "to": {"user": to.id()}, "cid": cid, "text": "hi"}});
     let reply =
@@ -257,7 +257,7 @@ async fn holds_no_poll_for_longer_than_the_limit() {
     let server = quiet_server(|limits| limits.longest_poll = Duration::from_secs(1)).await;
     let ann = server.user("Ann").await;
     let mut wire = Wire::open(&server, ann.token.as_str()).await;
-    // Whatever it asks for, and if it asks for nothing; the second time past the HTTP library.
+    // This holds for every `wait`, and without one. The second poll goes past the HTTP library.
     for query in ["?wait=60", "", "?wait=2"] {
         let mut cursor = ann.cursor().await.to_string();
         for _ in 0..2 {
@@ -352,7 +352,7 @@ async fn answers_an_unusable_cursor_with_a_reset() {
     assert_eq!(unknown.json()["events"], json!([{"type": "reset", "reason": "unknown"}]));
     assert!(unknown.headers.contains(&"cache-control: no-store".to_owned()));
 
-    // Retention takes its time; until then the event after the cursor is still there.
+    // The log is trimmed some time later. Until then, the event after the cursor is still there.
     let expired = async {
         loop {
             let events = wire.poll(&format!("?after={old}&wait=0")).await.json()["events"].clone();
@@ -391,6 +391,6 @@ async fn explains_itself() {
     ] {
         assert!(help.contains(said), "{said} is missing:\n{help}");
     }
-    // Nothing has to be given.
+    // No option is required.
     assert!(help.contains("Usage: longpoll-server [OPTIONS]\n"), "{help}");
 }

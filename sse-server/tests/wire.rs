@@ -1,4 +1,4 @@
-//! The bytes of the event stream, looked at without an event stream library ([the HTML standard]).
+//! The bytes of the event stream, read without an event stream library ([the HTML standard]).
 //!
 //! [the HTML standard]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
@@ -37,7 +37,7 @@ async fn answers_with_the_head_of_an_event_stream_and_a_delay_for_coming_back() 
             "x-accel-buffering: no",
         ]
     );
-    // At once, so that the browser's `open` event fires though nobody talks.
+    // This comes at once, so that the browser's `open` event fires before the first message.
     assert_eq!(wire.chunk().await.as_deref(), Some("retry: 2000\n\n"));
 }
 
@@ -97,7 +97,7 @@ async fn keeps_any_text_in_one_line_of_data() {
             assert_eq!(wire.json().await["type"], "direct_started");
         }
         let event = wire.event().await;
-        // CR, LF and CR LF are what ends a line; there are three ends, each LF.
+        // CR, LF and CR LF each end a line. Here are three line ends, each LF.
         assert!(!event.contains('\r') && event.matches('\n').count() == 3, "{event:?}");
         let (id, data) = event.trim_end_matches('\n').split_once("\ndata: ").unwrap();
         let message: Value = serde_json::from_str(data).unwrap();
@@ -115,7 +115,7 @@ async fn breaks_the_silence_with_a_comment_and_a_tick() {
     let mut wire = Wire::open(&server, ann.token.as_str(), "", "").await;
     for _ in 0..2 {
         let chunk = wire.chunk().await.unwrap();
-        // The tick's own cursor is its id: a browser that comes back resumes from there.
+        // The tick's own cursor is its id, so a browser that reconnects resumes from there.
         let id = chunk.strip_prefix(": keep-alive\nid: ").unwrap().lines().next().unwrap();
         let data = format!(r#"{{"type":"tick","cursor":"{id}"}}"#);
         assert_eq!(chunk, format!(": keep-alive\nid: {id}\ndata: {data}\n\n"));
@@ -169,7 +169,7 @@ async fn resumes_after_the_last_event_id_rather_than_after_the_query() {
 }
 
 #[tokio::test]
-async fn starts_with_the_next_event_unless_it_is_told_from_where() {
+async fn starts_with_the_next_event_without_a_cursor() {
     let server = quiet_server(|_| {}).await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     send(&ann, &bob, "1", "first").await;
@@ -231,7 +231,7 @@ async fn resets_an_unusable_cursor_and_then_closes() {
     assert_eq!(wire.event().await, "data: {\"type\":\"reset\",\"reason\":\"unknown\"}\n\n");
     assert_eq!(wire.closed().await, close(4409, "cursor_unknown", true));
 
-    // Retention takes its time; until then the event after the cursor is still there.
+    // The log is trimmed some time later. Until then, the event after the cursor is still there.
     let expired = async {
         loop {
             let mut wire = Wire::open(&server, token, &format!("?after={old}"), "").await;
@@ -274,7 +274,7 @@ async fn streams_to_a_client_of_http_1_0_without_chunks() {
         let read = timeout(PATIENCE, stream.read(&mut bytes)).await.expect("bytes come in time").unwrap();
         said += std::str::from_utf8(&bytes[..read]).unwrap();
     }
-    // What comes next is told in the same way.
+    // Later events come in the same way.
     send(&ann, &bob, "2", "second").await;
     bob.target.sign_out(&bob.token).await.unwrap();
     timeout(PATIENCE, stream.read_to_string(&mut said)).await.expect("the connection ends").unwrap();
@@ -288,7 +288,7 @@ async fn streams_to_a_client_of_http_1_0_without_chunks() {
 }
 
 #[tokio::test]
-async fn gives_the_head_alone_to_who_asks_for_it_alone() {
+async fn answers_head_with_the_head_alone() {
     let server = quiet_server(|_| {}).await;
     let ann = server.user("Ann").await;
     let address = server.target.base().trim_start_matches("http://");
@@ -303,7 +303,7 @@ async fn gives_the_head_alone_to_who_asks_for_it_alone() {
             let reading = stream.read_line(&mut head);
             assert!(timeout(PATIENCE, reading).await.expect("a line comes in time").unwrap() > 0);
         }
-        // Nothing follows it but the head of the next answer.
+        // Only the head of the next answer follows it.
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
     }
@@ -323,7 +323,7 @@ async fn carries_other_requests_before_and_after_a_stream() {
     let address = server.target.base().trim_start_matches("http://");
     let stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     let mut wire = Wire { stream, text: String::new() };
-    // What is asked behind a stream has to wait for its end.
+    // A request that is sent behind a stream has to wait for the stream's end.
     wire.stream.write_all([users.as_str(), &events, &users].concat().as_bytes()).await.unwrap();
     let answer = async |wire: &mut Wire| {
         let mut length = None;
@@ -386,6 +386,6 @@ async fn explains_itself() {
     ] {
         assert!(help.contains(said), "{said} is missing:\n{help}");
     }
-    // Nothing has to be given.
+    // No option is required.
     assert!(help.contains("Usage: sse-server [OPTIONS]\n"), "{help}");
 }

@@ -2,7 +2,7 @@
 //!
 //! There is no build step: the source in the tree is the source that runs.
 //! A debug build reads the files from disk on every request, a release build carries them inside.
-//! This crate knows no server; it is told the ports that its page may talk to.
+//! This crate knows no server. Its caller gives it the ports that the page may talk to.
 
 use std::future::ready;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -49,7 +49,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(ports: &[u16]) -> Router<S> {
     router
 }
 
-/// What a browser is told a file is; `None` keeps a file that is only for readers of the tree off the wire.
+/// The content type of a file; `None` for a file that is only for readers of the tree, and is not served.
 fn content_type(path: &str) -> Option<&'static str> {
     match path.rsplit(['.', '/']).next() {
         Some("html") => Some("text/html; charset=utf-8"),
@@ -63,7 +63,7 @@ fn content_type(path: &str) -> Option<&'static str> {
 
 /// One file, or 304 for a browser that has it already.
 fn respond(path: &str, kind: &'static str, policy: &HeaderValue, request: &HeaderMap) -> Response {
-    // A debug build notices here that a file has gone since the start.
+    // A debug build notices here that a file was deleted after the start.
     let Some(file) = Static::get(path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -107,7 +107,7 @@ fn has(request: &HeaderMap, tag: &str) -> bool {
         .any(|one| one == tag.as_bytes() || one == b"*")
 }
 
-/// What the page may do: its own files, its own host's servers, and nothing from anywhere else.
+/// What the page may load and reach: its own files, its own host's servers, and nothing else.
 ///
 /// Only lit-html may make HTML, and only from the templates in the source (Trusted Types).
 fn policy(ports: &[u16], host: Option<&str>) -> HeaderValue {

@@ -27,7 +27,7 @@ export function actionsOf(page) {
   }
 
   const choose = (/** @type {TransportName} */ name) => page.switchTo(name);
-  /** The button opens a menu that is loaded. Any other is loaded first, and opened here. @param {Event} event */
+  /** The button opens a loaded menu by itself. Otherwise the menu is loaded and opened here. @param {Event} event */
   async function openMenu(event) {
     if (document.getElementById("transports")) return;
     // Otherwise the button would close it again.

@@ -1,5 +1,5 @@
 /**
- * What a screen reader says about new messages: those of one pause together, as one announcement.
+ * What a screen reader says about new messages: those that come in one pause are one announcement.
  *
  * The list of messages is not announced itself, or paging and catching up would be read aloud.
  * Loaded late.

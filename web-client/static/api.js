@@ -9,7 +9,7 @@
 /** How long an answer may take before its request counts as lost. */
 const TIMEOUT_MS = 10_000;
 
-/** A refusal over HTTP, from its problem document ([RFC 9457]); `status` 0: there was no answer. */
+/** An HTTP error, from its problem document ([RFC 9457]); `status` 0: there was no answer. */
 export class ApiError extends Error {
   /**
    * @param {string} code the stable name of what is wrong

@@ -51,7 +51,7 @@ async function openDoor(reason) {
   signIn.open(reason);
 }
 
-/** @param {User} user @param {boolean} take whether this tab knows the user first, and so leads the others */
+/** @param {User} user @param {boolean} take whether this tab is the first to know the user, and so leads */
 async function enter(user, take) {
   me = user;
   const { Page } = await api.part(import("./page.js"));

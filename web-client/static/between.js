@@ -16,7 +16,7 @@ export function between({ kind, notes, wholeSeq, messages, history }, after, bef
   if (kind !== "group") return [];
   const here = notes.filter((note) => note.after < before && note.after >= after);
   const missing = Math.min(before - 1, wholeSeq) - after;
-  // Above the first loaded message, history can still be loaded, or messages are from before this user joined.
+  // Above the first loaded message there is history to load, or what was written before this user joined.
   if (missing <= 0 || (after === 0 && messages.length > 0 && history !== "complete")) return here;
   const leaving = here.filter((note) => note.after === after);
   return [...leaving, { missing, first: after === 0 }, ...here.slice(leaving.length)];

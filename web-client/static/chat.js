@@ -18,7 +18,7 @@ import { Wire } from "./wire.js";
 /** How many messages of history a request asks for: normally, and at most if many are unread. */
 const PAGE = 50;
 const LARGEST_PAGE = 200;
-/** At most so many messages are loaded to open a conversation where its reader stopped. */
+/** At most this many messages are loaded to open a conversation where its reader stopped. */
 export const MAX_UNREAD = 2_000;
 /** The least time between two typing notices. */
 const TYPING_EVERY_MS = 3_000;
@@ -151,7 +151,7 @@ export class Chat {
     this.#presence = [];
     const users = await api.users().catch(() => null);
     if (!users) return;
-    // Events that came before the answer may be newer than it.
+    // Events that came before the answer may still be newer than it.
     this.set(this.#presence.reduce((state, event) => model.apply(state, event, 0), model.withUsers(this.state, users)));
   }
 

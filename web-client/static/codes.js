@@ -17,7 +17,7 @@ export const REVOKED = 4503;
 export const TOO_MANY_CONNECTIONS = 4504;
 /** The code of a refusal that no retry changes: the server has found damage in its database. */
 export const DAMAGED = "storage_damaged";
-/** This page broke the WebSocket protocol, and would do so again. */
+/** This page sent something wrong on the wire, and would do so again. */
 const OWN_FAULTS = new Set([1002, 1003, 1007, 1009]);
 
 /** What a close code means for the client.
@@ -28,7 +28,7 @@ export function closing(code) {
   return { code, name: "", reconnect: code < 4500 && !OWN_FAULTS.has(code) };
 }
 
-/** What the refusal of its first request means for a connection.
+/** What it means for a connection if its first request fails.
  * @param {number} status 0: there was no answer
  * @param {string} code
  * @returns {Closing}

@@ -24,7 +24,7 @@ export function keepingFocus(draw) {
   draw();
   const isLost = () => document.activeElement === document.body;
   if (!had || had === document.body || !isLost()) return;
-  // An element that was only moved has lost the focus, too.
+  // An element that was only moved has lost the focus.
   if (had.isConnected) had.focus({ preventScroll: true });
   if (isLost()) /** @type {HTMLElement | null} */ (menu?.querySelector("input:checked"))?.focus();
   if (isLost()) goOn();

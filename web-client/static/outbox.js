@@ -13,7 +13,7 @@ import { DAMAGED } from "./codes.js";
 /** @import { Refusal, Sent, To } from "./protocol.js" */
 /** @import { Change, Entry, Surroundings } from "./types.js" */
 
-/** After so long without an acknowledgement, the user may retry or discard a message. */
+/** After this long without an acknowledgement, the user may retry or discard a message. */
 export const PATIENCE_MS = 10_000;
 /** Refusals for a passing reason; after `storage_unavailable`, the message may even be stored. */
 const PASSING_REFUSALS = new Set([

@@ -27,7 +27,7 @@ export class Page {
   #willDraw = false;
   /** Whether to move the focus to where the user goes on, once the code for it is loaded. */
   #willFocus = false;
-  /** Whether unread messages came while the reader could not see them: the first of them stays in sight. */
+  /** Whether unread messages came while the reader could not see them: then the first of them stays in sight. */
   #missed = false;
   /** @type {import("./reading.js").Reading | undefined} */
   #reading;

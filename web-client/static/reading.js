@@ -1,5 +1,5 @@
 /**
- * What the reader has seen, and telling the server: what has not been in sight stays unread.
+ * Tells the server what the reader has seen. What has not been in sight stays unread.
  *
  * Loaded late.
  */
@@ -12,11 +12,11 @@ import { reachesUnread } from "./selectors.js";
 /** @import { LoggedEvent, PassingEvent } from "./protocol.js" */
 /** @import { Conversation } from "./types.js" */
 
-/** The least time between two read marks of one conversation: at twenty messages a second, not each needs its own. */
+/** The least time between two read marks of a conversation: not each of twenty messages a second needs its own. */
 const MARK_EVERY_MS = 1_000;
 
 export class Reading {
-  /** Up to where the server knows each conversation to be read, and when this page told it last.
+  /** How far the server knows each conversation to be read, and when this page told it last.
    * @type {Map<string, {seq: number, at: number}>} */
   #marked = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -31,23 +31,23 @@ export class Reading {
     clearTimeout(this.#later);
   }
 
-  /** Everything was replaced, and what the server knows with it. */
+  /** A snapshot has replaced the state: its read marks count now. */
   forget() {
     this.#marked.clear();
   }
 
-  /** Another page of this user has told the server already. @param {LoggedEvent | PassingEvent} event */
+  /** Another page of this user may have told the server. @param {LoggedEvent | PassingEvent} event */
   hear(event) {
     if (event.type === "read") this.#raise(event.conversation, event.seq);
   }
 
-  /** Counts as read what its reader has before their eyes, and no more. */
+  /** Counts as read what is in sight, and no more. */
   see() {
     const { page } = this;
     const { conversation: open, key } = page.opened;
     const { list, sticking } = page.scroll;
     if (!open || !list || key !== page.ui.open || document.visibilityState === "hidden" || !page.isSettled(open)) return;
-    // Of more unread messages than are read back to, none counts as read until their reader has come to the bottom.
+    // If there are too many unread messages to load, none counts as read until the reader is at the bottom.
     if (sticking || reachesUnread(open, open.readSeq)) this.#mark(open, lastSeen(list));
   }
 
@@ -57,7 +57,7 @@ export class Reading {
     const seq = Math.max(before, seen);
     if (!this.#marked.has(id)) this.#marked.set(id, { seq: before, at: 0 });
     if (before < seq) chat.read(id, seq);
-    // The server marks for itself what this user writes.
+    // The server itself marks what this user writes.
     if (this.#known(id).seq < seq) this.#raise(id, messages.findLast(({ from }) => from === chat.state.me.id)?.seq ?? 0);
     const known = this.#known(id);
     if (known.seq >= seq || chat.connection.status.state !== "live") return;
@@ -65,7 +65,7 @@ export class Reading {
     const wait = known.at + MARK_EVERY_MS - now;
     if (wait > 0) return this.#lookLater(wait);
     this.#marked.set(id, { seq, at: now });
-    // A mark whose outcome is unknown is made again.
+    // A mark whose outcome is unknown is sent again.
     const again = () => {
       this.#marked.set(id, { ...known, at: now });
       this.#lookLater(MARK_EVERY_MS);
@@ -92,13 +92,13 @@ export class Reading {
   }
 }
 
-/** The seq of the last message that has come into sight as a whole, or to its end; 0 where there is none.
+/** The seq of the last message that has been in sight to its end; 0 if there is none.
  * @param {Element} list */
 function lastSeen(list) {
   const edge = list.getBoundingClientRect().bottom + 1;
   const isAbove = (/** @type {Element} */ one) => one.getBoundingClientRect().bottom <= edge;
   for (const block of blocksOf(list).reverse()) {
-    // What is not laid out has no place of its own.
+    // Messages that are not laid out have no place of their own.
     const isFar = block.classList.contains("far");
     const all = isFar && !isAbove(block) ? [] : [...block.children];
     const last = all.findLast((one) => seqOf(one) > 0 && (isFar || isAbove(one)));

@@ -1,29 +1,29 @@
 /**
  * Where the reader stands in the list of messages, and how they stay there.
  *
- * At the bottom, new messages keep them at the bottom, but never push out of sight the first one that they missed.
- * Further up, nothing that is added above or below moves them.
+ * A reader at the bottom stays there when messages come, but the first message that they missed stays in sight.
+ * Further up, nothing that is added above or below moves the reader.
  */
 
 /** This close to the bottom counts as being there. */
 const NEAR_PX = 40;
-/** This close to the top, older messages are read. */
+/** This close to the top, older messages are loaded. */
 const TOP_PX = 300;
-/** How much of what was read before stays in sight above the first unread message: this part of the list's height. */
+/** What part of the list's height stays above the first unread message, to show what was read before. */
 const CONTEXT = 0.2;
 
 export class Scroll {
   /** Whether the reader is at the bottom. */
   sticking = true;
-  /** What takes care of the blocks that are far from the reader, once it is loaded.
+  /** Handles the blocks that are far from the reader, once it is loaded.
    * @type {import("./far.js").Far | undefined} */
   far;
-  /** After which message the reader missed something. */
+  /** The reader missed what came after this message. */
   #readSeq = Infinity;
   /** Whether a conversation was opened and has not been put in place yet. */
   #opening = true;
-  /** The topmost message in sight, and where it ended before the list was drawn. Where it began would not do: the
-   * day above the first message goes with its place.
+  /** The topmost message in sight, and where it ended before the draw. Its beginning may move: a message that is no
+   * longer the first loses the day above it.
    * @type {{message: Element, bottom: number} | null} */
   #anchor = null;
   /** Where the list was when it last moved. */
@@ -34,17 +34,17 @@ export class Scroll {
 
   /**
    * @param {object} page
-   * @param {(turned: boolean) => void} page.onMove the reader has scrolled, and `turned`: to the bottom or away from it
+   * @param {(turned: boolean) => void} page.onMove the reader has scrolled; `turned`: to the bottom or away from it
    * @param {() => void} page.onTop
    * @param {AbortSignal} page.signal until when
    */
   constructor({ onMove, onTop, signal }) {
-    // A scroll event does not bubble, but it can be caught on its way down.
+    // A scroll event does not bubble, but it can be captured.
     const onScroll = (/** @type {Event} */ event) => {
       const list = this.list;
       if (!list || event.target !== list) return;
       const was = this.sticking;
-      // A list that changes its height is not at its bottom for a moment: only who scrolls up leaves it.
+      // A list whose height changes is briefly not at its bottom, so only scrolling up leaves it.
       if (isAtBottom(list)) this.sticking = true;
       else if (list.scrollTop < this.#top) this.sticking = false;
       this.#top = list.scrollTop;
@@ -54,19 +54,19 @@ export class Scroll {
     document.addEventListener("scroll", onScroll, { capture: true, signal });
   }
 
-  /** The next thing drawn is another conversation. */
+  /** The next draw shows another conversation. */
   open() {
     this.#opening = true;
     this.sticking = true;
   }
 
-  /** Notes how things are before they are drawn anew. */
+  /** Notes the reader's place before a draw. */
   before() {
     const list = this.list;
     this.#anchor = list && !this.sticking ? topmost(list) : null;
   }
 
-  /** Puts the reader where they were.
+  /** Puts the reader back where they were.
    * @param {boolean} settled whether the conversation's messages have been read
    * @param {number} readSeq after which message they missed something; Infinity: they missed nothing */
   after(settled, readSeq) {
@@ -84,7 +84,7 @@ export class Scroll {
     if (settled) this.#opening = false;
   }
 
-  /** Puts the topmost message in sight back to where it was noted. */
+  /** Puts the topmost message in sight back to its noted place. */
   hold() {
     if (!this.#watched || this.sticking || !this.#anchor?.message.isConnected) return;
     const moved = this.#anchor.message.getBoundingClientRect().bottom - this.#anchor.bottom;
@@ -102,7 +102,7 @@ export class Scroll {
     this.list?.scrollTo(0, this.list.scrollHeight);
   }
 
-  /** Whether the reader is so far up that older messages should be read. */
+  /** Whether the reader is so far up that older messages should be loaded. */
   get nearTop() {
     const list = this.list;
     return list !== null && list.scrollTop < TOP_PX;
@@ -112,7 +112,7 @@ export class Scroll {
     return document.getElementById("messages");
   }
 
-  /** Goes to the bottom, or as far as the first missed message lets it. @param {Element} list */
+  /** Goes to the bottom, or until the first missed message is near the top. @param {Element} list */
   #follow(list) {
     list.scrollTop = list.scrollHeight;
     const first = firstAfter(list, this.#readSeq);
@@ -139,7 +139,7 @@ function firstAfter(list, readSeq) {
   const isUnread = (/** @type {Element} */ one) => seqOf(one) > readSeq;
   /** @type {Element | undefined} */
   let first;
-  // What is unread stands at the end.
+  // Unread messages stand at the end.
   for (const block of blocksOf(list).reverse()) {
     const here = [...block.children].find(isUnread);
     if (!here) break;

@@ -1,5 +1,5 @@
 /**
- * What the page reads off the state.
+ * What the page derives from the state.
  *
  * Pure functions, like those of `model.js`, which make the state.
  */
@@ -7,13 +7,13 @@
 /** @import { Message, To } from "./protocol.js" */
 /** @import { Conversation, Entry, Row, State } from "./types.js" */
 
-/** How many messages wait to be read. One's own never do: a read mark moves on with them.
+/** How many messages are unread. One's own never are: they move the read mark.
  * @param {Conversation} conversation */
 export function unread({ readSeq, lastSeq }) {
   return Math.max(0, lastSeq - readSeq);
 }
 
-/** Whether the oldest message that waits to be read is at hand, with all that follow it.
+/** Whether the oldest unread message is loaded, with all that follow it.
  * @param {Conversation} conversation @param {number} readSeq */
 export function reachesUnread({ messages, history }, readSeq) {
   return history === "complete" || (history === "more" && messages.length > 0 && messages[0].seq <= readSeq + 1);
@@ -26,7 +26,7 @@ export function directWith(state, user) {
   return [...state.conversations.values()].find((conversation) => conversation.with === user);
 }
 
-/** The address under which messages to this conversation are sent.
+/** The address to which messages of this conversation are sent.
  * A direct conversation is named by its other member, before and after it has an id.
  * @param {Conversation} conversation
  * @returns {To} */
@@ -34,7 +34,7 @@ export function addressOf(conversation) {
   return conversation.with === null ? { conversation: conversation.id } : { user: conversation.with };
 }
 
-/** What of the outbox is not among the messages at hand.
+/** What of the outbox is not among the loaded messages.
  * @param {State} state
  * @param {readonly Message[]} messages
  * @param {readonly Entry[]} entries
@@ -61,7 +61,7 @@ export function blocks(messages, size) {
   return all;
 }
 
-/** The messages at hand, then those of the outbox that are not among them, each once.
+/** The loaded messages, then those of the outbox that are not among them, each once.
  * @param {State} state
  * @param {readonly Message[]} messages
  * @param {readonly Entry[]} entries those addressed to this conversation

@@ -1,11 +1,11 @@
 /**
- * One connection for all tabs in which somebody is signed in: one tab leads and holds it, the others listen to that tab.
+ * One connection for all tabs of a user: one tab leads and holds it, and the others listen to that tab.
  *
- * Over HTTP/1.1 a browser opens six connections to a server and no more. With a stream in every tab, the sixth tab
- * leaves none to send with; with one stream for all, any number of tabs works.
- * The browser decides who leads, by a lock (Web Locks) that it passes on when its holder closes.
- * The tabs talk as a client does with a server: first a snapshot, then events. A tab that becomes visible leads soon,
- * because the timers of a hidden one run once a minute, and a frozen one does nothing at all.
+ * Over HTTP/1.1, a browser opens at most six connections to a server. With a stream in every tab, the sixth tab
+ * leaves none to send with. With one stream for all, any number of tabs works.
+ * The browser decides which tab leads, by a lock (Web Locks) that it passes on when its holder closes.
+ * The tabs talk as a client does with a server: first a snapshot, then events. A tab that becomes visible takes over
+ * soon, because a hidden tab's timers run once a minute, and a frozen tab does nothing at all.
  */
 
 import { Connection, beginning } from "./connection.js";
@@ -15,7 +15,7 @@ import { REPLY_TIMEOUT_MS, Unanswered } from "./transports/unanswered.js";
 /** @import { Command, LoggedEvent, PassingEvent, Reply } from "./protocol.js" */
 /** @import { ServerAddress, TransportName } from "./protocol.js" */
 
-/** A leading tab that says nothing for so long is frozen, and another takes its place. */
+/** A leading tab that is silent this long is frozen, and another takes its place. */
 const ANSWER_MS = 2_000;
 
 export class SharedConnection {
@@ -52,10 +52,10 @@ export class SharedConnection {
   }
 
   /** Starts, or goes on from where it stopped.
-   * @param {boolean} [take] whether to lead whoever leads now */
+   * @param {boolean} [take] whether to take over from another tab */
   start(take = false) {
     this.#stop = new AbortController();
-    // Where the page was not loaded safely there are no locks: then each tab is on its own.
+    // Locks need a secure context. Without them, each tab is on its own.
     if (!navigator.locks) return this.#begin();
     this.#channel = new BroadcastChannel(this.name);
     this.#channel.onmessage = ({ data }) => this.#hear(data);
@@ -64,7 +64,7 @@ export class SharedConnection {
     if (!take) this.#hello();
   }
 
-  /** Lets go of everything, so that another tab may lead. It may be started again. */
+  /** Gives everything up, so that another tab may lead. It may be started again. */
   stop() {
     this.#stop.abort();
     this.#contest.abort();
@@ -91,7 +91,7 @@ export class SharedConnection {
     if (!this.#connection && this.#channel) this.#contend(true);
   }
 
-  /** Fails with {@link Unanswered} where no reply came.
+  /** Fails with {@link Unanswered} if no reply comes.
    * @param {Command} command
    * @returns {Promise<Reply>} */
   send(command) {
@@ -116,7 +116,7 @@ export class SharedConnection {
     this.#say({ type: "note", note });
   }
 
-  // ---- who leads
+  // ---- which tab leads
 
   /** Waits for the lock, or takes it away from its holder.
    * @param {boolean} take */
@@ -130,7 +130,7 @@ export class SharedConnection {
       return new Promise((resolve) => (this.#release = () => resolve(undefined)));
     };
     navigator.locks.request(this.name, take ? { steal: true } : { signal: contest.signal }, hold).catch(() => {
-      // Given up by this tab itself, or taken by another one: then it listens, and waits for its turn again.
+      // If another tab took the lock, this one listens, and waits for its turn again.
       if (contest !== this.#contest || this.#stop.signal.aborted) return;
       this.#yield();
       this.client.onStatus(this.status);
@@ -138,7 +138,7 @@ export class SharedConnection {
     });
   }
 
-  /** Leads from now on, from the place that this tab has come to. */
+  /** Leads from now on, from this tab's place. */
   #begin() {
     clearTimeout(this.#patience);
     this.#forget();
@@ -177,7 +177,7 @@ export class SharedConnection {
     this.status = { ...this.status, leading: false };
   }
 
-  /** Asks the leading tab for a sign of life, and for a snapshot where this one knows nothing yet. */
+  /** Asks the leading tab for a sign of life, and for a snapshot if this one has none yet. */
   #hello() {
     clearTimeout(this.#patience);
     this.#patience = setTimeout(() => this.take(), ANSWER_MS);
@@ -227,7 +227,7 @@ export class SharedConnection {
     }
   }
 
-  /** What the other tabs make of the leading one's words.
+  /** How the other tabs follow the leading one.
    * @param {Extract<TabMessage, Lead>} message */
   #listen(message) {
     const known = this.#lead;
@@ -243,7 +243,7 @@ export class SharedConnection {
       return this.client.onSnapshot(message.snapshot);
     }
     if (message.leader !== known.leader) {
-      // Whoever led before will not answer any more; the new one goes on from where it stood itself.
+      // The former leader will not answer any more. The new one goes on from its own place.
       this.#forget();
       const same = message.type === "status" && message.cursor === known.cursor;
       this.#lead = { leader: message.leader, cursor: same ? known.cursor : null, count: message.count };
@@ -265,7 +265,7 @@ export class SharedConnection {
     this.#lead = { leader, cursor: "id" in event ? event.id : cursor, count: count + 1 };
   }
 
-  /** No reply will come to what this tab has asked for. */
+  /** Fails all that this tab has asked for: no reply will come. */
   #forget() {
     for (const settle of [...this.#waiting.values()]) settle(null);
   }

@@ -1,5 +1,5 @@
 /**
- * Where one comes in: the sign-in form, and what becomes of it.
+ * The sign-in page: its form, and what happens when it is sent.
  *
  * Loaded when somebody has to sign in.
  */
@@ -34,13 +34,13 @@ export class SignInPage {
   /** Shows the form, and why. @param {string} reason */
   open(reason) {
     this.#set({ purpose: "login", busy: false, error: null, reason });
-    // What had the focus went with the page. On a touch screen the field would open the keyboard.
+    // What had the focus is gone. On a touch screen, the field would open the keyboard.
     if (document.activeElement !== document.body) return;
     const place = matchMedia("(hover: hover)").matches ? "#sign-in-name" : ".welcome";
     /** @type {HTMLElement | null} */ (document.querySelector(place))?.focus();
   }
 
-  /** Says what is wrong with everything, or that it no longer is. @param {string} message */
+  /** Shows an error that is about no single field, or removes it. @param {string} message */
   warn(message) {
     this.#set({ error: message === "" ? null : { field: "form", message } });
   }

@@ -5,28 +5,29 @@
 /** @import { Closing, Command, Event, LoggedEvent, Message, PassingEvent, Person, Refusal, Reply, Request } from "./protocol.js" */
 /** @import { ConversationSummary, Group, Sent, ServerAddress, Snapshot, To, TransportName, User } from "./protocol.js" */
 
-/** @typedef {{transport: TransportName, why: "blocked" | "gone"}} Avoided left because it did not open */
+/** @typedef {{transport: TransportName, why: "blocked" | "gone"}} Avoided the transport that was given up, and why */
 /**
- * How it stands with a connection.
+ * The state of a connection.
  * @typedef {object} Status
  * @property {"connecting" | "live" | "waiting" | "offline" | "ended"} state
- *   `waiting` and `offline`: an attempt follows at `retryAt`; `ended`: none does by itself
+ *   `waiting` and `offline`: an attempt follows at `retryAt`; `ended`: none follows by itself
  * @property {TransportName} transport
  * @property {Closing | null} closing why the last connection ended
  * @property {number | null} lostAt when it was last live, in `Date.now()` milliseconds; null while it is
  * @property {number | null} retryAt when the next attempt is due
- * @property {boolean} unanswering whether a reply is overdue although the connection stands
+ * @property {boolean} unanswering whether a reply is overdue on an open connection
  * @property {number} failures attempts in a row in which this transport did not open
  * @property {boolean} starting whether a snapshot has to come first
  * @property {boolean} blocked whether its server answers requests although this transport did not open
- * @property {Avoided | null} avoided what the user chose, where this page went on with another by itself
+ * @property {Avoided | null} avoided the user's choice, if this page fell back to another by itself
  */
 /**
- * Whoever the connection is for.
+ * What uses a connection.
  * @typedef {object} Client
  * @property {() => Promise<Snapshot>} loadSnapshot
- * @property {(base: string) => Promise<boolean>} [answers] whether a server answers plain requests, where that is not asked
- * @property {(snapshot: Snapshot) => void} onSnapshot everything known before is replaced by this
+ * @property {(base: string) => Promise<boolean>} [answers] whether a server answers plain requests;
+ *   without it, `ladder.js` asks
+ * @property {(snapshot: Snapshot) => void} onSnapshot this replaces everything known before
  * @property {(event: LoggedEvent | PassingEvent) => void} onEvent
  * @property {(status: Status) => void} onStatus
  * @property {(record: WireRecord) => void} [onRecord] what passes on the wire, for people
@@ -38,14 +39,14 @@
  * @property {To} to
  * @property {string} text
  * @property {string} at when it was written
- * @property {number} order rises from entry to entry
+ * @property {number} order rises with each entry
  * @property {"queued" | "sending" | "failed"} state
  * @property {Refusal | null} refusal why it failed
  * @property {number} notBefore when the next attempt may be made
  * @property {number} since when it was written, or when its writer last asked for another attempt
  */
-/** @typedef {{cid: string, entry: Entry | null, sent?: Sent}} Change for the other tabs; no entry: it is done with */
-/** @typedef {{after: number, user: string, joined: boolean}} Note that somebody joined or left, after which `seq` */
+/** @typedef {{cid: string, entry: Entry | null, sent?: Sent}} Change for other tabs; no entry: sent or discarded */
+/** @typedef {{after: number, user: string, joined: boolean}} Note who joined or left, and after which `seq` */
 /**
  * @typedef {object} Conversation
  * @property {string} id
@@ -57,20 +58,20 @@
  * @property {number} lastSeq of the newest message known to exist
  * @property {number} readSeq up to where this user has read
  * @property {number} joinedSeq of the newest message from before this user joined, which they may not see
- * @property {number} wholeSeq up to here everything that this user may see is at hand, from the first message at hand
- *   on; -1: that is not known yet
- * @property {readonly Message[]} messages those at hand, by rising seq
- * @property {readonly Note[]} notes who joined and left while this page was open; the history does not tell it
- * @property {"unknown" | "loading" | "more" | "complete" | "damaged"} history whether older messages can be had
+ * @property {number} wholeSeq from the first loaded message up to here, everything that this user may see is
+ *   loaded; -1: that is not known yet
+ * @property {readonly Message[]} messages the loaded ones, by rising seq
+ * @property {readonly Note[]} notes who joined and left while this page was open; the history lacks that
+ * @property {"unknown" | "loading" | "more" | "complete" | "damaged"} history whether older messages can be loaded
  * @property {ReadonlyMap<string, number>} typing until when each member counts as typing
- * @property {number} activity rises with each message anywhere, so that the liveliest conversation sorts first
+ * @property {number} activity rises with each message anywhere, so that the newest conversation sorts first
  */
 /**
  * What a signed-in user can see.
  * @typedef {object} State
  * @property {User} me
  * @property {ReadonlyMap<string, Person>} users
- * @property {ReadonlyMap<string, Group>} groups every group, joined or not; who is in it is known of one's own alone
+ * @property {ReadonlyMap<string, Group>} groups every group, joined or not; the members are known of one's own only
  * @property {ReadonlyMap<string, Conversation>} conversations
  * @property {ReadonlySet<string>} applied ids of the newest events
  * @property {number} activity
@@ -86,13 +87,13 @@
  * @property {Entry | null} entry what the outbox knows of a message that is not stored yet
  */
 /**
- * Something that passed, as a transport tells it.
+ * Something that passed, as a transport sees it.
  * @typedef {object} WireRecord
  * @property {"up" | "down" | "end"} direction
  * @property {string} what in words: "message", "event", "POST /api/commands", "answer 200", "close 1006"
  * @property {string} [text] what was in it, as far as a script can see
- * @property {number} [ms] how long it took, where it answers something
- * @property {Closing} [closing] why it ended, where that is known
+ * @property {number} [ms] how long it took, if it answers something
+ * @property {Closing} [closing] why it ended, if that is known
  */
 /** @typedef {WireRecord & {number: number, at: number, text: string, over: TransportName}} Seen with its time */
 /** @typedef {Status & {leading: boolean}} SharedStatus `leading`: this tab holds the connection */
@@ -102,9 +103,9 @@
  *   snapshot: (cursor: string) => Snapshot,
  *   onNote: (note: any) => void,
  * }} SharedClient
- *   `snapshot`: what the server's would be by now, for a new tab; `onNote`: what another tab tells
+ *   `snapshot`: what the server's would be now, for a new tab; `onNote`: what another tab tells
  */
-/** @typedef {{leader: string, cursor: string | null, count: number}} Lead who leads, and how far they have come */
+/** @typedef {{leader: string, cursor: string | null, count: number}} Lead which tab leads, and its place */
 /**
  * What tabs say to each other.
  * @typedef {(
@@ -137,32 +138,32 @@
  * @property {Person | undefined} person with whom a conversation may begin, where there is none yet
  * @property {readonly Entry[]} entries what is on its way to this conversation
  * @property {number} newAfter the last seq that had been read when the conversation was opened
- * @property {number} below how many unread messages stand further down than the reader
+ * @property {number} below how many unread messages stand below the reader
  * @property {typeof import("./views/late.js") | null} late the views that are loaded late
  * @property {string} draft
  * @property {boolean} leaving whether the user has been asked if they really want to leave
- * @property {boolean} cutOff whether there is no connection by which to know who is online
+ * @property {boolean} cutOff whether presence is unknown, because there is no connection
  * @property {number} now
  */
 /**
  * What is shown of groups and people.
  * @typedef {object} Sidebar
  * @property {State} state
- * @property {boolean} loaded whether it is known who is there
- * @property {boolean} cutOff whether there is no connection by which to know who still is
+ * @property {boolean} loaded whether a snapshot has come
+ * @property {boolean} cutOff whether presence is unknown, because there is no connection
  * @property {string | null} selected the conversation that is open, or the user whose conversation has not begun
  * @property {string} filter
  * @property {string | null} joining the group that is being joined
  * @property {boolean} creating whether a group is being made
- * @property {unknown} form with which it is made
- * @property {unknown} nobody what to say where there is nobody
+ * @property {unknown} form the form that makes it
+ * @property {unknown} nobody what to say if there are no people
  */
 /**
- * What an outbox stands on.
+ * What an outbox needs.
  * @typedef {object} Surroundings
  * @property {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} storage
  * @property {string} user whose messages these are
- * @property {(command: Command) => Promise<Reply>} send fails where no reply came
+ * @property {(command: Command) => Promise<Reply>} send fails if no reply comes
  * @property {(entry: Entry, sent: Sent) => void} onSent
  * @property {() => void} onChange
  * @property {(change: Change) => void} [share] tells the other tabs
@@ -171,7 +172,7 @@
  * @property {import("./backoff.js").Backoff} [backoff]
  */
 /**
- * What can be done there.
+ * What a user can do in the banner.
  * @typedef {object} BannerActions
  * @property {() => void} tryNow
  * @property {() => void} signInAgain
@@ -179,7 +180,7 @@
  * @property {() => void} dismiss
  */
 /**
- * What can be done there.
+ * What a user can do in a conversation.
  * @typedef {object} ConversationActions
  * @property {(text: string) => void} say
  * @property {(text: string) => void} draft
@@ -191,7 +192,7 @@
  * @property {() => void} toBottom
  */
 /**
- * What can be done there.
+ * What a user can do in the sidebar.
  * @typedef {object} SidebarActions
  * @property {(text: string) => void} filter
  * @property {(id: string) => void} join
@@ -202,31 +203,31 @@
  * One connection: opened once, at a cursor, and closed once.
  * @typedef {object} Transport
  * @property {(cursor: string) => void} open asks for everything after the cursor, from now on
- * @property {(request: Request) => Promise<Reply>} send fails with {@link Unanswered} where no reply came
- * @property {() => void} close ends it from this side; the observer hears nothing more
+ * @property {(request: Request) => Promise<Reply>} send fails with {@link Unanswered} if no reply comes
+ * @property {() => void} close ends it from this side; the observer gets no further call
  */
 /**
- * Whoever listens to a transport.
+ * What a transport calls when something happens.
  * @typedef {object} Observer
- * @property {() => void} onOpen the server is there; a poll says so with every answer
+ * @property {() => void} onOpen the server is there; polling says so with each answer
  * @property {(event: Event) => void} onEvent
- * @property {(closing: Closing) => void} onClose it has ended from the other side, or on the way
+ * @property {(closing: Closing) => void} onClose the server or the network has ended it
  * @property {(record: WireRecord) => void} onRecord something passed, for people to look at
  */
 /** @typedef {new (base: string, observer: Observer) => Transport} TransportClass */
 /**
  * The page, as the chat sees it.
  * @typedef {object} Page
- * @property {() => void} onChange something that can be seen is different
+ * @property {() => void} onChange something visible has changed
  * @property {(event: LoggedEvent | PassingEvent) => void} onEvent an event has been applied
  * @property {() => void} onSnapshot the state was replaced as a whole
- * @property {(me: User) => void} onOtherUser somebody else has signed in with this browser since
+ * @property {(me: User) => void} onOtherUser another user has signed in with this browser
  */
 /**
- * Who is told when this user is no longer signed in here.
+ * What the page calls when this user is no longer signed in.
  * @typedef {object} Entrance
  * @property {(reason: string) => void} leave
- * @property {(user: User) => void} onOtherUser somebody else has signed in with this browser since
+ * @property {(user: User) => void} onOtherUser another user has signed in with this browser
  */
 /**
  * What the page knows beside the chat: what is open, half written, or half decided.
@@ -234,7 +235,7 @@
  * @property {string} filter
  * @property {string | null} open the address of the open conversation as it was last drawn, as one text
  * @property {number} newAfter the last seq that had been read when it was opened
- * @property {string | null} goingTo what the user waits for, to go on there as soon as it is here
+ * @property {string | null} goingTo the conversation that the user waits for: it opens when it is here
  * @property {boolean} leaving whether the user has been asked if they really want to leave
  * @property {{open: boolean, busy: boolean, error: string}} newGroup
  * @property {string | null} joining the group that is being joined
@@ -245,11 +246,11 @@
  * @property {number} failed how many messages have failed
  */
 /**
- * What the address names.
+ * What the page's address names.
  * @typedef {object} Opened
  * @property {string} id
  * @property {Conversation | undefined} conversation
- * @property {Person | undefined} person the other one, also where no conversation has begun
+ * @property {Person | undefined} person the other one, even before a conversation has begun
  * @property {To | null} to where messages go; null: it names nothing
  * @property {string | null} key `to` as one text
  */
@@ -257,7 +258,7 @@
  * What the frame holds.
  * @typedef {object} Parts
  * @property {string} me the user's name
- * @property {boolean} open whether a conversation is open; where there is room for one pane only, it is that one
+ * @property {boolean} open whether a conversation is open; a narrow page then shows it alone
  * @property {unknown} transport
  * @property {unknown} banner
  * @property {unknown} sidebar

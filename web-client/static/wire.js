@@ -1,20 +1,20 @@
 /**
- * What this page's JavaScript sees of its transport, remembered for a while and in bounds.
+ * What this page's JavaScript sees of its transport: the newest records, up to a limit.
  */
 
 /** @import { TransportName } from "./protocol.js" */
 /** @import { Seen, WireRecord } from "./types.js" */
 
-/** How much is remembered; what is older is forgotten. */
+/** How many records are kept; older ones are dropped. */
 const MAX_SIGHTS = 500;
-/** A longer text is shown by its beginning. */
+/** A longer text is cut to this length. */
 const MAX_TEXT = 2_000;
 
 export class Wire {
   /** @type {Seen[]} */
   seen = [];
   count = 0;
-  /** Whoever looks at it now. */
+  /** Called at each change. */
   onRecord = () => {};
 
   /** @param {TransportName} over @param {WireRecord} record */

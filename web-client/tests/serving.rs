@@ -125,7 +125,7 @@ async fn sends_a_known_file_only_once() {
     let host = (header::HOST, "localhost:4000");
     let (_, headers, _) = fetch(&[4001], "/", std::slice::from_ref(&host)).await;
     let tag = headers[header::ETAG].to_str().unwrap().to_owned();
-    // A tag may have any octets, and hides no other one.
+    // A tag may hold any octets, and must not hide the tags beside it.
     let foreign = format!("\"caf\u{e9}\", {tag}");
     for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), foreign, "*".to_owned()] {
         let (status, headers, body) =

@@ -1,4 +1,4 @@
-//! The bytes of the WebSocket wire, looked at without a WebSocket library ([RFC 6455]).
+//! The bytes of the WebSocket wire, read without a WebSocket library ([RFC 6455]).
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
@@ -27,7 +27,7 @@ use frames::{BINARY, PING, PONG, TEXT, Wire, frame, handshake, quiet_server};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A request whose reply is short, and as long as its id makes it.
+/// A request whose reply is short. The length of its id decides the length of the reply.
 fn typing(request_id: &str) -> Value {
     json!({"request_id": request_id, "command": {"type": "typing", "conversation": "c1"}})
 }
@@ -40,7 +40,7 @@ fn found_group() -> Value {
     json!({"request_id": "g", "command": {"type": "create_group", "name": "rust", "cid": "g"}})
 }
 
-/// Ann's connection, in a group of her own, so that she can ask for something that nobody hears of.
+/// Ann's connection, in a group with no other member, so that her typing notices reach no client.
 async fn with_group(server: &TestServer<WsServer>) -> Wire {
     let ann = server.user("Ann").await;
     let mut wire = Wire::open(server, &ann).await;
@@ -60,7 +60,7 @@ async fn answers_the_handshake_of_the_rfc() {
     assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
     let mut headers: Vec<&str> = headers.lines().filter(|line| !line.starts_with("date: ")).collect();
     headers.sort_unstable();
-    // Neither the extension nor the subprotocol that was offered is taken up.
+    // The server accepts neither the extension nor the subprotocol that was offered.
     assert_eq!(
         headers,
         [
@@ -121,7 +121,7 @@ async fn writes_lengths_beyond_65_535_in_nine_bytes() {
         (8_324..8_325, 65_543, vec![TEXT, 127, 0, 0, 0, 0, 0, 1, 0, 7]),
     ] {
         assert!(join_all(crowd.map(register)).await.iter().all(Result::is_ok));
-        // A cursor from before a restart, as it were: its client has to be told who is here.
+        // This looks like a cursor from before a restart, so the server has to send who is here.
         let cursor = ann.cursor().await.to_string();
         let (event, _) = cursor.rsplit_once('.').unwrap();
         let mut wire =
@@ -152,7 +152,8 @@ async fn answers_a_binary_request_in_binary_and_a_text_request_in_text() {
     let mut wire = Wire::open(&server, &ann).await;
     wire.send(TEXT, found_group().to_string().as_bytes()).await;
     let kinds = [BINARY, TEXT, TEXT, BINARY, BINARY, TEXT];
-    // Some wait for the disk, some are refused at once: the replies keep their order, and each its kind.
+    // Some requests wait for the disk, some are refused at once. The replies keep their order, and each has the kind of
+    // its request.
     let mut requests = Vec::new();
     for (number, kind) in kinds.into_iter().enumerate() {
         let request = match number % 2 {
@@ -168,7 +169,7 @@ async fn answers_a_binary_request_in_binary_and_a_text_request_in_text() {
         let json: Value = serde_json::from_slice(&payload).unwrap();
         match json["type"] == "reply" {
             true => replies.push((json["request_id"].as_str().unwrap().to_owned(), head[0])),
-            // Nobody asked for an event, so it is text.
+            // An event belongs to no request, so it is text.
             false => assert_eq!(head[0], TEXT, "{json}"),
         }
     }
@@ -181,7 +182,7 @@ async fn joins_the_fragments_of_a_message_around_a_ping() {
     let server = quiet_server(|_| {}).await;
     let mut wire = with_group(&server).await;
     let request = typing("é").to_string();
-    // In the middle of a character, which is no reason to complain.
+    // The message is cut in the middle of a character, which is allowed.
     let (one, two) = request.as_bytes().split_at(request.find('é').unwrap() + 1);
     wire.send(0x01, one).await;
     wire.send(PING, b"are you there?").await;
@@ -192,7 +193,7 @@ async fn joins_the_fragments_of_a_message_around_a_ping() {
 }
 
 #[tokio::test]
-async fn hears_what_was_said_before_the_handshake_was_answered() {
+async fn reads_what_came_before_the_handshake_was_answered() {
     let server = quiet_server(|_| {}).await;
     let ann = server.user("Ann").await;
     let found = frame(TEXT, found_group().to_string().as_bytes());
@@ -200,7 +201,7 @@ async fn hears_what_was_said_before_the_handshake_was_answered() {
     let said = [found, ping, typing].concat();
     let address = server.target.base().trim_start_matches("http://");
     let handshake = handshake("", ann.token.as_str());
-    // Together with the request, or cut anywhere behind it.
+    // The frames come together with the handshake, or are cut anywhere.
     for cut in [0, 1, 2, 7, 40, said.len()] {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -236,9 +237,9 @@ async fn never_writes_a_pong_into_a_message() {
             said.write_all(&frame(TEXT, request.as_bytes())).await.unwrap();
         }
     };
-    // Ann reads all the time, or the server would not read from her for long.
+    // Ann reads all the time. Otherwise the server would soon stop reading from her.
     let listening = tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
-    // Bob asks and asks, and reads nothing, until what goes to him no longer fits between the two.
+    // Bob sends pings and reads nothing, until the buffers between the server and him are full.
     let asking = async {
         for number in 0..2_000_u32 {
             to.send(PING, &number.to_be_bytes()).await;
@@ -307,7 +308,7 @@ async fn explains_itself() {
     {
         assert!(help.contains(said), "{said} is missing:\n{help}");
     }
-    // Nothing has to be given.
+    // No option is required.
     assert!(help.contains("Usage: ws-server [OPTIONS]\n"), "{help}");
 }
 

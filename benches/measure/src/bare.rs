@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told() {
+    fn a_refusal_is_reported() {
         let mut incoming = Incoming::of(Subject::named("sse").unwrap());
         incoming.bytes.extend_from_slice(b"HTTP/1.1 401 Unauthorized\r\n\r\n");
         assert!(incoming.has_begun().unwrap_err().to_string().contains("401 Unauthorized"));

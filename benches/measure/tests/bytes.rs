@@ -30,7 +30,7 @@ fn figure(rows: &[Value], subject: &str, burst: f64, name: &str) -> f64 {
 }
 
 #[test]
-fn a_delivery_takes_the_bytes_that_its_wire_needs() {
+fn a_delivery_takes_the_bytes_that_its_transport_needs() {
     let rows = rows("bytes");
     let lone = |subject: &str, name: &str| figure(&rows, subject, 1.0, name);
     let burst = |subject: &str, name: &str| figure(&rows, subject, 20.0, name);

@@ -1,7 +1,7 @@
 //! Passwords, tokens and sign-ins.
 //!
-//! Passwords are hashed with Argon2id, as [OWASP] advises. A token is 256 random bits; only its SHA-256 is stored,
-//! so a stolen database signs nobody in.
+//! Passwords are hashed with Argon2id, as [OWASP] advises. A token is 256 random bits; only its SHA-256 is stored, so a
+//! stolen database does not let a thief sign in.
 //!
 //! [OWASP]: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
 
@@ -31,13 +31,13 @@ pub(crate) use self::rate::{Failures, Network, Rate};
 /// Sign-ins kept in memory; others are looked up in the store.
 const CACHED: usize = 20_000;
 
-/// What proves who somebody is. It is never printed.
+/// The secret that proves who a user is. It is never printed.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
 
 impl Token {
-    /// A new one that nobody can guess.
+    /// A new one that cannot be guessed.
     pub(crate) fn random() -> Self {
         let mut bits = [0_u8; 32];
         getrandom::fill(&mut bits).expect("the operating system gives random bits");
@@ -72,7 +72,7 @@ impl fmt::Debug for Token {
 pub struct SignIn {
     /// Who.
     pub user: UserId,
-    /// What of the token is stored.
+    /// The hash of the token; only this is stored.
     pub token: TokenHash,
     /// When it ends, in seconds of the database's age.
     pub(crate) expires: i64,
@@ -81,27 +81,28 @@ pub struct SignIn {
 /// Who may sign in, how often, and who is signed in.
 pub(crate) struct Auth {
     hasher: Argon2<'static>,
-    /// Verified when there is no such user, so that the answer takes the same time.
+    /// The hash that is verified when there is no such user, so that the answer takes the same time.
     nobody: String,
-    /// What the hashes of today begin with: algorithm and parameters.
+    /// What hashes with the current algorithm and parameters begin with.
     today: String,
-    /// Hashing is heavy: few at a time, not too many waiting, and the networks take turns.
+    /// Hashing is expensive, so few run at a time, a bounded number waits, and the networks take turns.
     turns: Arc<Turns>,
-    /// All sign-ins, by the name's key and where from. Of the key only a hash: strangers choose how long it is.
+    /// Limits all sign-ins, by the name's key and the network. Only a hash of the key is kept, because a client chooses
+    /// how long the key is.
     pub(crate) sign_ins: Rate<([u8; 32], Network)>,
     pub(crate) failures: Failures,
     pub(crate) registrations: Rate<Network>,
     /// How many hashes were compared, for the test that counts them.
     #[cfg(test)]
     compared: Arc<std::sync::atomic::AtomicU32>,
-    /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay true.
+    /// Guards the sign-ins seen lately. Only this process writes to the database, so they stay valid.
     cache: Mutex<Cache>,
 }
 
 #[derive(Default)]
 struct Cache {
     known: HashMap<TokenHash, SignIn>,
-    /// How often something was forgotten.
+    /// How many sign-ins were forgotten so far.
     forgotten: u64,
 }
 
@@ -109,7 +110,7 @@ impl Auth {
     pub(crate) fn new(limits: &Limits) -> Self {
         let params = Params::new(limits.hash_memory, 1, 1, None).expect("the flag's range is Argon2's");
         let today = format!("$argon2id$v=19$m={},t=1,p=1$", limits.hash_memory);
-        // The hash of no password at all: 32 zero bytes.
+        // The hash of no password: 32 zero bytes.
         let nobody = format!("{today}c3dpdGNoYm9hcmQhISEhIQ${}", "A".repeat(43));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -146,8 +147,8 @@ impl Auth {
 
     /// Whether this is the account's password.
     ///
-    /// How many hashes that takes depends on the typed text alone: one, and one more if its normalised form
-    /// differs. So an unknown name takes the same time, and a hash of text that was not normalised still opens.
+    /// How many hashes that takes depends on the typed text alone: one, and one more if its normalised form differs. So
+    /// an unknown name takes the same time. An old hash of text that was not normalised still matches.
     pub(crate) async fn verify(
         &self,
         account: Option<&Account>,
@@ -181,7 +182,7 @@ impl Auth {
         .await
     }
 
-    /// Runs heavy work off the async threads, in turn.
+    /// Runs expensive work off the async threads, in turn.
     async fn in_turn<T: Send + 'static>(
         &self,
         from: Network,
@@ -209,9 +210,10 @@ impl Auth {
         cache.known.get(token).copied().ok_or(Moment(cache.forgotten))
     }
 
-    /// Remembers a sign-in that was looked up since `moment`; when there are too many, all are looked up anew.
+    /// Remembers a sign-in that was looked up since `moment`. A full cache is emptied first, so the others are looked
+    /// up anew.
     ///
-    /// Whatever was forgotten meanwhile may be this very one, so then nothing is remembered.
+    /// If a sign-in was forgotten since then, nothing is remembered, because it may have been this one.
     pub(crate) fn remember(&self, sign_in: SignIn, moment: Moment) {
         let mut cache = self.cache();
         if cache.forgotten != moment.0 {
@@ -230,14 +232,14 @@ impl Auth {
     }
 }
 
-/// What came of a password.
+/// The result of checking a password.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is not the account's, or there is no account.
     Wrong,
     /// It is the account's.
     Right {
-        /// Its hash as it would be made today, if the stored one was made in another way.
+        /// Its hash as this server makes it now, if the stored one was made in another way.
         renewed: Option<String>,
     },
 }

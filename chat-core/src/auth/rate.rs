@@ -12,7 +12,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 
 use crate::refusal::{Code, Refusal};
 
-/// Where a client is, as limits count it.
+/// The network of a client, as rate limits count it.
 ///
 /// An IPv6 address counts by its first 64 bits: a host chooses the others itself ([RFC 4291 §2.5.4]), so it has more
 /// addresses than a table has rows.
@@ -64,8 +64,8 @@ impl<K: Hash + Eq + Clone> Rate<K> {
     }
 }
 
-/// Failed sign-ins of each network. Whether one more is allowed is asked before it is known to fail, so asking and
-/// counting are apart here, which a [`Rate`] cannot do.
+/// Failed sign-ins of each network. The limit is checked before a sign-in, and only a failure is counted after it. A
+/// [`Rate`] cannot do this, because it checks and counts in one step.
 pub(crate) struct Failures {
     /// What one failure costs.
     every: Duration,
@@ -97,7 +97,7 @@ impl Failures {
         }
     }
 
-    /// Counts a failure. Those that were under way together may be more than a minute's; the debt has an end.
+    /// Counts a failure. More sign-ins may fail at the same time than a minute allows, so the debt has an upper bound.
     pub(crate) fn count(&self, network: Network) {
         let now = Instant::now();
         let mut debts = self.debts();

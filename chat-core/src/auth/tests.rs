@@ -14,7 +14,7 @@ fn account(password: String) -> Account {
 }
 
 #[tokio::test]
-async fn nobody_has_a_hash_that_can_be_read() {
+async fn no_hash_can_be_read() {
     let auth = auth(64);
     assert!(PasswordHash::new(&auth.nobody).is_ok());
     let verdict = auth.verify(None, Password::from("whatever it is"), here()).await.unwrap();
@@ -35,7 +35,7 @@ async fn a_password_opens_its_own_hash_only() {
     }
 }
 
-/// `é` as one character and as two, for a hash of today and for one from before passwords were normalised.
+/// `é` as one character and as two, for a current hash and for one from before passwords were normalised.
 #[tokio::test]
 async fn a_password_opens_in_both_forms_and_an_old_hash_as_it_was_typed() {
     let (auth, composed, decomposed) = (auth(64), "caf\u{E9} au lait", "cafe\u{301} au lait");
@@ -51,7 +51,7 @@ async fn a_password_opens_in_both_forms_and_an_old_hash_as_it_was_typed() {
     assert_eq!(verdict, Verdict::Right { renewed: None });
 }
 
-/// Or the time would tell whether there is such a name, or whether a guess was half right.
+/// Otherwise the time would show whether there is such a name, or whether a guess was half right.
 #[tokio::test]
 async fn how_many_hashes_a_sign_in_takes_depends_on_the_typed_text_alone() {
     let auth = auth(64);

@@ -1,8 +1,7 @@
-//! A fair queue for work that is heavy: a few at a time, and the networks that wait take turns.
+//! A fair queue for expensive work: a few requests work at a time, and the networks that wait take turns.
 //!
-//! In a plain queue, a network that sends a hundred requests makes everybody wait for them, or finds it full.
-//! Here each network has a queue of its own. When there is no more room, the network that takes most of it gives
-//! way.
+//! In a plain queue, a network that sends a hundred requests makes all others wait, or leaves no room for them. Here
+//! each network has a queue of its own. When there is no more room, the longest queue loses its last request.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use super::rate::Network;
 
 /// The turns of one kind of work.
 pub(super) struct Turns {
-    /// How many may wait.
+    /// How many requests may wait.
     room: usize,
     /// Guards the queues.
     queues: Mutex<Queues>,
@@ -22,11 +21,11 @@ pub(super) struct Turns {
 /// Invariant: while a turn is free, nothing waits.
 struct Queues {
     free: usize,
-    /// The networks that wait, the one whose turn is next in front; none of their queues is empty.
+    /// The networks that wait, the one whose turn is next in front. Every queue holds at least one request.
     waiting: VecDeque<(Network, VecDeque<oneshot::Sender<Turn>>)>,
 }
 
-/// The right to work now. It passes to the next in the queue when it is dropped.
+/// The right to work now. When it is dropped, it passes to the next request.
 pub(super) struct Turn(Arc<Turns>);
 
 impl Turns {
@@ -40,9 +39,10 @@ impl Turns {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn. `None`: there is no room, or no longer. Cancel safe: the place in the queue is given up.
+    /// Waits for a turn. `None`: there is no room, or the place went to another network. Cancel safe: the place in the
+    /// queue is given up.
     ///
-    /// The wait is as long as the work of those in front, of whom there are at most `room`.
+    /// The wait is as long as the work of the requests in front takes, of which there are at most `room`.
     pub(super) async fn next(self: &Arc<Self>, network: Network) -> Option<Turn> {
         let turn = self.queues().enter(network, self.room)?;
         match turn {
@@ -67,7 +67,7 @@ impl Queues {
             if longest.len() <= own + 1 {
                 return None;
             }
-            // The last of the longest queue gives way. It has waited least.
+            // The last request of the longest queue is dropped, because it has waited least.
             longest.pop_back();
         }
         let (asker, turn) = oneshot::channel();
@@ -86,7 +86,7 @@ impl Queues {
         });
     }
 
-    /// Who is next; their network goes to the end. `None`: nothing waits, and the turn is free.
+    /// The next request; its network goes to the end. `None`: nothing waits, and the turn is free.
     fn pass(&mut self) -> Option<oneshot::Sender<Turn>> {
         self.forget_gone();
         let Some((network, mut queue)) = self.waiting.pop_front() else {
@@ -105,7 +105,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let next = self.0.queues().pass();
         if let Some(asker) = next {
-            // Whoever leaves at this very moment gives the turn back, which passes it on.
+            // If the request was cancelled just now, `send` returns the turn, and dropping the turn passes it on.
             drop(asker.send(Self(Arc::clone(&self.0))));
         }
     }
@@ -126,7 +126,7 @@ mod tests {
         IpAddr::from([192, 0, 2, number]).into()
     }
 
-    /// Somebody who has asked already.
+    /// A request that has already asked for a turn.
     fn ask(turns: &Arc<Turns>, number: u8) -> Waiting {
         let turns = Arc::clone(turns);
         let mut waiting: Waiting = Box::pin(async move { turns.next(network(number)).await });
@@ -172,7 +172,7 @@ mod tests {
         let first = ask(&turns, 9).now_or_never().unwrap().unwrap();
         drop(ask(&turns, 1));
         let second = ask(&turns, 2);
-        // The turn was passed to somebody who leaves before taking it.
+        // The turn was passed to a request that is cancelled before it takes the turn.
         drop(first);
         drop(second);
         assert_eq!(turns.queues().free, 1);

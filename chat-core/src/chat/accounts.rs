@@ -17,7 +17,8 @@ impl Chat {
     /// Makes a new user and signs them in. `address` is where the request came from.
     ///
     /// # Errors
-    /// `invalid_name`, `invalid_password`, `name_taken`, `rate_limited`, `busy`, `storage_unavailable`, `storage_damaged`.
+    /// `invalid_name`, `invalid_password`, `name_taken`, `rate_limited`, `busy`, `storage_unavailable`,
+    /// `storage_damaged`.
     pub async fn register(
         &self,
         name: String,
@@ -29,7 +30,7 @@ impl Chat {
         let from = Network::from(address);
         let mut disk = self.disk_time();
         self.0.auth.registrations.check(&from)?;
-        // Hashing is dear; a name that is taken already need not wait for it. The commit decides.
+        // Hashing is expensive, so a name that is already taken is refused before it. The commit decides.
         if self.read(disk.spend(self.0.store.account(name.as_str())).await)?.is_some() {
             return Err(Refusal::new(Code::NameTaken, "somebody has this name already; choose another one"));
         }
@@ -91,7 +92,7 @@ impl Chat {
         let written = self.0.store.submit(move |append| append.sign_out(sign_in.token)).await;
         let (answer, answered) = oneshot::channel();
         let chat = self.clone();
-        // What is known of the sign-in in memory must follow the commit, however late the disk has it.
+        // What memory holds of the sign-in must follow the commit, however late the disk answers.
         tokio::spawn(async move {
             let ended = written.in_the_end().await;
             if ended.is_ok() {
@@ -113,7 +114,7 @@ impl Chat {
         DiskTime { left: self.0.limits.storage_timeout }
     }
 
-    /// Whose token this is.
+    /// The sign-in that this token proves.
     ///
     /// # Errors
     /// `unauthenticated`: it is unknown, expired or ended.
@@ -140,9 +141,10 @@ impl Chat {
         sign_in.filter(|sign_in| !self.time_left(sign_in).is_zero()).ok_or_else(Refusal::unauthenticated)
     }
 
-    /// Whether a sign-in has been ended since it was last looked at.
+    /// Whether a sign-in has been ended since it was last checked.
     pub(super) async fn was_ended(&self, sign_in: &SignIn) -> bool {
-        // Ending a sign-in forgets it first and looks for its sessions then, so one of the two sees the other.
+        // `sign_out` first forgets the sign-in and then looks for its sessions. So either it finds a session that
+        // begins at the same time, or this check finds the sign-in ended.
         self.0.auth.known(&sign_in.token).is_err()
             && matches!(self.0.store.sign_in(sign_in.token).await, Ok(None))
     }
@@ -154,13 +156,13 @@ impl Chat {
     }
 }
 
-/// How long a request may still wait for the disk. Hashing a password is not part of it.
+/// How long a request may still wait for the disk. The time for hashing a password does not count.
 struct DiskTime {
     left: Duration,
 }
 
 impl DiskTime {
-    /// Takes off what something waits for the disk.
+    /// Waits for a read of the disk, and subtracts the time that it took.
     async fn spend<T>(&mut self, reading: impl Future<Output = T>) -> T {
         let started = Instant::now();
         let read = reading.await;

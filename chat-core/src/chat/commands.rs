@@ -11,18 +11,18 @@ use crate::store::{TokenHash, Written};
 use crate::text::RequestId;
 
 impl Chat {
-    /// Runs one request to its end, on the word of the caller that it is the user's.
+    /// Runs one request to its end. The caller guarantees that it is the user's.
     pub async fn execute(&self, user: UserId, request: Request) -> Reply {
         let mut answer = self.submit_request(user, None, request).await;
         std::future::poll_fn(|cx| answer.poll(cx)).await
     }
 
-    /// Takes a request in, as a wire brings it. Its place in the order of commits is settled on return.
+    /// Takes in a request as a transport received it. When this returns, its place in the order of commits is settled.
     ///
-    /// A sign-in that ends before the commit refuses it, however long ago the connection was opened.
+    /// It is refused if the sign-in ends before the commit, however long ago the connection was opened.
     ///
     /// # Errors
-    /// It is no JSON object, or not what a request looks like.
+    /// It is not JSON.
     pub async fn submit(&self, by: &SignIn, json: &[u8]) -> Result<Answer, serde_json::Error> {
         match Request::parse(json)? {
             Ok(request) => Ok(self.submit_request(by.user, Some(by.token), request).await),
@@ -55,12 +55,12 @@ impl Chat {
         Answer(State::Waiting(request_id, written))
     }
 
-    /// Membership is known in memory, so typing costs no look at the database.
+    /// Membership is known in memory, so typing needs no read of the database.
     async fn typing(&self, user: UserId, conversation: ConversationId) -> Result<Done, Refusal> {
         if self.0.publisher.tell_typing(conversation, user) {
             return Ok(Done::Typing);
         }
-        // Somebody else's direct conversation does not exist for them; the store knows.
+        // For this user, a direct conversation between others does not exist. Only the store knows whether it is one.
         self.history(user, conversation, None, 0).await?;
         Err(Refusal::new(Code::NotAMember, "only members may do that; join the group first"))
     }

@@ -27,6 +27,33 @@ pub use self::commands::Answer;
 pub use crate::auth::SignIn;
 
 /// One chat. Clones share it; several servers may serve it at once.
+///
+/// ```
+/// use std::net::{IpAddr, Ipv4Addr};
+///
+/// use chat_core::Location;
+/// use chat_core::chat::Chat;
+/// use chat_core::limits::Limits;
+/// use chat_core::protocol::{Command, Request, To};
+/// use chat_core::text::{Cid, Password, Text};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let chat = Chat::open(&Location::Temporary, Limits { hash_memory: 8, ..Limits::default() })?;
+/// let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// let (ann, _) = chat.register("Ann".to_owned(), Password::from("correct horse"), here).await?;
+/// let (bob, _) = chat.register("Bob".to_owned(), Password::from("battery staple"), here).await?;
+///
+/// let (cid, text) = (Cid::try_from("1".to_owned())?, Text::try_from("hello, Bob".to_owned())?);
+/// let command = Command::Send { to: To::User(bob.id), cid, text };
+/// chat.execute(ann.id, Request { request_id: None, command }).await.into_result()?;
+///
+/// let snapshot = chat.snapshot(bob.id).await?;
+/// assert_eq!(snapshot.conversations[0].last_seq, 1);
+/// chat.close().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Chat(Arc<Inner>);
 
@@ -38,7 +65,7 @@ struct Inner {
     metrics: Metrics,
     crowd: Arc<Crowd>,
     messages: Arc<Rate<UserId>>,
-    /// Read marks and typing: cheap, but not free.
+    /// Limits read marks and typing notices: they are cheap, but not free.
     notices: Arc<Rate<UserId>>,
     /// Guards the chat's own tasks; they end with it.
     tasks: Mutex<JoinSet<()>>,
@@ -53,7 +80,7 @@ impl Chat {
         Self::open_with(location, limits, false)
     }
 
-    /// The same, but a database that is found to be damaged is served all the same: it is read, never written.
+    /// Like [`open`](Self::open), but a database that is found to be damaged is served too: it is read, never written.
     ///
     /// # Errors
     /// The database cannot be used; the message says what to do.
@@ -98,7 +125,7 @@ impl Chat {
     /// # Errors
     /// `storage_unavailable`, `storage_damaged`.
     pub async fn snapshot(&self, user: UserId) -> Result<Snapshot, Refusal> {
-        // Presence first: what changes afterwards is told after this mark.
+        // Presence is read first, so later changes to it are sent after this mark.
         let (online, mark) = self.0.publisher.online();
         let mut snapshot = self.read(self.0.store.snapshot(user).await)?;
         snapshot.cursor.mark = Some(mark);
@@ -114,7 +141,7 @@ impl Chat {
         self.read(self.0.store.user(user).await)
     }
 
-    /// Everybody.
+    /// All users.
     ///
     /// # Errors
     /// `storage_unavailable`, `storage_damaged`.
@@ -125,7 +152,7 @@ impl Chat {
         Ok(users)
     }
 
-    /// All groups, as a user finds them.
+    /// All groups, as a user sees them.
     ///
     /// # Errors
     /// `storage_unavailable`, `storage_damaged`.
@@ -147,7 +174,7 @@ impl Chat {
         self.read(self.0.store.history(user, conversation, before, limit).await)?
     }
 
-    /// Gives a client its place: after `after`, or at the end of the log.
+    /// Gives a client its seat: after the cursor `after`, or at the end of the log.
     pub(crate) async fn enter(
         &self,
         sign_in: &SignIn,
@@ -172,7 +199,7 @@ impl Chat {
     /// Why a cursor cannot be used, if it cannot.
     async fn judge(&self, cursor: Cursor) -> Result<Option<ResetReason>, ReadError> {
         let (store, published) = (&self.0.store, self.0.publisher.published());
-        // A commit may be ahead of its publication; only the store knows what is ahead of the log.
+        // Events are committed before they are published, so only the store knows what is ahead of the log.
         let head = if cursor.position > published { store.head().await? } else { published };
         Ok(store.terms().judge(cursor, store.trimmed(), head))
     }
@@ -188,8 +215,8 @@ impl Chat {
         self.0.publisher.close(if is_lost { Close::ServerError } else { Close::Shutdown });
     }
 
-    /// Waits until the chat cannot go on, because another process writes to its database. All sessions are ended then;
-    /// what is left is to end the program.
+    /// Waits until the chat cannot go on, because another process writes to its database. All sessions are ended then,
+    /// and the caller has to end the program.
     ///
     /// Cancel safe: it only waits.
     pub async fn failed(&self) -> ForeignWriter {
@@ -203,18 +230,18 @@ impl Chat {
         self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
-    /// What tells this database from others on the same host.
+    /// Distinguishes this database from others on the same host.
     pub fn identity(&self) -> &str {
         self.0.store.identity()
     }
 
-    /// What the storage cannot do now, if there is something.
+    /// What the storage cannot do at the moment, if anything.
     #[must_use]
     pub fn trouble(&self) -> Option<Refusal> {
         self.health().trouble()
     }
 
-    /// Whether a long database is still looked through for damage.
+    /// Whether a long database is still being searched for damage.
     #[must_use]
     pub fn is_checking(&self) -> bool {
         self.health().is_checking()
@@ -230,7 +257,7 @@ impl Chat {
         &self.0.metrics
     }
 
-    /// Everything that comes and goes in numbers, and takes memory.
+    /// A count of what comes and goes in large numbers, and takes memory.
     #[must_use]
     pub fn crowd(&self) -> &Arc<Crowd> {
         &self.0.crowd
@@ -244,12 +271,12 @@ impl Chat {
         self.0.store.forget_all().await
     }
 
-    /// Stops the writer in the batch that it comes to next, as a disk does that hangs. For tests.
+    /// Stops the writer in its next batch, as a disk that hangs does. For tests.
     pub async fn hold_writer(&self) -> Held {
         self.0.store.hold_writer().await
     }
 
-    /// Stops all readers, as a disk does that hangs. For tests.
+    /// Stops all readers, as a disk that hangs does. For tests.
     #[must_use]
     pub fn hold_readers(&self) -> Held {
         self.0.store.hold_readers()
@@ -262,12 +289,12 @@ impl Chat {
 
 /// A client's place in the chat, from which a session is served.
 pub(crate) struct Seat {
-    /// Tells the session from the user's others.
+    /// Distinguishes the session from the user's other ones.
     pub(crate) number: u64,
     pub(crate) subscription: Subscription,
     /// Given when the session is to end.
     pub(crate) ending: Arc<Signal<Close>>,
-    /// The cursor it came with is of no use.
+    /// Why the client's cursor cannot be used, if it cannot.
     pub(crate) lost: Option<ResetReason>,
 }
 

@@ -1,4 +1,4 @@
-//! What a chat does by itself: it tells presence, ends what is over, and looks after the disk.
+//! The chat's own tasks: they send presence, end grace periods and sessions, and look after memory and disk.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Chat {
         tasks.spawn(watch(store()));
     }
 
-    /// Watermark, retention, and the memory and rate limits of those who have gone.
+    /// Syncs the watermark, applies retention, and frees the memory and rate limits of clients that have left.
     fn keep_house(&self) -> impl Future<Output = ()> + Send + use<> {
         let (store, auth) = (self.0.store.clone(), Arc::clone(&self.0.auth));
         let (messages, notices) = (Arc::clone(&self.0.messages), Arc::clone(&self.0.notices));
@@ -38,7 +38,7 @@ impl Chat {
                 ticks.tick().await;
                 store.keep_house();
                 if crowd.has_left() {
-                    // Nobody waits for it, and it may take its time.
+                    // No task waits for it, so it may take its time.
                     let _ = tokio::task::spawn_blocking(heap::give_back).await;
                 }
                 if second % 60 == 59 {
@@ -53,13 +53,13 @@ impl Chat {
     }
 }
 
-/// Ends all sessions once another process writes to the database: what comes after would be a mix of two histories.
+/// Ends all sessions once another process writes to the database, because later events would mix two histories.
 async fn end_with_the_database(store: Store, publisher: Arc<Publisher>) {
     store.foreign_writer().await;
     publisher.close(Close::ServerError);
 }
 
-/// Tells presence when it has changed, at most once an `interval`: a storm of n people costs n frames, not n².
+/// Sends presence when it has changed, at most once an `interval`: n users who come at once cost n frames, not n².
 async fn keep_presence(publisher: Arc<Publisher>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
@@ -78,7 +78,7 @@ async fn watch(store: Store) {
     }
 }
 
-/// Lets go of users when their grace is over.
+/// Removes users when their grace period is over.
 async fn end_graces(publisher: Arc<Publisher>) {
     loop {
         match publisher.let_go() {

@@ -1,4 +1,4 @@
-//! What a chat does by itself: sign-ins end, and users leave.
+//! What a chat's own tasks do: sign-ins end, and users leave.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,9 +8,9 @@ use super::*;
 use crate::refusal::Code;
 use crate::text::Password;
 
-/// A client that was told "unknown" may go on with its token until the disk answers, and not longer.
+/// A client whose sign-out has an unknown outcome may use its token until the disk answers, and no longer.
 #[tokio::test]
-async fn a_sign_in_ends_when_the_disk_answers_though_nobody_waited_for_it() {
+async fn a_sign_out_happens_even_when_its_client_did_not_wait() {
     let limits = Limits { hash_memory: 8, storage_timeout: Duration::from_millis(500), ..Limits::default() };
     let chat = Chat::open(&Location::Temporary, limits).unwrap();
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -39,9 +39,9 @@ async fn a_sign_in_ends_when_the_disk_answers_though_nobody_waited_for_it() {
     timeout(Duration::from_secs(10), ended).await.unwrap();
 }
 
-/// Presence may be told seldom; who is gone takes no room until then.
+/// A user who has left takes no memory, even if presence is sent seldom.
 #[tokio::test]
-async fn a_user_is_let_go_after_the_grace_though_presence_is_told_seldom() {
+async fn a_user_goes_offline_after_the_grace_even_when_presence_is_sent_rarely() {
     let (seldom, soon) = (Duration::from_secs(3_600), Duration::from_millis(20));
     let limits = Limits { hash_memory: 8, presence_interval: seldom, grace: soon, ..Limits::default() };
     let chat = Chat::open(&Location::Temporary, limits).unwrap();

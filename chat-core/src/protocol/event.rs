@@ -1,4 +1,4 @@
-//! What happens, as clients hear of it.
+//! Events, as clients receive them.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,36 +11,36 @@ use crate::text::Name;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// Somebody wrote.
+    /// A user wrote a message.
     Message(Message),
-    /// Two people begin to talk; comes before their first message.
+    /// A direct conversation begins; comes before its first message.
     DirectStarted {
         /// Its cursor.
         id: Cursor,
-        /// Where they will talk.
+        /// The new conversation.
         conversation: ConversationId,
-        /// The two, the one who wrote first.
+        /// Both users; the one who wrote comes first.
         members: Vec<UserId>,
     },
-    /// Somebody is new here.
+    /// A new user registered.
     UserRegistered {
         /// Its cursor.
         id: Cursor,
         /// Who.
         user: User,
     },
-    /// Somebody founded a group, and is its first member.
+    /// A user created a group, and is its first member.
     GroupCreated {
         /// Its cursor.
         id: Cursor,
-        /// Where its members talk.
+        /// The group's conversation.
         conversation: ConversationId,
         /// What it is called.
         name: Name,
-        /// Who founded it.
+        /// Who created it.
         by: UserId,
     },
-    /// What a new member needs to know of the group; comes before their own `member_joined`, and to them alone.
+    /// What a new member needs to know about the group. Only they get it, before their own `member_joined`.
     GroupJoined {
         /// Its cursor.
         id: Cursor,
@@ -50,7 +50,7 @@ pub enum Event {
         name: Name,
         /// Who is in it, the new member included.
         members: Vec<UserId>,
-        /// The newest message from before this joining, 0 if there is none: what the new member cannot read.
+        /// The number of the newest message from before they joined; 0: none. They cannot read it or earlier ones.
         joined_seq: u64,
     },
     /// A group has a new member.
@@ -62,7 +62,7 @@ pub enum Event {
         /// Who.
         user: UserId,
     },
-    /// A group has lost a member; the last event of the group that the leaver gets.
+    /// A member left a group. It is the last event of the group that they get.
     MemberLeft {
         /// Its cursor.
         id: Cursor,
@@ -71,7 +71,7 @@ pub enum Event {
         /// Who.
         user: UserId,
     },
-    /// One has read on, in another session perhaps.
+    /// The user has read further, perhaps in another session.
     Read {
         /// Its cursor.
         id: Cursor,
@@ -82,24 +82,24 @@ pub enum Event {
     },
     /// People came or went. Not logged.
     Presence {
-        /// Who is here now and was not.
+        /// Who is here now and was not before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         online: Option<Vec<UserId>>,
-        /// Who was here and is not now.
+        /// Who was here before and is not now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offline: Option<Vec<UserId>>,
         /// Too many to list, so there are no lists: read `/api/users` again.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         refetch: bool,
     },
-    /// Somebody is typing. Not logged.
+    /// A user is typing. Not logged.
     Typing {
         /// Where.
         conversation: ConversationId,
         /// Who.
         user: UserId,
     },
-    /// The server is there, and this is how far the client is. Not logged.
+    /// The server is alive, and the client is at this cursor. Not logged.
     Tick {
         /// A cursor to resume from.
         cursor: Cursor,
@@ -109,13 +109,13 @@ pub enum Event {
         /// Why.
         reason: ResetReason,
     },
-    /// The server ends the connection, on a wire that has no other way to say so. Not logged.
+    /// The server ends the connection. Sent where the transport has no other way to say so. Not logged.
     Close {
         /// The number of the reason.
         code: u16,
         /// Its name.
         name: String,
-        /// Whether coming back may help.
+        /// Whether it may help to reconnect.
         reconnect: bool,
     },
 }
@@ -124,9 +124,9 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetReason {
-    /// Older than what is kept.
+    /// It is older than the log that is kept.
     Expired,
-    /// Of another history, or ahead of the log.
+    /// It is of another history, or ahead of the log.
     Unknown,
 }
 
@@ -161,7 +161,7 @@ impl Event {
         }
     }
 
-    /// How far a client is with this event; `None`: no further than before.
+    /// The cursor that a client has reached with this event; `None`: the event does not move it.
     #[must_use]
     pub fn reached(&self) -> Option<Cursor> {
         match self {
@@ -170,7 +170,7 @@ impl Event {
         }
     }
 
-    /// The same event with the cursor of its place in the log. The stored one may be of an earlier history:
+    /// The same event with the cursor of its place in the log. The stored cursor may be of an earlier history, because
     /// databases of version 1 changed their epoch when they had lost something.
     pub(crate) fn at(mut self, cursor: Cursor) -> Self {
         match &mut self {
@@ -191,7 +191,7 @@ impl Event {
         self
     }
 
-    /// What a wire without close codes of its own sends last.
+    /// The last event on a transport that has no close codes of its own.
     pub(crate) fn of_close(close: Close) -> Self {
         Self::Close { code: close.code(), name: close.name().to_owned(), reconnect: close.reconnect() }
     }

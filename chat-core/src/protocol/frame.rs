@@ -1,4 +1,4 @@
-//! A reply or an event as bytes: encoded once, and shared by everybody who gets it.
+//! A reply or an event as bytes: encoded once, and shared by all clients that get it.
 
 use std::any::TypeId;
 use std::sync::{Arc, OnceLock};
@@ -10,13 +10,13 @@ use super::{Event, Reply};
 use crate::ids::{Cursor, Position};
 use crate::refusal::Close;
 
-/// How one wire writes a frame. The type stands for the wire; the core need not know which wires there are.
+/// How a transport encodes a frame. The type stands for the encoding, so the core need not know which ones there are.
 pub trait Encoding: 'static {
-    /// The frame's bytes with this wire's framing around them.
+    /// The frame's bytes with the transport's framing around them.
     fn encode(frame: &Frame) -> Bytes;
 }
 
-/// One unit on our wire: a reply or an event, encoded once and shared by everybody who gets it.
+/// One unit on the wire: a reply or an event, encoded once and shared by all clients that get it.
 #[derive(Debug)]
 pub struct Frame {
     id: Option<Cursor>,
@@ -25,7 +25,7 @@ pub struct Frame {
     encoded: OnceLock<Box<Encoded>>,
 }
 
-/// A frame as one wire writes it, and as the next one does: few, and never waited for.
+/// A list of a frame's encodings. There are few, and reading the list takes no lock.
 #[derive(Debug)]
 struct Encoded {
     wire: TypeId,
@@ -50,7 +50,7 @@ impl Frame {
         Arc::new(Self { id: None, json: to_json(reply), is_reply: true, encoded: OnceLock::new() })
     }
 
-    /// The frame that says that the server is there.
+    /// The frame that says that the server is alive.
     #[must_use]
     pub fn tick(cursor: &Cursor) -> Arc<Self> {
         Self::of_event(&Event::Tick { cursor: *cursor })
@@ -68,7 +68,7 @@ impl Frame {
         self.id
     }
 
-    /// Where in the log its event is.
+    /// The position in the log that it carries, if any.
     pub(crate) fn position(&self) -> Option<Position> {
         self.id.map(|id| id.position)
     }
@@ -79,13 +79,13 @@ impl Frame {
         &self.json
     }
 
-    /// Whether this answers a request of the very client that gets it.
+    /// Whether this is the reply to a request of the client that gets it.
     #[must_use]
     pub fn is_reply(&self) -> bool {
         self.is_reply
     }
 
-    /// The bytes as wire `E` writes them: made at the first call, shared from then on.
+    /// The bytes in encoding `E`: made at the first call, shared from then on.
     pub fn encoded<E: Encoding>(&self) -> &Bytes {
         let wire = TypeId::of::<E>();
         let mut place = &self.encoded;
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wire_encodes_a_frame_once() {
+    fn every_transport_encodes_a_frame_once() {
         struct Shouting;
         impl Encoding for Shouting {
             fn encode(frame: &Frame) -> Bytes {

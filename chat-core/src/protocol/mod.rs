@@ -1,4 +1,4 @@
-//! What travels on every wire: requests up, replies and events down, each one JSON value, encoded once.
+//! What every transport carries: requests up, replies and events down. Each is one JSON value, encoded once.
 
 mod event;
 mod frame;

@@ -1,4 +1,4 @@
-//! What clients ask, and what comes of it.
+//! What clients ask, and the outcome.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,18 +14,18 @@ use crate::text::{Cid, Name, RequestId, Text};
 pub enum Command {
     /// Write a message.
     Send {
-        /// To whom, or where.
+        /// The user or the conversation that it goes to.
         to: To,
-        /// The client's id for it: asking again with the same one writes nothing new.
+        /// The client's id for it: a repeated request with the same id writes nothing new.
         cid: Cid,
         /// What is written.
         text: Text,
     },
-    /// Found a group; its creator is its first member.
+    /// Create a group; its creator is its first member.
     CreateGroup {
-        /// What to call it. Whether a new group may have this name is decided when the group is new.
+        /// What to call it. The rules for names are checked only if the group is new.
         name: Name,
-        /// The client's id for it: asking again with the same one founds nothing new.
+        /// The client's id for it: a repeated request with the same id creates nothing new.
         cid: Cid,
     },
     /// Become a member.
@@ -38,14 +38,14 @@ pub enum Command {
         /// The group's conversation.
         conversation: ConversationId,
     },
-    /// Say how far one has read, for one's other sessions.
+    /// Say how far the user has read, for the user's other sessions.
     MarkRead {
         /// Where.
         conversation: ConversationId,
         /// The newest message read.
         seq: u64,
     },
-    /// Tell the others that one is typing.
+    /// Tell the other members that the user is typing.
     Typing {
         /// Where.
         conversation: ConversationId,
@@ -56,9 +56,9 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum To {
-    /// To one person; their direct conversation begins with the first message.
+    /// To one user; the direct conversation begins with the first message.
     User(UserId),
-    /// Into a conversation one is in.
+    /// Into a conversation that the user is a member of.
     Conversation(ConversationId),
 }
 
@@ -73,10 +73,10 @@ pub struct Request {
     pub command: Command,
 }
 
-/// Something a client sent that is JSON but no request.
+/// Something that a client sent and that is JSON, but not a request.
 #[derive(Debug, Clone)]
 pub struct BadRequest {
-    /// Its id, where it has one, so that the refusal finds its way back.
+    /// Its id, if it has one, so that the refusal can carry it.
     pub request_id: Option<RequestId>,
     /// What is wrong with it.
     pub refusal: Refusal,
@@ -86,7 +86,8 @@ impl Request {
     /// Reads one request.
     ///
     /// # Errors
-    /// The outer error: not JSON at all. The inner one: JSON, but no request; it can be answered.
+    /// The outer error: it is not JSON. The inner error: it is JSON but not a request, and can be answered with a
+    /// refusal.
     pub fn parse(json: &[u8]) -> Result<Result<Self, BadRequest>, serde_json::Error> {
         let error = match serde_json::from_slice(json) {
             Ok(request) => return Ok(Ok(request)),
@@ -102,7 +103,7 @@ impl Request {
     }
 }
 
-/// What came of a command.
+/// What a command has done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Done {
@@ -125,26 +126,26 @@ pub enum Done {
         conversation: ConversationId,
         /// The cursor of its event.
         id: Cursor,
-        /// Whether an earlier attempt had founded it.
+        /// Whether an earlier attempt had created it.
         duplicate: bool,
     },
-    /// One is a member.
+    /// The user is a member.
     Joined {
         /// The group's conversation.
         conversation: ConversationId,
-        /// The cursor of the event with which one became one.
+        /// The cursor of the event with which they became one.
         id: Cursor,
     },
-    /// One is no longer a member.
+    /// The user is no longer a member.
     Left {
         /// The group's conversation.
         conversation: ConversationId,
-        /// The cursor of the event with which one left.
+        /// The cursor of the event with which they left.
         id: Cursor,
     },
-    /// The mark stands there, or further on.
+    /// The read mark is there, or further on.
     Read,
-    /// The others will be told.
+    /// The other members get a notice.
     Typing,
 }
 
@@ -154,7 +155,7 @@ pub enum Done {
 pub struct Reply {
     /// The id of the request.
     pub request_id: Option<RequestId>,
-    /// What came of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -163,9 +164,9 @@ pub struct Reply {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Durable: it outlives any crash.
+    /// Done. What it wrote is durable: it survives any crash.
     Ok(Done),
-    /// Nothing happened.
+    /// Refused: nothing was changed.
     Refusal(Refusal),
 }
 

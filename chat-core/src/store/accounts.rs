@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use super::commands::refused;
-use super::{Append, Audience, WriteError};
+use super::task::refused;
+use super::{Append, Audience, TokenHash, WriteError};
 use crate::ids::UserId;
 use crate::model::User;
 use crate::protocol::Event;
 use crate::refusal::{Code, Refusal};
 use crate::text::Name;
-
-/// The SHA-256 of a token: what is stored of it.
-pub type TokenHash = [u8; 32];
 
 impl Append<'_> {
     /// Adds a user who is signed in at once.
@@ -45,7 +42,7 @@ impl Append<'_> {
         Ok(())
     }
 
-    /// Remembers a token; `expires` is in the age of the database.
+    /// Stores the hash of a token; `expires` is in the age of the database.
     pub(crate) fn sign_in(
         &mut self,
         user: UserId,
@@ -58,13 +55,13 @@ impl Append<'_> {
         Ok(())
     }
 
-    /// Refuses whoever was signed out meanwhile.
+    /// Refuses a command if its sign-in has ended meanwhile.
     pub(crate) fn still_signed_in(&self, token: TokenHash) -> Result<(), WriteError> {
         let mut known = self.conn.prepare_cached("SELECT 1 FROM sign_ins WHERE token_hash = ?1")?;
         if known.exists([token])? { Ok(()) } else { Err(Refusal::unauthenticated().into()) }
     }
 
-    /// Forgets a token.
+    /// Removes the hash of a token.
     pub(crate) fn sign_out(&mut self, token: TokenHash) -> Result<(), WriteError> {
         self.conn.prepare_cached("DELETE FROM sign_ins WHERE token_hash = ?1")?.execute([token])?;
         Ok(())

@@ -20,7 +20,7 @@ pub(crate) struct Append<'a> {
 }
 
 impl Append<'_> {
-    /// Gives the next event its place in the log.
+    /// Appends an event to the log, at the next position.
     pub(super) fn log(
         &mut self,
         audience: Audience,
@@ -41,7 +41,7 @@ impl Append<'_> {
         Ok(position)
     }
 
-    /// The place that the next event will get.
+    /// The position that the next event will get.
     pub(super) fn next_position(&self) -> Position {
         Position(self.head.0 + 1)
     }

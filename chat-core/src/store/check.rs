@@ -1,7 +1,7 @@
-//! Whether the database is whole: damage is looked for, not stumbled upon.
+//! Checks of the database: damage is searched for, and not only noticed when a command meets it.
 //!
-//! [`quick_check`] walks every page of every table and index, and takes 1.5 s for 256 MiB. `integrity_check` takes
-//! 18 s for them (2 cores of AMD EPYC, 25 November 2026): it also looks up each row in each index.
+//! [`quick_check`] walks every page of every table and index, and takes 1.5 s for 256 MiB. `integrity_check` takes 18 s
+//! for them, because it also looks up each row in each index. (Measured on 2 cores of AMD EPYC, 25 November 2026.)
 //!
 //! [`quick_check`]: https://sqlite.org/pragma.html#pragma_quick_check
 
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::OpenError;
-use super::connect::connect;
+use super::open::connect;
 use super::ownership::beside;
 
-/// Looks through the whole database.
+/// Searches the whole database for damage.
 pub(super) fn whole(conn: &Connection) -> Result<(), OpenError> {
     let found: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found == "ok" {
@@ -29,8 +29,8 @@ pub(super) fn whole(conn: &Connection) -> Result<(), OpenError> {
     })
 }
 
-/// The same with a connection that has read nothing yet. SQLite takes a page that the disk did not give for a damaged
-/// one; here such a page is told from damage.
+/// The same with a connection that has read nothing yet. SQLite reports damage also when the disk could not read a
+/// page; this check distinguishes such a page from a damaged one.
 pub(super) fn again(database: &Path) -> Result<(), OpenError> {
     whole(&connect(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
 }
@@ -50,7 +50,7 @@ pub(super) fn bytes(database: &Path) -> u64 {
 
 /// Refuses a file that has lost everything: SQLite would take it for a new database.
 pub(super) fn not_emptied(database: &Path) -> Result<(), OpenError> {
-    // The file that is to be made has no name without links, and has lost nothing.
+    // A file that does not exist yet has no canonical path, and has lost nothing.
     let Ok(database) = std::fs::canonicalize(database) else { return Ok(()) };
     let noted = std::fs::read_to_string(beside(&database, "watermark")).unwrap_or_default();
     let events = noted.split_whitespace().nth(1).and_then(|head| head.parse::<u64>().ok());
@@ -62,7 +62,7 @@ pub(super) fn not_emptied(database: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The files of an open database, as the file system tells them from others.
+/// The files of an open database, as the file system identifies them.
 pub(super) struct Files(Vec<(PathBuf, Option<Identity>)>);
 
 /// A device and a number on it.
@@ -75,7 +75,7 @@ impl Files {
         Self(paths.into_iter().map(|path| (path.clone(), identity(&path).ok())).collect())
     }
 
-    /// Whether the files are where they were. What the file system cannot tell counts as being there.
+    /// Whether the files are where they were. A file counts as being there if the file system cannot tell.
     pub(super) fn are_in_place(&self) -> bool {
         self.0.iter().all(|(path, before)| match (before, identity(path)) {
             (None, _) => true,
@@ -92,7 +92,7 @@ fn identity(path: &Path) -> std::io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Elsewhere a file that is open can be neither deleted nor replaced.
+/// On other systems, an open file can be neither deleted nor replaced.
 #[cfg(not(unix))]
 fn identity(path: &Path) -> std::io::Result<Identity> {
     std::fs::metadata(path).map(|_| (0, 0))

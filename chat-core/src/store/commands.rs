@@ -3,6 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use super::reads::{last_visible, read_seq};
+use super::task::refused;
 use super::{Append, Audience, WriteError};
 use crate::ids::{ConversationId, Position, UserId};
 use crate::model::{Message, Timestamp};
@@ -10,7 +11,7 @@ use crate::protocol::{Command, Done, Event, To};
 use crate::refusal::{Code, Refusal};
 use crate::text::{Cid, Name, Text};
 
-/// What membership decides about: one conversation as one user finds it.
+/// One conversation, as far as one user's access depends on it.
 struct Access {
     is_group: bool,
     last_seq: u64,
@@ -65,7 +66,7 @@ impl Append<'_> {
         self.conn
             .prepare_cached("UPDATE conversations SET last_seq = ?2 WHERE id = ?1")?
             .execute((conversation.0, seq))?;
-        // What they wrote themselves they have read.
+        // A user has read what they wrote themselves.
         self.conn
             .prepare_cached(
                 "UPDATE memberships SET own_seq = ?3
@@ -95,7 +96,8 @@ impl Append<'_> {
         if self.message_with(by, cid)?.is_some() {
             return Err(key_reuse());
         }
-        // Not before: a group that exists keeps its name, also for the client that asks for it once more.
+        // Checked only now: a repeated request for an existing group must succeed, whatever the rules for new names
+        // are.
         name.check_new().map_err(Refusal::from)?;
         let position = self.next_position();
         self.conn
@@ -130,7 +132,7 @@ impl Append<'_> {
             members,
             joined_seq,
         })?;
-        // What was written before is not for them, so it does not count as unread either.
+        // The new member cannot see earlier messages, so these do not count as unread.
         self.move_read_mark(by, conversation, access.last_seq)?;
         let position = self.log(Audience::Conversation(conversation), |id| Event::MemberJoined {
             id,
@@ -167,7 +169,7 @@ impl Append<'_> {
         let access = self.access(by, conversation)?;
         let last = match self.last_membership(by, conversation)? {
             Some((_, None)) => access.last_seq,
-            // A leaver may not find out how much was written since.
+            // A user who left may not find out how much was written since.
             Some((_, Some(_))) => {
                 last_visible(self.conn, by, conversation)?.max(read_seq(self.conn, by, conversation)?)
             }
@@ -183,7 +185,7 @@ impl Append<'_> {
         Ok(Done::Read)
     }
 
-    /// Moves a read mark on, never back, and tells the user's sessions.
+    /// Moves a read mark forward, never back, and logs an event for the user's sessions.
     fn move_read_mark(
         &mut self,
         by: UserId,
@@ -203,7 +205,7 @@ impl Append<'_> {
         Ok(())
     }
 
-    /// The direct conversation with another user, begun if need be, and its last seq.
+    /// The direct conversation with another user, created if need be, and its last `seq`.
     fn direct(&mut self, by: UserId, with: UserId) -> Result<(ConversationId, u64), WriteError> {
         if by == with {
             return Err(refused(Code::InvalidRecipient, "a direct message goes to somebody else"));
@@ -245,7 +247,7 @@ impl Append<'_> {
         Ok(())
     }
 
-    /// A conversation that `user` may know of; others' direct ones do not exist for them.
+    /// A conversation that `user` may know of. For them, direct conversations between others do not exist.
     fn access(&self, user: UserId, conversation: ConversationId) -> Result<Access, WriteError> {
         let access = self
             .conn
@@ -281,7 +283,7 @@ impl Append<'_> {
             .collect()
     }
 
-    /// When `user` last joined, and when they left again.
+    /// When `user` last joined, and when they left again, if they did.
     fn last_membership(
         &self,
         user: UserId,
@@ -347,10 +349,6 @@ struct Earlier {
     seq: u64,
     text: String,
     at: Timestamp,
-}
-
-pub(super) fn refused(code: Code, message: impl Into<std::borrow::Cow<'static, str>>) -> WriteError {
-    WriteError::Refused(Refusal::new(code, message))
 }
 
 fn key_reuse() -> WriteError {

@@ -1,26 +1,23 @@
-//! The connections to the database, and the settings that acknowledgements rest on.
+//! The connections to the database, and the settings that make acknowledged commands durable.
 
 use std::path::Path;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::{Fault, Part};
 use super::health::Health;
+use super::open::connect;
 use super::{OpenError, READERS, check, schema};
 
-/// How long a busy database is waited for; only a backup tool's short locks are expected.
-const BUSY: Duration = Duration::from_secs(2);
-
-/// The writer's connection, after the database was found to be ours and brought up to date; and the readers'.
+/// Opens the writer's connection, checks the database and brings it up to date. Then opens the readers' connections.
 pub(super) fn connect_all(
     path: &Path,
     check_first_bytes: u64,
     health: &Health,
 ) -> Result<(Connection, Vec<Connection>), OpenError> {
     let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-    // Until it is known to be whole, nothing is written to it, not even at the end of the connection.
+    // Until the database is known to be whole, nothing is written to it, not even when the connection closes.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     if schema::is_ours(&conn)? && check::bytes(path) <= check_first_bytes {
         match check::whole(&conn) {
@@ -37,14 +34,7 @@ pub(super) fn connect_all(
     Ok((conn, readers.collect::<Result<_, _>>()?))
 }
 
-pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, rusqlite::Error> {
-    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    conn.busy_timeout(BUSY)?;
-    conn.set_prepared_statement_cache_capacity(64);
-    Ok(conn)
-}
-
-/// Acknowledgements rest on these two settings, so they are set and then looked at.
+/// Acknowledged commands are durable only with these `journal_mode` and `synchronous`, so both are set and read back.
 pub(super) fn be_durable(conn: &Connection) -> Result<(), OpenError> {
     let journal: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     conn.pragma_update(None, "synchronous", "FULL")?;

@@ -36,7 +36,7 @@ impl Fault {
 
     /// The fault behind an error of SQLite.
     pub(super) fn of(error: &rusqlite::Error) -> Self {
-        // Every text is UTF-8 and every column has one type, so another value was not written by this program.
+        // This program writes only UTF-8 and one type in each column, so it did not write a value of another kind.
         if let rusqlite::Error::Utf8Error(..) | rusqlite::Error::InvalidColumnType(..) = error {
             return Self::Damaged;
         }
@@ -75,7 +75,7 @@ impl Fault {
     }
 }
 
-/// The parts of the storage that fail and recover each for itself.
+/// The parts of the storage. Each fails and recovers independently of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// Commits.
@@ -100,6 +100,14 @@ impl Part {
             Self::Watermark => "the next start could not say how many events are missing",
         }
     }
+}
+
+/// The error for a value that this program does not store.
+pub(super) fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }
 
 #[cfg(test)]

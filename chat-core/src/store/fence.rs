@@ -1,7 +1,7 @@
-//! The fence: the writer looks in every transaction whether another process has written to the database.
+//! The fence: in every transaction, the writer checks whether another process has written to the database.
 //!
-//! The locks of [`ownership`](super::ownership) keep other servers out. They do not bind other programs, and not
-//! every file system keeps them.
+//! The locks of [`ownership`](super::ownership) keep other servers out. They do not bind other programs, and not every
+//! file system supports them.
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
@@ -27,7 +27,7 @@ pub(super) enum CommitError {
 }
 
 impl From<rusqlite::Error> for CommitError {
-    /// The log has the next position for this process alone, so that another event is there says who wrote it.
+    /// Only this process may use the next position of the log. If an event is there already, another process wrote it.
     fn from(error: rusqlite::Error) -> Self {
         let taken = [ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ffi::SQLITE_CONSTRAINT_ROWID];
         match error.sqlite_error() {
@@ -46,7 +46,7 @@ pub(super) struct Fence {
     /// SQLite's count of changes by other connections, as this connection saw it last:
     /// <https://sqlite.org/pragma.html#pragma_data_version>.
     data_version: i64,
-    /// Whether an own transaction failed since then: SQLite may count that too.
+    /// Whether a transaction of this process failed since then: SQLite may count that too.
     is_excused: bool,
     has_warned: bool,
 }
@@ -57,7 +57,7 @@ impl Fence {
         Ok(Self { data_version: data_version(conn)?, is_excused: false, has_warned: false })
     }
 
-    /// An own transaction has failed: a change without a foreign event is nothing to warn of.
+    /// Notes that a transaction of this process failed. The next change then causes no warning if it is not an event.
     pub(super) fn excuse(&mut self) {
         self.is_excused = true;
     }

@@ -1,7 +1,7 @@
-//! The state of the storage: what fails at this moment, and what has been said about it.
+//! The state of the storage: what fails at this moment, and what the server's log has said about it.
 //!
-//! It is kept in memory, so `/healthz` answers although the disk hangs. The log gets a line when a fault begins and
-//! one when it ends, however many commands and reads it fails in between.
+//! It is kept in memory, so `/healthz` answers even if the disk hangs. The server's log gets one line when a fault
+//! begins and one when it ends, however many commands and reads fail in between.
 
 use std::fmt;
 use std::io::Write as _;
@@ -15,17 +15,18 @@ use super::{OpenError, check, shutting_down};
 use crate::metrics::{Metrics, StorageMetrics};
 use crate::refusal::{Code, Refusal};
 
-/// The shortest time between two log lines that say that the same part of the storage fails. A disk that is almost
-/// full takes a small write and refuses the next long one, many times a second.
+/// The shortest time between two log lines that say that the same part of the storage fails. An almost full disk may
+/// accept a small write and refuse the next long one, many times a second.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// A server without writes tries the disk this often.
+/// How often a server without writes tests the disk.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What is written to find out whether a disk has room: more than a file system puts into a file's own entry.
+/// How many bytes are written to find out whether a disk has room: more than a file system puts into a file's own
+/// entry.
 const TRIAL_BYTES: usize = 65_536;
 
-/// What the storage is able to do, for everything that has to know.
+/// What the storage can do now, and what fails.
 pub(crate) struct Health {
     /// How long a command or a read may take: `--storage-timeout`.
     timeout: Duration,
@@ -33,10 +34,10 @@ pub(crate) struct Health {
     /// Whether reads go on in a damaged database: `--accept-damage`.
     accepts_damage: bool,
     metrics: StorageMetrics,
-    /// Guards a look at the whole database; one at a time. When the last one ended.
+    /// When the last check of the whole database ended. The lock allows one check at a time.
     looked: Mutex<Option<Instant>>,
     is_checking: AtomicBool,
-    /// Whether the writer was asked to keep house and has not come to it.
+    /// Whether the writer was asked to keep house and has not done so yet.
     is_asked: AtomicBool,
     is_draining: AtomicBool,
     /// Guards what fails. It is never held across a call of the file system.
@@ -105,7 +106,7 @@ impl Health {
         self.accepts_damage
     }
 
-    /// Whether the database is still being looked through for damage.
+    /// Whether the database is still being searched for damage.
     pub(crate) fn is_checking(&self) -> bool {
         self.is_checking.load(Ordering::Relaxed)
     }
@@ -114,7 +115,7 @@ impl Health {
         self.is_checking.store(is_checking, Ordering::Relaxed);
     }
 
-    /// `true`: the writer is to be asked to keep house, and was not yet.
+    /// Notes that the writer is asked to keep house. `false`: it was asked already.
     pub(super) fn asks_to_keep_house(&self) -> bool {
         !self.is_asked.swap(true, Ordering::Relaxed)
     }
@@ -123,7 +124,7 @@ impl Health {
         self.is_asked.store(false, Ordering::Relaxed);
     }
 
-    /// The server is going away.
+    /// Notes that the server is shutting down.
     pub(crate) fn drain(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }
@@ -159,7 +160,7 @@ impl Health {
         self.state().damage.as_deref().filter(|_| !self.accepts_damage).map(damaged)
     }
 
-    /// Notes that the writer is at work on the database, until what this returns is dropped.
+    /// Notes that the writer is at work on the database, until the value that this returns is dropped.
     pub(super) fn busy(&self) -> Busy<'_> {
         let since = Instant::now();
         self.state().busy_since = Some(since);
@@ -178,7 +179,7 @@ impl Health {
             || state.committed.is_none_or(|last| last.elapsed() >= IDLE)
     }
 
-    /// Something was committed, after this time.
+    /// Notes a commit that took this long.
     pub(super) fn committed(&self, took: Duration) {
         self.state().committed = Some(Instant::now());
         match took < self.timeout {
@@ -187,14 +188,15 @@ impl Health {
         }
     }
 
-    /// An error of SQLite, as the refusal that answers for it.
+    /// Notes an error of SQLite, and returns the refusal for it.
     pub(super) fn refused(&self, part: Part, error: &rusqlite::Error) -> Refusal {
         let (mut fault, mut text) = (Fault::of(error), error.to_string());
         if fault == Fault::Damaged && error.sqlite_error().is_some() && !self.is_damaged() {
             fault = Fault::Failing;
             text = "the disk did not give a page".to_owned();
         }
-        // A full disk has other names too: no room for the index of the log, a quota. Look once, when it begins.
+        // SQLite has other errors for a full disk too: no room for the index of the log, a quota. Check once, when a
+        // fault begins.
         if fault == Fault::Failing && !self.is_failing(part) && is_full(directory(&self.database)) {
             fault = Fault::Full;
         }
@@ -206,9 +208,9 @@ impl Health {
         }
     }
 
-    /// Whether the database is damaged: SQLite says so too when the disk does not give a page.
+    /// Whether the database is really damaged: SQLite reports damage also when the disk cannot read a page.
     fn is_damaged(&self) -> bool {
-        // Others need not wait for the one that looks.
+        // Other threads need not wait for the one that checks.
         let Ok(mut looked) = self.looked.try_lock() else { return false };
         if looked.is_some_and(|last| last.elapsed() < QUIET) {
             return self.state().damage.is_some();
@@ -223,10 +225,10 @@ impl Health {
         self.state().parts[part as usize].now.is_some()
     }
 
-    /// A part of the storage failed. The log says so if it is news.
+    /// Notes that a part of the storage failed. The server's log says so if it is news.
     pub(super) fn fails(&self, part: Part, fault: Fault, error: &dyn fmt::Display) {
         self.metrics.error(fault.name());
-        // The log may lie on the same disk, so a line is written only once the lock is released.
+        // The server's log may be on the same disk, so a line is written only after the lock is released.
         if fault == Fault::Damaged {
             let is_news = self.state().damage.replace(error.to_string()).is_none();
             if is_news {
@@ -241,7 +243,7 @@ impl Health {
         }
     }
 
-    /// A part of the storage works. The log says so if it said that it fails.
+    /// Notes that a part of the storage works. The server's log says so if it said that the part fails.
     pub(super) fn works(&self, part: Part) {
         let over = std::mem::take(&mut self.state().parts[part as usize].now);
         if let Some(Episode { fault, since, errors, is_told: true }) = over {
@@ -250,7 +252,7 @@ impl Health {
         }
     }
 
-    /// Notes a disk that hangs: nothing but the clock tells of it.
+    /// Notes a disk that hangs: only the clock shows it.
     pub(super) fn look_at_the_clock(&self) {
         if self.is_stalled() {
             let waited = format!("a commit has waited for more than {:?}", self.timeout);
@@ -299,13 +301,13 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// The refusal for good: no other attempt will find the database whole.
+/// A refusal without a time to retry: no later attempt will find the database whole.
 fn damaged(what: &str) -> Refusal {
     let text = format!("the server's database is damaged ({what}); its operator has to restore a copy");
     Refusal::new(Code::StorageDamaged, text)
 }
 
-/// Where a file is.
+/// The directory of a file.
 pub(super) fn directory(file: &Path) -> &Path {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -313,7 +315,7 @@ pub(super) fn directory(file: &Path) -> &Path {
     }
 }
 
-/// Whether a directory has no room: tried out with a file that has no name.
+/// Whether a directory has no room: tested with a file that has no name.
 pub(super) fn is_full(directory: &Path) -> bool {
     let trial = || {
         let mut file = tempfile::tempfile_in(directory)?;
@@ -364,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_comes_and_goes_is_told_once_in_a_while() {
+    fn a_fault_that_comes_and_goes_is_logged_now_and_then() {
         let health = health();
         let told =
             |health: &Health| health.state().parts[Part::Writing as usize].now.is_some_and(|now| now.is_told);
@@ -375,7 +377,7 @@ mod tests {
             health.fails(Part::Writing, Fault::Full, &"full");
             assert!(!told(&health), "a thousand lines in a second");
         }
-        // It is told in the end, if it goes on.
+        // The log says it in the end, if the fault goes on.
         let long_ago = Instant::now().checked_sub(QUIET).unwrap();
         health.state().parts[Part::Writing as usize].told = Some(long_ago);
         health.fails(Part::Writing, Fault::Full, &"full");

@@ -1,4 +1,4 @@
-//! A disk that hangs, as tests make one: the writer or the readers stand still until they are released.
+//! A disk that hangs, simulated for tests: the writer or the readers wait until they are released.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 
 use super::{Append, READERS, Store};
 
-/// Longer than any test holds something.
+/// Longer than any test holds a thread.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// What stands still until this is dropped.
+/// Keeps one or more threads waiting until it is dropped.
 #[derive(Debug)]
 pub struct Held {
     releases: Vec<SyncSender<()>>,
@@ -23,7 +23,7 @@ impl Held {
         Self { releases: Vec::new(), begun: Vec::new() }
     }
 
-    /// What one thread does to stand still.
+    /// The work that makes one thread wait.
     fn hold(&mut self) -> impl FnOnce() -> bool + Send + use<> {
         let (release, released): (SyncSender<()>, Receiver<()>) = sync_channel(0);
         let (begin, begun) = oneshot::channel();
@@ -36,7 +36,7 @@ impl Held {
         }
     }
 
-    /// Waits until everything stands still.
+    /// Waits until all held threads are waiting.
     pub async fn begun(&mut self) {
         for begun in self.begun.drain(..) {
             let _ = begun.await;
@@ -45,7 +45,7 @@ impl Held {
 }
 
 impl Store {
-    /// Stops the writer within a batch, before its commit, when it comes to it.
+    /// Stops the writer in its next batch, before the commit.
     pub(crate) async fn hold_writer(&self) -> Held {
         let mut held = Held::new();
         let hold = held.hold();

@@ -22,7 +22,7 @@ impl std::str::FromStr for Location {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            // SQLite would take it for a file that is gone at exit.
+            // SQLite would make a temporary file, which is removed at exit.
             "" => Err("it is empty; name a file, such as switchboard.db, or :memory:"),
             ":memory:" => Ok(Self::Temporary),
             path => Ok(Self::File(path.into())),
@@ -93,7 +93,7 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
-    /// There is no directory for a database that is gone at exit.
+    /// There is no directory for a temporary database.
     #[error(
         "cannot make a temporary database in {directory}: {source}.\n\
          Set TMPDIR to a directory that can be written, or keep the chat in a file with --database PATH."
@@ -115,7 +115,7 @@ pub enum OpenError {
         /// The newest version that this program reads.
         known: usize,
     },
-    /// The disk does not promise what acknowledgements rest on.
+    /// The database does not have the settings that make acknowledged commands durable.
     #[error("the database runs with journal mode {journal} and synchronous {synchronous}, not WAL and FULL")]
     NotDurable {
         /// What SQLite reports.
@@ -152,7 +152,7 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 impl OpenError {
-    /// SQLite has more than one name for a disk without room, so the disk itself is asked.
+    /// SQLite has more than one error for a full disk, so the disk itself is tested.
     pub(super) fn of_a_full_disk(self, database: &Path) -> Self {
         match self {
             Self::Sqlite(_) if is_full(directory(database)) => Self::Full,

@@ -4,18 +4,19 @@
 //! * `schema.rs`: the tables; `rekey.rs`: the step that gives users the name keys of today
 //! * `ownership.rs`: one process owns a database
 //! * `terms.rs`: which history a cursor belongs to
-//! * `watermark.rs`: how many events a database that went back has lost
+//! * `watermark.rs`: how many events are missing after a database went back to an older state
 //! * `fence.rs`: the writer finds out when another process writes
 //! * `check.rs`: whether the database is whole, and in its place
 //! * `fault.rs`, `health.rs`: kinds of faults; what fails at this moment
 //! * `search.rs`: the search for damage while a long database is served
-//! * `connect.rs`: the connections, and what acknowledgements rest on
-//! * `submit.rs`, `task.rs`: how a command comes to the writer, and the answer back, in time
+//! * `connect.rs`: the connections, and the settings that make acknowledged commands durable
+//! * `submit.rs`, `task.rs`: how a command reaches the writer, and its result comes back in time
 //! * `writer.rs`: the thread that writes, many commands to a commit
 //! * `append.rs`: the transaction of a batch, as a command sees it
 //! * `commands.rs`, `accounts.rs`: what each command does inside the transaction
-//! * `reading.rs`: a read, off the async threads, in time
+//! * `reading.rs`: a read, off the async threads, with a deadline
 //! * `reads.rs`: what clients read
+//! * `hold.rs`: a disk that hangs, for tests
 
 mod accounts;
 mod append;
@@ -27,6 +28,7 @@ mod fence;
 mod health;
 mod hold;
 mod location;
+mod open;
 mod ownership;
 mod reading;
 mod reads;
@@ -53,7 +55,6 @@ use crate::metrics::Metrics;
 use crate::protocol::{Event, Frame};
 use crate::refusal::{Code, Refusal};
 
-pub use accounts::TokenHash;
 pub(crate) use append::Append;
 use check::Files;
 use connect::connect_all;
@@ -74,10 +75,13 @@ use terms::Terms;
 use watermark::Watermark;
 use writer::{Job, Writer};
 
-/// Commands that may wait for the writer: some batches, so that it never idles and nobody waits long.
+/// The SHA-256 of a token. The token itself is not stored.
+pub type TokenHash = [u8; 32];
+
+/// Commands that may wait for the writer: some batches, so that it never idles and no command waits long.
 const QUEUE: usize = 1_024;
 
-/// Read-only connections: enough that a long resume does not hold up everybody's history.
+/// Read-only connections: enough that a long resume does not delay the reads of other clients.
 const READERS: u32 = 4;
 
 /// Who may see an event.
@@ -98,7 +102,7 @@ impl Audience {
     }
 }
 
-/// An event in its place in the log.
+/// An event with its place in the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Logged {
     pub(crate) position: Position,
@@ -131,9 +135,9 @@ struct Inner {
     _directory: Option<tempfile::TempDir>,
 }
 
-/// How long the database has been served, in all its processes: a clock that nobody can set.
+/// How long the database has been served, over all its processes: a clock that cannot be set.
 ///
-/// Retention and sign-ins go by it, so that a wall clock that jumps by days changes only what is shown.
+/// Retention and sign-ins use it, so a wall clock that jumps by days changes only what is shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Age {
     before: Duration,
@@ -202,7 +206,7 @@ impl Store {
         let trimmed = Arc::new(AtomicU64::new(reads::trimmed(&conn)?.0));
         let (members, users) = (reads::all_members(&conn)?, reads::count_users(&conn)?);
 
-        // The write-ahead log is there once something was read.
+        // The write-ahead log exists once something was read.
         let files = Files::of(&path);
 
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -245,7 +249,7 @@ impl Store {
         Ok(Opened { store, head, members, users })
     }
 
-    /// Looks at the clock, at the files and at a page of the database. Call it every second.
+    /// Checks the clock, the files and a page of the database. Call it every second.
     pub(crate) async fn watch(&self) {
         let health = &self.0.health;
         health.look_at_the_clock();
@@ -260,7 +264,7 @@ impl Store {
         match look.await {
             Ok(true) => health.works(Part::File),
             Ok(false) => health.fails(Part::File, Fault::Lost, &"another file, or none, is in its place"),
-            // The read has noted why.
+            // The read has already noted the fault.
             Err(_) => {}
         }
     }
@@ -269,21 +273,21 @@ impl Store {
         &self.0.health
     }
 
-    /// Asks the writer to sync the watermark, and to let go of what is older than the retention.
+    /// Asks the writer to sync the watermark, and to remove what is older than the retention.
     pub(crate) fn keep_house(&self) {
-        // A writer that has not come to it since it was last asked need not be asked again.
+        // The writer is not asked again until it has done what it was asked last time.
         if self.0.health.asks_to_keep_house() && self.0.jobs.try_send(Job::KeepHouse).is_err() {
             self.0.health.house_is_kept();
         }
     }
 
-    /// Writes what is queued, then ends the writer. What is submitted later is refused.
+    /// Writes what is queued, then ends the writer. Commands that are submitted later are refused.
     ///
-    /// A disk that hangs is given up after `--storage-timeout`: the next start finds what was committed.
+    /// If the disk hangs, this stops waiting after `--storage-timeout`; the next start finds what was committed.
     pub(crate) async fn close(&self) {
         let time = self.0.health.timeout();
         let search = self.0.search.lock().unwrap_or_else(PoisonError::into_inner).stop();
-        // The last connection to close tidies the write-ahead log away, so the readers go first.
+        // The last connection to close removes the write-ahead log, so the readers close before the writer.
         let readers = timeout(time, async {
             join(search).await;
             if let Ok(_all) = self.0.turns.acquire_many(READERS).await {
@@ -309,13 +313,13 @@ impl Store {
         Ok(())
     }
 
-    /// Waits until another process is found to write to the database: then nothing is written any more.
+    /// Waits until another process is found to write to the database. After that, this process writes nothing more.
     ///
     /// Cancel safe: it only waits.
     pub(crate) async fn foreign_writer(&self) -> ForeignWriter {
         let mut is_foreign = self.0.is_foreign.clone();
         if is_foreign.wait_for(|found| *found).await.is_err() {
-            // The writer has ended in order, so nothing will be found.
+            // The writer has ended normally, so it will find nothing.
             std::future::pending::<()>().await;
         }
         ForeignWriter
@@ -330,7 +334,7 @@ impl Store {
         Arc::clone(&self.0.terms)
     }
 
-    /// What tells this database from others on the same host.
+    /// Distinguishes this database from others on the same host.
     pub(crate) fn identity(&self) -> &str {
         &self.0.identity
     }
@@ -357,12 +361,12 @@ async fn join(thread: Option<std::thread::JoinHandle<()>>) {
     }
 }
 
-/// The writer has ended.
+/// The refusal after the writer has ended.
 pub(crate) fn shutting_down() -> Refusal {
     Refusal::retry_after(Code::ShuttingDown, Duration::from_secs(1), "the server is shutting down")
 }
 
-/// One of the things there is one of, made when it is first asked for.
+/// A value from the table `meta`. If it is not there yet, it is made and stored.
 fn meta_or(conn: &Connection, name: &str, make: impl FnOnce() -> String) -> Result<String, rusqlite::Error> {
     let known: Option<String> =
         conn.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
@@ -384,7 +388,7 @@ fn set_meta(conn: &Connection, name: &str, value: &str) -> Result<(), rusqlite::
     Ok(())
 }
 
-/// 32 bits that nobody can guess.
+/// 32 random bits that cannot be guessed.
 pub(crate) fn random() -> u32 {
     getrandom::u32().expect("the operating system gives random bits")
 }

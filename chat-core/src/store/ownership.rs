@@ -1,12 +1,12 @@
-//! The ownership of a database: one server in one process has it, by whatever name the file was given.
+//! The ownership of a database: one server in one process has it, under whatever name the file was given.
 //!
-//! A lock file beside the database keeps other processes out; SQLite's own exclusive mode would keep out our readers
-//! too. A name that is a link leads to the same lock file, because the path is made canonical first. The lock file may
-//! be deleted, so on Linux the database file itself is locked too.
+//! A lock file beside the database keeps other processes out; SQLite's own exclusive mode would keep out this process's
+//! readers too. A name that is a link leads to the same lock file, because the path is made canonical first. The lock
+//! file may be deleted, so on Linux the database file itself is locked too.
 //!
 //! The trap: a process loses all of SQLite's locks on a file as soon as it closes *any* descriptor of that file
 //! ([Rollback: how to corrupt, §2.2]). So this process opens the file once, before SQLite does, and closes it after the
-//! last connection; and it recognises a file that it serves already without opening it.
+//! last connection. It also recognises a file that it serves already, without opening it.
 //!
 //! [Rollback: how to corrupt, §2.2]: https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
 
@@ -18,24 +18,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::OpenError;
 
-/// A file, whatever it is called: its device and its number there.
+/// A file, whatever its name: its device and its number on that device.
 type Inode = (u64, u64);
 
-/// The databases that this process serves. Guards also that no two threads open one at the same time.
+/// The databases that this process serves. The lock also keeps two threads from opening one at the same time.
 static SERVED: Mutex<BTreeSet<Inode>> = Mutex::new(BTreeSet::new());
 
 fn served() -> MutexGuard<'static, BTreeSet<Inode>> {
     SERVED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The right to serve a database. Every connection to it holds this, and is closed before it.
+/// The right to serve a database. Every connection to it holds this, and is closed before this is dropped.
 pub(super) struct Ownership {
     database: PathBuf,
     /// The one descriptor of the database that is not SQLite's.
     file: Option<File>,
     inode: Option<Inode>,
     _lock: File,
-    /// The lock file, if it was not there before.
+    /// The lock file, if it did not exist before.
     fresh: Option<PathBuf>,
 }
 
@@ -69,11 +69,11 @@ impl Ownership {
         let file = options.open(&database).map_err(unusable)?;
         let inode = inode(&file.metadata().map_err(unusable)?);
         if inode.is_some_and(|inode| served.contains(&inode)) {
-            // It was put here after the look above. Closing it would cost SQLite its locks, so it stays open.
+            // It was put here after the check above. Closing it would cost SQLite its locks, so it stays open.
             std::mem::forget(file);
             return Err(OpenError::OwnedHere { database });
         }
-        // Elsewhere these locks and SQLite's would be the same, or bind every reader.
+        // On other systems, this lock and SQLite's would be the same, or it would bind every reader.
         #[cfg(target_os = "linux")]
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -85,12 +85,12 @@ impl Ownership {
         Ok(Self { database, file: Some(file), inode, _lock: lock, fresh })
     }
 
-    /// The database's path without links: the files beside it lie there.
+    /// The database's path without links. The files beside it are named after this path.
     pub(super) fn database(&self) -> &Path {
         &self.database
     }
 
-    /// Fails if another file was put in the database's place between the lock and SQLite's opening it.
+    /// Fails if another file was put in the database's place after the lock and before SQLite opened it.
     pub(super) fn verify(&self) -> Result<(), OpenError> {
         let unusable = |source| OpenError::Unusable { database: self.database.clone(), source };
         let now = inode(&std::fs::metadata(&self.database).map_err(unusable)?);
@@ -100,7 +100,7 @@ impl Ownership {
         Err(unusable(std::io::Error::other("another file was put in its place just now; start again")))
     }
 
-    /// Leaves no trace beside a file that turned out not to be our database.
+    /// Removes a new lock file, so that nothing is left beside a file that is not a database of this program.
     pub(super) fn give_up(&self) {
         if let Some(lock) = &self.fresh {
             // A lock file that stays does no harm.
@@ -145,7 +145,7 @@ fn canonical(path: &Path) -> std::io::Result<PathBuf> {
         _ => Path::new("."),
     };
     if let Ok(target) = std::fs::read_link(path) {
-        // A link to a file that is still to be made. A circle of links is another error, so this ends.
+        // A link to a file that does not exist yet. A circle of links is another error, so this ends.
         return canonical(&parent.join(target));
     }
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
@@ -171,7 +171,7 @@ fn links(found: &Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(found)
 }
 
-/// Elsewhere the standard library tells neither; the lock file is what there is.
+/// On other systems, the standard library gives neither number, so only the lock file protects the database.
 #[cfg(not(unix))]
 fn inode(_found: &Metadata) -> Option<Inode> {
     None
@@ -232,7 +232,7 @@ mod tests {
             }
         }
         drop(owner);
-        // The other name is in the way of the next server too, until it is removed.
+        // The second name stops the next server too, until it is removed.
         for name in ["chat.db", "hard.db"] {
             let refused = Ownership::take(&directory.path().join(name)).err().unwrap();
             assert!(matches!(refused, OpenError::Linked { links: 2, .. }), "{name}: {refused}");

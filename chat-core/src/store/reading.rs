@@ -1,4 +1,4 @@
-//! A read: off the async threads, on a connection of its own, and answered in time.
+//! A read: off the async threads, on a connection of its own, and with a deadline.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,7 +27,7 @@ impl From<ReadError> for Refusal {
     }
 }
 
-/// A read-only connection. The database is given up after the last connection is closed, so the order matters.
+/// A read-only connection. It must be closed before the ownership is given up, so the order of the fields matters.
 pub(super) struct Reader {
     pub(super) conn: Connection,
     pub(super) _ownership: Arc<Ownership>,
@@ -96,7 +96,7 @@ enum Stop {
     Waiting,
     /// Its connection is at work.
     Running(InterruptHandle),
-    /// It is over, or its time is.
+    /// It has ended, or its deadline has passed.
     Over,
 }
 
@@ -105,13 +105,13 @@ impl Reading {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), stop)
     }
 
-    /// Reads, unless the time for it was over before it began.
+    /// Reads, unless the deadline passed before the read began.
     fn run<T>(&self, conn: &Connection, work: impl FnOnce(&Connection) -> T) -> Option<T> {
         if let Stop::Over = self.replace(Stop::Running(conn.get_interrupt_handle())) {
             return None;
         }
         let result = work(conn);
-        // From here on the connection may be another read's.
+        // From here on, another read may use the connection.
         self.replace(Stop::Over);
         Some(result)
     }

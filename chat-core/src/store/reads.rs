@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::accounts::TokenHash;
+use super::TokenHash;
+use super::fault::unreadable;
 use super::terms::Terms;
 use crate::ids::{ConversationId, Position, UserId};
 use crate::limits::Limits;
@@ -15,7 +16,7 @@ use crate::text::{Cid, Name, Text, typed_key};
 
 type Read<T> = Result<T, rusqlite::Error>;
 
-/// How many positions of the log a page looks at first. Sparse pages widen it step by step, so that a
+/// How many positions of the log a page searches first. While nothing is found, the window grows step by step, so a
 /// resume costs what it returns and not what it skips.
 const WINDOW: u64 = 1_024;
 
@@ -25,7 +26,7 @@ pub(crate) struct Account {
     pub(crate) password: String,
 }
 
-/// Whose a token is, and until when (seconds in the age of the database).
+/// The user of a token, and when it expires (in seconds of the age of the database).
 pub(crate) struct SignInRow {
     pub(crate) user: UserId,
     pub(crate) expires: i64,
@@ -73,7 +74,7 @@ impl super::Store {
         self.read(head).await
     }
 
-    /// The account with this very name, or else the one that the name's key belongs to.
+    /// The account with exactly this name, or else the one that the name's key belongs to.
     ///
     /// Names that were different under earlier rules may have one key by now: see `rekey.rs`.
     pub(crate) async fn account(&self, name: &str) -> Result<Option<Account>, super::ReadError> {
@@ -94,7 +95,7 @@ impl super::Store {
         .await
     }
 
-    /// Whose a token is.
+    /// The sign-in that a token proves.
     pub(crate) async fn sign_in(&self, token: TokenHash) -> Result<Option<SignInRow>, super::ReadError> {
         self.read(move |conn| {
             conn.prepare_cached("SELECT user, expires FROM sign_ins WHERE token_hash = ?1")?
@@ -109,12 +110,12 @@ impl super::Store {
         self.read(move |conn| self::user(conn, user)).await
     }
 
-    /// Everybody, by id; who is online is not the store's to know.
+    /// All users, by id. The store does not know who is online.
     pub(crate) async fn users(&self) -> Result<Vec<Person>, super::ReadError> {
         self.read(users).await
     }
 
-    /// All groups, as `user` finds them.
+    /// All groups, as `user` sees them.
     pub(crate) async fn groups(&self, user: UserId) -> Result<Vec<Group>, super::ReadError> {
         self.read(move |conn| groups(conn, user)).await
     }
@@ -123,7 +124,7 @@ impl super::Store {
     pub(crate) async fn snapshot(&self, user: UserId) -> Result<Snapshot, super::ReadError> {
         let terms = self.terms();
         self.read(move |conn| {
-            // One transaction, one view of the database: state and cursor belong together.
+            // One transaction is one view of the database, so state and cursor belong together.
             let view = conn.unchecked_transaction()?;
             Ok(Snapshot {
                 cursor: terms.cursor(head(&view)?),
@@ -331,7 +332,7 @@ pub(super) fn read_seq(conn: &Connection, user: UserId, conversation: Conversati
     .query_row((user.0, conversation.0), |row| row.get(0))
 }
 
-/// Who is in a conversation, or was right after position `moment`.
+/// The members of a conversation now, or right after position `moment`.
 fn members_at(conn: &Connection, conversation: ConversationId, moment: Option<i64>) -> Read<Vec<UserId>> {
     conn.prepare_cached(
         "SELECT user FROM memberships
@@ -380,12 +381,4 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     check(row.get(column)?).map_err(|error| unreadable(column, error))
-}
-
-/// A value that is not what this program stores.
-pub(super) fn unreadable(
-    column: usize,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }

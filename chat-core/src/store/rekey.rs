@@ -1,7 +1,7 @@
-//! The step of the ladder that gives every user the name key of today.
+//! The migration step that gives every user a name key under today's rules.
 //!
-//! Names that were different under earlier rules may have one key now, such as `Straße` and `STRASSE`. The user who
-//! was first keeps it. The others get a key of their own, which nobody can type, and sign in with the exact name.
+//! Names that were different under earlier rules may have one key now, such as `Straße` and `STRASSE`. The user who was
+//! first keeps it. The others get a key of their own, which cannot be typed, and sign in with the exact name.
 
 use std::collections::hash_map::{Entry, HashMap};
 
@@ -39,7 +39,8 @@ pub(super) fn rekey(conn: &Connection) -> Result<(), rusqlite::Error> {
             changed.push((id, key));
         }
     }
-    // A new key may be the old one of a user whose turn is still to come. No key begins with a NUL.
+    // A new key may still be the old key of another user. So all changed users first get a key that begins with a NUL,
+    // as no other key does.
     let mut set = conn.prepare("UPDATE users SET name_key = ?2 WHERE id = ?1")?;
     for (id, _) in &changed {
         set.execute((id.0, format!("\0{}", id.0)))?;
@@ -59,7 +60,7 @@ mod tests {
     const USERS: &[(&str, &str)] = &[
         ("José", "josé"),
         ("Jose\u{301}", "josé\u{0}2"),
-        // Its new key is the old one of the next.
+        // Its new key is the old key of the next user.
         ("Straße", "strasse"),
         ("STRASSE", "strasse\u{0}4"),
         ("Ann Lee", "ann lee"),
@@ -76,7 +77,7 @@ mod tests {
         conn.execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, name_key TEXT UNIQUE)")
             .unwrap();
         for (name, _) in USERS {
-            // As keys were made before.
+            // Keys were made like this before.
             let old = name.to_lowercase();
             conn.execute("INSERT INTO users (name, name_key) VALUES (?1, ?2)", (name, old)).unwrap();
         }

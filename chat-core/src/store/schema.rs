@@ -1,4 +1,4 @@
-//! The tables, and the ladder of steps that brings an older database up to date.
+//! The tables, and the ladder of migration steps that brings an older database up to date.
 
 use rusqlite::Connection;
 
@@ -11,7 +11,7 @@ const APPLICATION_ID: i32 = 0x5377_6264;
 enum Step {
     /// Statements.
     Sql(&'static str),
-    /// What no statement can say; it runs inside the same transaction.
+    /// Code for what no statement can express. It runs inside the same transaction.
     Rust(fn(&Connection) -> Result<(), rusqlite::Error>),
 }
 
@@ -112,8 +112,8 @@ const LADDER: &[Step] = &[
     }),
 ];
 
-/// The newest message that a member wrote is kept with the membership: to look for it would read the messages of
-/// all others.
+/// The newest message that a member wrote is kept with the membership, because a search for it would read the messages
+/// of all others.
 const OWN_SEQ: &str = "
     ALTER TABLE memberships ADD COLUMN own_seq INTEGER NOT NULL DEFAULT 0;
     UPDATE memberships SET own_seq = own.seq
@@ -121,8 +121,8 @@ const OWN_SEQ: &str = "
     WHERE own.conversation = memberships.conversation AND own.sender = memberships.user;
 ";
 
-/// `group_joined` says which messages came before. Of the events that are in the log already, the membership knows:
-/// it begins with the `member_joined` that follows.
+/// `group_joined` says which messages came before. For events that are in the log already, the number is taken from the
+/// membership, which begins with the `member_joined` that follows.
 const JOINED_SEQ: &str = "
     UPDATE events SET body = json_set(body, '$.joined_seq', ifnull((
         SELECT joined_seq FROM memberships
@@ -178,10 +178,10 @@ mod tests {
     use crate::store::Location;
     use crate::text::Password;
 
-    /// As they were typed, in the order of the ids; what they count as today is in `rekey.rs`.
+    /// Names as they were typed, in the order of the ids. Their keys today are in `rekey.rs`.
     const NAMES: [&str; 4] = ["José", "Jose\u{301}", "ann\u{2800}", "\u{3164}"];
 
-    /// With an `é` of two characters, as some keyboards type it.
+    /// A password with an `é` of two characters, as some keyboards type it.
     const TYPED: &str = "cafe\u{301} au lait";
 
     /// A database from before names had the keys of today, with a group that the second user left and joined again.
@@ -232,7 +232,7 @@ mod tests {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let sign_in = |name: &str, password| chat.sign_in(name.to_owned(), Password::from(password), here);
 
-        // The exact name first, and then the key: other spellings are the first user's.
+        // The exact name is tried first, and then the key: other spellings belong to the first user.
         for (number, name) in (1..).zip(NAMES) {
             let (user, _) = sign_in(name, TYPED).await.unwrap();
             assert_eq!((user.id.0, user.name.as_str()), (number, name));

@@ -5,9 +5,9 @@ use std::thread::JoinHandle;
 
 use rusqlite::{InterruptHandle, OpenFlags};
 
-use super::connect::connect;
 use super::fault::{Fault, Part};
 use super::health::Health;
+use super::open::connect;
 use super::ownership::Ownership;
 use super::{OpenError, check};
 
@@ -15,12 +15,12 @@ use super::{OpenError, check};
 #[derive(Default)]
 pub(super) struct Search {
     thread: Option<JoinHandle<()>>,
-    /// Guards what ends the search early, once it has begun.
+    /// Guards the handle that interrupts the search, once it has begun.
     handle: Arc<Mutex<Option<InterruptHandle>>>,
 }
 
 impl Search {
-    /// Begins to look through a database.
+    /// Begins to search a database for damage.
     pub(super) fn start(ownership: Arc<Ownership>, health: Arc<Health>) -> std::io::Result<Self> {
         let handle = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&handle);
@@ -43,7 +43,7 @@ impl Search {
         Ok(Self { thread: Some(thread), handle })
     }
 
-    /// Ends the search before its end; what it returns ends soon.
+    /// Interrupts the search. The thread that it returns ends soon.
     pub(super) fn stop(&mut self) -> Option<JoinHandle<()>> {
         if let Some(handle) = &*self.handle.lock().unwrap_or_else(PoisonError::into_inner) {
             handle.interrupt();

@@ -1,4 +1,4 @@
-//! How work comes to the writer, and its answer back, in time.
+//! How a command reaches the writer, and how its result comes back in time.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::{Append, Store, shutting_down};
 use crate::refusal::Refusal;
 
 impl Store {
-    /// Hands work to the writer; it runs inside the transaction of a batch.
+    /// Hands work to the writer, which runs it inside the transaction of a batch.
     ///
-    /// Returns once the work has its place in the order of commits. What comes back is ready after the commit, or
-    /// when the time for it is over.
+    /// Returns once the work has its place in the order of commits. The future that it returns is ready after the
+    /// commit, or at the deadline.
     pub(crate) async fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Append<'_>) -> Result<T, WriteError> + Send + 'static,
@@ -27,7 +27,7 @@ impl Store {
         self.submit_within(self.0.health.timeout(), work).await
     }
 
-    /// The same, with less time.
+    /// Like [`submit`](Self::submit), with less time.
     pub(crate) async fn submit_within<T: Send + 'static>(
         &self,
         time: Duration,
@@ -36,7 +36,7 @@ impl Store {
         let deadline = Instant::now() + time;
         let (task, answer) = Task::new(work, deadline);
         let place = match self.0.jobs.try_reserve() {
-            // A queue that is full behind a disk that hangs will not move in time.
+            // If the disk hangs and the queue is full, no place will be free in time.
             Err(TrySendError::Full(())) if self.0.health.is_stalled() => None,
             Err(TrySendError::Full(())) => timeout(time, self.0.jobs.reserve()).await.ok(),
             Ok(place) => Some(Ok(place)),
@@ -56,7 +56,7 @@ impl Store {
     }
 }
 
-/// What the writer will answer, or that it did not in time.
+/// The result from the writer, or a refusal if there is none in time.
 pub(crate) struct Written<T> {
     answer: oneshot::Receiver<Result<T, Refusal>>,
     late: Pin<Box<Sleep>>,
@@ -64,7 +64,7 @@ pub(crate) struct Written<T> {
 }
 
 impl<T> Written<T> {
-    /// The outcome, however late. A disk that never answers has none.
+    /// Waits for the outcome, however late it is. With a disk that never answers, it waits for ever.
     pub(crate) async fn in_the_end(self) -> Result<T, Refusal> {
         self.answer.await.unwrap_or_else(|_| Err(shutting_down()))
     }

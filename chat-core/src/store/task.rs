@@ -1,18 +1,23 @@
-//! A command on its way through the writer: what it does, until when, and who wants to know.
+//! A command on its way through the writer: what it does, its deadline, and where its result goes.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::Append;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 
 /// Why a command wrote nothing.
 pub(crate) enum WriteError {
-    /// It is not allowed, or makes no sense: the caller's affair.
+    /// It is not allowed, or makes no sense: the caller's mistake.
     Refused(Refusal),
     /// The disk failed: the whole batch is undone.
     Storage(rusqlite::Error),
+}
+
+pub(super) fn refused(code: Code, message: impl Into<Cow<'static, str>>) -> WriteError {
+    WriteError::Refused(Refusal::new(code, message))
 }
 
 impl From<Refusal> for WriteError {
@@ -31,14 +36,14 @@ impl From<rusqlite::Error> for WriteError {
 pub(super) trait Work: Send {
     /// Runs inside the transaction. `false`: undo what it did.
     fn run(&mut self, append: &mut Append<'_>) -> Result<bool, rusqlite::Error>;
-    /// Answers, once the batch was committed, or with the reason why it was not.
+    /// Sends the result once the batch was committed, or the reason why it was not.
     fn settle(self: Box<Self>, committed: Result<(), Refusal>);
 }
 
-/// A command, what came of it, and who wants to know.
+/// A command, its result, and where the result goes.
 pub(super) struct Task<T, F> {
     work: Option<F>,
-    /// When the answer is given up. A command whose time is over is not run.
+    /// When the caller stops waiting. A command whose deadline has passed is not run.
     deadline: Instant,
     result: Option<Result<T, Refusal>>,
     asker: oneshot::Sender<Result<T, Refusal>>,
@@ -75,9 +80,9 @@ where
 
     fn settle(self: Box<Self>, committed: Result<(), Refusal>) {
         let Self { result, asker, .. } = *self;
-        // Without a result it was not run: its time was over.
+        // Without a result, the command was not run: its deadline had passed.
         let result = committed.and_then(|()| result.unwrap_or_else(|| Err(Refusal::unknown_outcome())));
-        // Whoever asked may have left; what was committed stays committed.
+        // The caller may have stopped waiting; what was committed stays committed.
         let _ = asker.send(result);
     }
 }

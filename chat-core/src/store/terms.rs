@@ -1,13 +1,14 @@
 //! Terms: which run of a server wrote which part of the log.
 //!
 //! A cursor names the term in which its position was written. A database goes back when a copy is put in its place or
-//! its write-ahead log is lost; it goes on in a new term. So does a copy that is served elsewhere. Cursors from another
-//! history are found by that, however far the log has grown since, and without anything outside the database.
+//! its write-ahead log is lost. It then goes on in a new term, and so does a copy that is served elsewhere. So a cursor
+//! from another history is recognised by its term, however far the log has grown since. Nothing outside the database is
+//! needed.
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::fault::unreadable;
 use super::random;
-use super::reads::unreadable;
 use crate::ids::{Cursor, Position, Term};
 use crate::protocol::ResetReason;
 
@@ -57,7 +58,7 @@ impl Terms {
         Ok(())
     }
 
-    /// The newest term in the table, given whether this run's own is there.
+    /// The newest term in the table. `own`: whether this run's own term is there.
     pub(super) fn newest(&self, own: bool) -> Option<Term> {
         self.list.iter().rev().nth(usize::from(!own)).map(|(_, term)| *term)
     }
@@ -70,11 +71,11 @@ impl Terms {
 
     /// The cursor of a position.
     pub(crate) fn cursor(&self, position: Position) -> Cursor {
-        // No event is at position 0; a cursor there would be judged by any term to be unknown.
+        // No event is at position 0, so a cursor there would be unknown with any term.
         Cursor::of_event(self.of(position).unwrap_or(self.list[0].1), position)
     }
 
-    /// Where a term begins, and where the next one does. It looks at one term after the other.
+    /// Where a term begins, and where the next one begins. It searches the terms one by one.
     pub(super) fn range(&self, term: Term) -> Option<(Position, Option<Position>)> {
         let index = self.list.iter().rposition(|(_, known)| *known == term)?;
         Some((self.list[index].0, self.list.get(index + 1).map(|(first, _)| *first)))
@@ -85,7 +86,7 @@ impl Terms {
         if cursor.position < trimmed {
             return Some(ResetReason::Expired);
         }
-        // One look finds a term that is not in this log and a position that is not in its term.
+        // This finds both a term that is not in this log and a position that is not in its term.
         let is_ours = cursor.position <= head && self.of(cursor.position) == Some(cursor.term);
         (!is_ours).then_some(ResetReason::Unknown)
     }
@@ -114,7 +115,7 @@ mod tests {
     use crate::protocol::Event;
     use crate::refusal::Refusal;
 
-    /// A database: its log as the runs of servers wrote it. Every event is unlike all others.
+    /// A database: its log as the runs of servers wrote it. Every event is unique.
     #[derive(Debug, Clone, Default)]
     struct Database {
         events: Vec<u64>,
@@ -251,7 +252,7 @@ mod tests {
             (2, 8, 0, 8, Some(Unknown)),
             // No term of this log.
             (9, 3, 0, 7, Some(Unknown)),
-            // Before the retained log, whatever the term says. The last removed position still is a cursor.
+            // Before the retained log, whatever the term says. The last removed position is still a valid cursor.
             (1, 2, 3, 7, Some(Expired)),
             (9, 2, 3, 7, Some(Expired)),
             (1, 3, 3, 7, None),

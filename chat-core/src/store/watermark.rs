@@ -1,7 +1,7 @@
-//! The watermark: a file beside the database that remembers how far the log had come.
+//! The watermark: a file beside the database that says how long the log was.
 //!
-//! It only lets a start say how many acknowledged events are missing. Cursors are judged by terms, so a watermark that
-//! is old, empty or gone costs that message and nothing else.
+//! It only lets a start log how many acknowledged events are missing. Cursors are judged by terms, so an old, empty or
+//! deleted watermark costs that message and nothing else.
 
 use std::fs::File;
 use std::io::Write;
@@ -23,7 +23,7 @@ impl Watermark {
         Self { path: beside(database, "watermark"), noted: None }
     }
 
-    /// Logs it if the log that ends at `head` lacks events that were acknowledged.
+    /// Logs an error if the log that ends at `head` lacks events that were acknowledged.
     pub(super) fn compare(&self, terms: &Terms, head: Position) {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         let missing = missing(&text, terms, head);
@@ -37,7 +37,7 @@ impl Watermark {
         }
     }
 
-    /// Notes how far the log has come. Call only with a head that is committed.
+    /// Notes how long the log is. Call only with a head that is committed.
     ///
     /// The file is replaced, never rewritten: half a watermark would be worse than an old one.
     pub(super) fn note(&mut self, terms: &Terms, head: Position) -> std::io::Result<()> {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watermark_tells_how_many_events_are_missing() {
+    fn a_watermark_shows_how_many_events_are_missing() {
         // Terms 1 (positions 1 to 4) and 2 (5 to 7), and this run's own from 8 on.
         let terms = Terms::of_test(&[(1, 1), (5, 2), (8, 3)]);
         for (text, expected) in [

@@ -21,20 +21,20 @@ use crate::ids::Position;
 use crate::model::Timestamp;
 use crate::refusal::Refusal;
 
-/// The most commands in one commit: beyond some hundred, a commit is no cheaper for each, only later for all.
+/// The most commands in one commit. Beyond some hundred, more make no command cheaper, but all of them later.
 const BATCH: usize = 256;
 
-/// Retention works in steps of this part of its span: an hour of a week.
+/// How many steps retention takes over its span: for a week, a step is an hour.
 const RETENTION_STEPS: u32 = 168;
 
-/// Events removed in one go, so that nobody waits long behind retention.
+/// The most events that are removed in one transaction, so that no command waits long for retention.
 const TRIM: i64 = 10_000;
 
 /// What the writer is asked to do.
 pub(super) enum Job {
     /// Run a command.
     Write(Box<dyn Work>),
-    /// Sync the watermark; let go of what is too old.
+    /// Sync the watermark; remove what is too old.
     KeepHouse,
     /// End.
     Stop,
@@ -43,7 +43,7 @@ pub(super) enum Job {
 /// The writing end of the database.
 pub(super) struct Writer {
     pub(super) conn: Connection,
-    /// Given up after the connection is closed, so it comes after it.
+    /// It must be dropped after the connection, so it is declared after it.
     pub(super) _ownership: Arc<Ownership>,
     pub(super) watermark: Watermark,
     pub(super) fence: Fence,
@@ -62,7 +62,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Works until it is told to stop, nobody is left to tell, or another process writes too.
+    /// Works until it is stopped, its chat is dropped, or another process writes to the database.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>, mut publish: impl FnMut(&[Logged])) {
         let mut batch = Vec::with_capacity(BATCH);
         let (mut stop, mut keep_house) = (false, false);
@@ -82,7 +82,7 @@ impl Writer {
             if !batch.is_empty() {
                 self.write(&mut batch, &mut publish);
             }
-            // On a disk that fails or is slow, commands come first: their commits try it too.
+            // On a disk that fails or is slow, commands come first, because their commits test the disk too.
             if keep_house
                 && !self.is_foreign()
                 && (queue.is_empty() || !self.health.is_failing(Part::Writing))
@@ -91,14 +91,14 @@ impl Writer {
                 self.keep_house();
             }
             if self.is_foreign() {
-                // The orderly end writes too, so it is left out.
+                // `finish` writes too, so it is left out.
                 return;
             }
         }
         self.finish();
     }
 
-    /// Commits a batch, publishes its events, and only then answers.
+    /// Commits a batch, publishes its events, and only then sends the results.
     fn write(&mut self, batch: &mut Vec<Box<dyn Work>>, publish: &mut impl FnMut(&[Logged])) {
         let committed = self.try_write(batch, publish);
         for work in batch.drain(..) {
@@ -162,7 +162,7 @@ impl Writer {
         Ok(events)
     }
 
-    /// Begins a transaction, if this process alone has written so far.
+    /// Begins a transaction. Fails if another process has written to the log.
     fn begin(&mut self) -> Result<(), CommitError> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.fence.check(&self.conn, self.head, &self.terms, self.has_begun)
@@ -172,7 +172,7 @@ impl Writer {
         *self.found_foreign.borrow()
     }
 
-    /// The refusal for an error. If it says that another process writes, this one must not write any more.
+    /// The refusal for an error. If the error says that another process writes, this process stops writing.
     fn refused(&mut self, error: &CommitError) -> Refusal {
         match error {
             CommitError::Storage(error) => {
@@ -216,13 +216,13 @@ impl Writer {
         }
     }
 
-    /// Commits as little as possible.
+    /// Tests the disk with the smallest possible commit.
     fn try_the_disk(&mut self) -> Result<(), CommitError> {
         let age = self.age.now().as_secs().to_string();
         self.transact(|conn| set_meta(conn, "age", &age))
     }
 
-    /// Lets go of what is too old.
+    /// Removes what is too old.
     fn let_go(&mut self) -> Result<(), CommitError> {
         let age = self.age.now();
         let due = self.noted_age.is_none_or(|noted| age >= noted + self.retention / RETENTION_STEPS);
@@ -233,7 +233,7 @@ impl Writer {
         self.trim(age)
     }
 
-    /// Notes how old the database is with the log as it is now.
+    /// Notes the age of the database at the current end of the log, and removes expired sign-ins.
     fn note_age(&mut self, age: Duration) -> Result<(), CommitError> {
         let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         let head = self.head.to_sql();
@@ -246,7 +246,7 @@ impl Writer {
         })
     }
 
-    /// Runs work that logs nothing in a transaction of its own.
+    /// Runs work that adds no event to the log, in a transaction of its own.
     fn transact(
         &mut self,
         work: impl FnOnce(&Connection) -> Result<(), rusqlite::Error>,
@@ -260,7 +260,7 @@ impl Writer {
         result.inspect_err(|_| drop(self.conn.execute_batch("ROLLBACK")))
     }
 
-    /// Removes the oldest events if they are too old, a part at a time.
+    /// Removes the oldest events if they are too old, a limited number at a time.
     fn trim(&mut self, age: Duration) -> Result<(), CommitError> {
         let Some(limit) = age.checked_sub(self.retention) else { return Ok(()) };
         let limit = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
@@ -276,12 +276,12 @@ impl Writer {
             conn.prepare_cached("DELETE FROM ages WHERE position < ?1")?.execute([up_to])?;
             set_meta(conn, "trimmed", &up_to.to_string())
         })?;
-        // Those who come with an older cursor are told from now on.
+        // From now on, older cursors are expired.
         self.trimmed.store(Position::from_sql(up_to).0, Ordering::Release);
         Ok(())
     }
 
-    /// Leaves the database as a later start would like to find it.
+    /// Leaves the database tidy for the next start.
     fn finish(&mut self) {
         if self.health.refuses_commands().is_some() {
             // What is damaged or lost is left as it is.

@@ -1,8 +1,8 @@
 //! The places in a name where an invisible character has a meaning: it joins letters, or it joins emoji.
 //!
-//! Persian, Hindi and other languages write with U+200C and U+200D ([RFC 5892, appendices A.1 and A.2]). A family,
-//! a skin tone and a red heart are sequences of emoji ([UTS #51 §1.4.9]). Elsewhere these characters would make
-//! two names differ that look alike.
+//! Persian, Hindi and other languages write with U+200C and U+200D ([RFC 5892, appendices A.1 and A.2]). A family, a
+//! skin tone and a red heart are sequences of emoji ([UTS #51 §1.4.9]). Elsewhere, two names that look alike would
+//! differ by such a character.
 //!
 //! [RFC 5892, appendices A.1 and A.2]: https://www.rfc-editor.org/rfc/rfc5892#appendix-A
 //! [UTS #51 §1.4.9]: https://www.unicode.org/reports/tr51/#EBNF_and_Regex
@@ -30,7 +30,7 @@ pub(super) fn may_stand(characters: &[char], place: usize) -> bool {
     }
 }
 
-/// Whether an emoji ends at `place` whose characters are no symbols by themselves: `#` as a key, `!!` in red.
+/// Whether `place` ends an emoji whose characters are no symbols by themselves: `#` as a key, `!!` in red.
 pub(super) fn ends_emoji(characters: &[char], place: usize) -> bool {
     match (&characters[..place], characters[place]) {
         ([.., base, AS_EMOJI] | [.., base], KEYCAP) => is_on_keypad(*base),
@@ -60,7 +60,7 @@ fn separates_joining_letters(before: &[char], after: &[char]) -> bool {
         && matches!(right, Some(JoiningType::RightJoining | JoiningType::DualJoining))
 }
 
-/// Between two emoji; the first may have a skin tone or be shown as an emoji by U+FE0F.
+/// Allowed between two emoji; the first may have a skin tone or be shown as an emoji by U+FE0F.
 fn joins_emoji(before: &[char], after: &[char]) -> bool {
     let pictures = CodePointSetData::new::<ExtendedPictographic>();
     let tones = CodePointSetData::new::<EmojiModifier>();
@@ -74,7 +74,7 @@ fn joins_emoji(before: &[char], after: &[char]) -> bool {
     is_picture(first) && is_picture(after.first())
 }
 
-/// After an emoji; after a digit, `#` or `*` only within a key, since it would show nothing else.
+/// Allowed after an emoji; after a digit, `#` or `*` only within a key, because it shows nothing elsewhere.
 fn shows_emoji(before: &[char], after: &[char]) -> bool {
     match before.last() {
         Some(c) if c.is_ascii() => is_on_keypad(*c) && after.first() == Some(&KEYCAP),

@@ -14,7 +14,7 @@ pub use name::{Name, is_same_name};
 
 /// Text that breaks a rule.
 ///
-/// It prints its code too: serde hands an error on as text only, and the code is read back from there.
+/// It prints its code too, because serde passes an error on as text only, and the code is read back from that text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {rule}")]
 pub struct TextError {
@@ -24,7 +24,7 @@ pub struct TextError {
     pub rule: Cow<'static, str>,
 }
 
-/// Gives a checked text its JSON: written as it is, checked when read.
+/// Gives a text type its check: the text is written as it is, and checked when it is read.
 macro_rules! checked_text {
     ($type:ident) => {
         impl $type {
@@ -73,7 +73,8 @@ impl Text {
     }
 }
 
-/// A client's own id for what it asks to be written, made before the first attempt and kept over all of them.
+/// A client's own id for a message or group that it asks for. It is made before the first attempt, and kept for all
+/// attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Cid(String);
@@ -111,7 +112,7 @@ impl RequestId {
     }
 }
 
-/// A password as somebody typed it. It is never printed.
+/// A password as it was typed. It is never printed.
 #[derive(Clone)]
 pub struct Password(String);
 
@@ -126,12 +127,12 @@ impl Password {
         ComposingNormalizer::new_nfc().normalize(&self.0)
     }
 
-    /// What was typed, if its normalised form differs. Old hashes may be of it.
+    /// What was typed, if its normalised form differs. Old hashes may be hashes of this form.
     pub(crate) fn as_typed(&self) -> Option<&str> {
         (self.normalized() != self.0).then_some(&self.0)
     }
 
-    /// The rule for *new* passwords; a password that breaks it is merely wrong when somebody signs in.
+    /// The rule for *new* passwords. At a sign-in, a password that breaks it is simply wrong.
     pub(crate) fn check(&self) -> Result<(), TextError> {
         if Self::BYTES.contains(&self.normalized().len()) {
             return Ok(());

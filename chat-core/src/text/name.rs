@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use super::TextError;
 use super::joiners::{ends_emoji, may_stand};
 
-/// Characters that have a shape of their own, an empty one, and that Unicode does not call ignorable: blanks of
-/// Braille, music and hieroglyphs, the place of an object, a filler, a joiner.
+/// Characters that look empty, although Unicode does not call them ignorable. They are blanks of Braille, music and
+/// hieroglyphs, the place of an object, a filler, a joiner.
 const BLANKS: [char; 7] =
     ['\u{2800}', '\u{1D159}', '\u{13441}', '\u{13442}', '\u{FFFC}', '\u{16FE4}', '\u{2D7F}'];
 
-/// The longest text that is looked up as a name, in bytes: 32 characters of four bytes, each of which may be
-/// written as up to four.
+/// The longest text that is looked up as a name, in bytes: 32 characters, each of which may be written as up to four
+/// characters of four bytes.
 const MAX_TYPED_BYTES: usize = 512;
 
 /// The name of a user or of a group. Making one of a `String` checks the rules for new names; reading JSON does not.
@@ -42,7 +42,7 @@ impl Name {
         Self(text)
     }
 
-    /// What is equal for two names that count as the same.
+    /// The key of the name: two names count as the same if their keys are equal.
     pub(crate) fn key(&self) -> String {
         key(&self.0)
     }
@@ -80,13 +80,13 @@ pub fn is_same_name(one: &str, other: &str) -> bool {
     one == other || key(one) == key(other)
 }
 
-/// The key of what somebody typed as a name. `None`: it is longer than any name, so there is no such name.
+/// The key of a text that was typed as a name. `None`: it is longer than any name, so there is no such name.
 pub(crate) fn typed_key(text: &str) -> Option<String> {
     (text.len() <= MAX_TYPED_BYTES).then(|| key(text))
 }
 
-/// `toNFKC_Casefold(NFD(text))`, as [Unicode §3.13.5] matches identifiers; then runs of spaces as one, and none at
-/// the ends.
+/// `toNFKC_Casefold(NFD(text))`, as [Unicode §3.13.5] matches identifiers. Then each run of spaces becomes one space,
+/// and spaces at the ends are removed.
 ///
 /// [Unicode §3.13.5]: https://www.unicode.org/versions/latest/core-spec/chapter-3/#G53253
 fn key(text: &str) -> String {
@@ -95,7 +95,8 @@ fn key(text: &str) -> String {
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The property `NFKC_CF` of a character: decomposed, case folded, composed, nothing ignorable; until it stays.
+/// The property `NFKC_CF` of a character: decomposed, case folded, composed, without ignorable characters; repeated
+/// until nothing changes.
 ///
 /// See its derivation in [DerivedNormalizationProps.txt].
 ///

@@ -1,4 +1,4 @@
-//! The seam: what a wire must be able to do, and the one loop that makes it do so.
+//! The trait that each transport implements, and the one loop that drives them all: [`Session::serve`].
 
 mod unwatched;
 
@@ -24,48 +24,108 @@ use crate::refusal::{Close, Code, Refusal};
 
 pub use self::unwatched::UnwatchedSession;
 
-/// What comes from a client.
+/// What a transport receives from a client.
 #[derive(Debug)]
 pub enum Received {
-    /// A request, a JSON value.
+    /// A request: one JSON value.
     Request(Bytes),
     /// The client sends no more, but may still read: it has closed one half of its connection
     /// ([RFC 9293 §3.6](https://www.rfc-editor.org/rfc/rfc9293#section-3.6)).
     HalfClosed,
-    /// The client has left, and reads no more either.
+    /// The client has left: it no longer sends or reads.
     Left,
-    /// Something that the wire's own rules forbid.
+    /// Something that the transport's own protocol forbids.
     Broken(Close),
 }
 
-/// One client's connection, as its kind of wire sees it.
+/// One client's connection over one kind of transport.
 ///
-/// [`Session::serve`] calls these; a transport never calls the chat.
+/// [`Session::serve`] calls these methods; a transport never calls the chat.
+///
+/// The smallest transport keeps lines in memory, and ends after the first batch:
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::net::{IpAddr, Ipv4Addr};
+/// use std::ops::ControlFlow;
+/// use std::time::Duration;
+///
+/// use chat_core::Location;
+/// use chat_core::chat::Chat;
+/// use chat_core::ids::Cursor;
+/// use chat_core::inbox::Batch;
+/// use chat_core::limits::Limits;
+/// use chat_core::refusal::Close;
+/// use chat_core::text::Password;
+/// use chat_core::transport::{Received, Transport};
+///
+/// struct Lines(Vec<String>);
+///
+/// impl Transport for Lines {
+///     type Error = Infallible;
+///
+///     fn patience(&self) -> Duration {
+///         Duration::from_secs(15)
+///     }
+///
+///     async fn deliver(&mut self, batch: &Batch) -> Result<ControlFlow<()>, Infallible> {
+///         self.0.extend(batch.frames.iter().map(|frame| String::from_utf8_lossy(frame.json()).into_owned()));
+///         Ok(ControlFlow::Break(()))
+///     }
+///
+///     async fn keep_alive(&mut self, _: &Cursor) -> Result<ControlFlow<Option<Close>>, Infallible> {
+///         Ok(ControlFlow::Continue(()))
+///     }
+///
+///     async fn receive(&mut self) -> Result<Received, Infallible> {
+///         std::future::pending().await
+///     }
+///
+///     async fn close(&mut self, _: Close, _: Option<&Cursor>) -> Result<(), Infallible> {
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let chat = Chat::open(&Location::Temporary, Limits { hash_memory: 8, ..Limits::default() })?;
+/// let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// let (ann, token) = chat.register("Ann".to_owned(), Password::from("correct horse"), here).await?;
+/// let start = chat.snapshot(ann.id).await?.cursor;
+///
+/// let mut lines = Lines(Vec::new());
+/// chat.session(&token, Some(start), "lines").await?.serve(&mut lines).await?;
+/// assert!(lines.0[0].starts_with(r#"{"type":"presence","online":["u1"]"#));
+/// # chat.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Transport: Send {
-    /// What can go wrong on the wire.
+    /// An error of the connection. It ends the session.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// The time between two calls of [`keep_alive`](Self::keep_alive); for a poll, how long it waits at most.
+    /// The time between two calls of [`keep_alive`](Self::keep_alive). For a poll, the longest time that it waits.
     fn patience(&self) -> Duration;
 
-    /// Puts the frames on the wire, in order, in one write. `Break`: this connection has carried all it can.
+    /// Writes the frames, in order, in one write. `Break`: this connection can carry nothing more, as after the answer
+    /// of a poll.
     fn deliver(&mut self, batch: &Batch)
     -> impl Future<Output = Result<ControlFlow<()>, Self::Error>> + Send;
 
-    /// Says that the server is there and that the client is at `cursor`. `Break`: it was the last word, or the
-    /// connection is to be closed because the client did not answer.
+    /// Tells the client that the server is alive and that the client is at `cursor`. `Break(None)`: this connection can
+    /// carry nothing more. `Break(Some(why))`: the client did not answer, so close the connection.
     fn keep_alive(
         &mut self,
         cursor: &Cursor,
     ) -> impl Future<Output = Result<ControlFlow<Option<Close>>, Self::Error>> + Send;
 
-    /// Waits for what comes from the client next.
+    /// Waits for the next thing that the client sends.
     ///
-    /// Cancel safe, and cheap to poll again: it is polled once for each delivery. Whoever polled it last is woken
-    /// when something comes, though the future has been dropped by then.
+    /// Cancel safe, and cheap to poll again: it is polled once for each delivery. The task that polled it last is woken
+    /// when something arrives, even if the future was dropped before.
     fn receive(&mut self) -> impl Future<Output = Result<Received, Self::Error>> + Send;
 
-    /// Ends the connection from the server's side, where the wire has a way to say so.
+    /// Ends the connection from the server's side, and tells the client why if the transport has a way to do so.
     fn close(
         &mut self,
         why: Close,
@@ -79,15 +139,15 @@ pub struct Session {
     sign_in: SignIn,
     seat: Seat,
     metrics: Arc<TransportMetrics>,
-    /// The end of the connection that it is served over.
+    /// How the connection under the session ends.
     cut: Cut,
-    /// The client sends no more.
+    /// Whether the client sends no more.
     is_half_closed: bool,
     /// Replies that are not on the wire yet, in the order of their requests.
     answers: VecDeque<Answer>,
     /// How many requests in a row were rate limited.
     consecutive_rate_limits: u32,
-    /// Whether the keep-alive timer holds the waker of this task.
+    /// Whether the keep-alive timer holds this task's waker (the handle that wakes the task).
     timer_armed: bool,
     /// Whether every wake source held this task's waker when the last batch was ready.
     all_wakers_armed: bool,
@@ -105,7 +165,7 @@ enum Turn {
 }
 
 impl Session {
-    /// Gives a client its seat in the chat: after `after`, or at the end of the log.
+    /// Gives a client its seat in the chat: after the cursor `after`, or at the end of the log.
     pub async fn open(
         chat: &Chat,
         sign_in: SignIn,
@@ -115,7 +175,7 @@ impl Session {
     ) -> Result<Box<Self>, Refusal> {
         let seat = chat.enter(&sign_in, after, cut.clone()).await?;
         metrics.sessions.inc();
-        // In a box: futures that pass it on would each keep room for it, for as long as it lasts.
+        // In a box, because each future that passes the session on would otherwise reserve room for all of it.
         Ok(Box::new(Self {
             chat: chat.clone(),
             sign_in,
@@ -130,21 +190,22 @@ impl Session {
         }))
     }
 
-    /// Serves one client until the connection has carried all it can, the client leaves, or the chat ends it.
+    /// Serves one client until the connection can carry nothing more, the client leaves, or the chat ends the session.
     ///
     /// This is the only caller of [`Transport`].
     ///
     /// # Errors
-    /// What went wrong on the wire. Nothing is lost with it: the client resumes after its cursor.
+    /// An error of the connection. No event is lost: the client resumes after its cursor.
     pub async fn serve<T: Transport>(mut self: Box<Self>, transport: &mut T) -> Result<(), T::Error> {
         if let Some(reason) = self.seat.lost {
             return Box::pin(self.reset(reason, transport)).await;
         }
-        // One timer for the whole life, moved on when it fires. A short poll has no use for it.
+        // One timer for the whole session, reset when it fires. A short poll waits for no event and does not use it.
         let asks_once = transport.patience().is_zero();
         let mut silence = pin!(tokio::time::sleep(self.patience(transport)));
         loop {
-            let flow = match self.next(transport, silence.as_mut(), asks_once).await? {
+            let turn = self.next(transport, silence.as_mut(), asks_once).await?;
+            let flow = match turn {
                 Turn::Deliver(batch) => {
                     self.count(&batch);
                     let (mut delivering, mut polls) = (pin!(transport.deliver(&batch)), 0);
@@ -160,7 +221,7 @@ impl Session {
                     }
                     flow
                 }
-                // In boxes from here on: what most connections do rarely or never is not worth room in each.
+                // Boxed from here on: most connections do this rarely or never, so no session should keep room for it.
                 Turn::Submit(json) => match Box::pin(self.submit(&json)).await {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(why) => return Box::pin(self.close(why, transport)).await,
@@ -197,10 +258,10 @@ impl Session {
         transport.patience().min(self.chat.time_left(&self.sign_in))
     }
 
-    /// Waits for what comes first: the end, the client, something to deliver, silence.
+    /// Waits for the first of these: an end, something from the client, something to deliver, the keep-alive timer.
     ///
-    /// The client comes before the delivery, so that a flood of events cannot keep its requests out; its own
-    /// flood ends at [`Limits::REQUESTS_IN_FLIGHT`].
+    /// The client is asked before the inbox, so a flood of events cannot keep its requests out. A flood of requests
+    /// stops at [`Limits::REQUESTS_IN_FLIGHT`].
     async fn next<T: Transport>(
         &mut self,
         transport: &mut T,
@@ -219,7 +280,7 @@ impl Session {
                     Received::Request(json) => return Poll::Ready(Ok(Turn::Submit(json))),
                     Received::Left => return Poll::Ready(Ok(Turn::Left)),
                     Received::Broken(why) => return Poll::Ready(Ok(Turn::Close(why))),
-                    // What it has asked for it still gets.
+                    // The client still gets the replies to its requests.
                     Received::HalfClosed => (self.is_half_closed, accepts_requests) = (true, false),
                 }
             }
@@ -247,7 +308,7 @@ impl Session {
                     accepts_requests && timer_armed && self.seat.subscription.is_waiting();
                 return Poll::Ready(Ok(Turn::Deliver(batch)));
             }
-            // Silence counts only once it is known that there is nothing to say.
+            // While the store is read, there may be something to deliver, so the timer does not count yet.
             if self.seat.subscription.is_reading() {
                 return Poll::Pending;
             }
@@ -257,7 +318,7 @@ impl Session {
             if self.is_half_closed && self.answers.is_empty() {
                 return Poll::Ready(Ok(Turn::Left));
             }
-            // Nor does it count while the client is not heard.
+            // Nor does the timer count while no requests are read.
             if accepts_requests {
                 if silence.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Ok(Turn::KeepAlive));
@@ -269,7 +330,7 @@ impl Session {
         .await
     }
 
-    /// Takes one request in. Its reply is delivered after those of the requests before it.
+    /// Submits one request. Its reply is delivered after the replies to earlier requests.
     async fn submit(&mut self, json: &[u8]) -> Result<(), Close> {
         self.metrics.requests.inc();
         let answer = self.chat.submit(&self.sign_in, json).await.map_err(|_| Close::ProtocolError)?;
@@ -296,10 +357,10 @@ impl Session {
         transport.close(why, Some(&cursor)).await
     }
 
-    /// Tells the client to start again from a snapshot, and ends.
+    /// Tells the client to start again from a snapshot, and ends the connection.
     async fn reset<T: Transport>(&mut self, reason: ResetReason, transport: &mut T) -> Result<(), T::Error> {
         let frames = vec![Frame::of_event(&Event::Reset { reason })];
-        // No cursor: one that could be used would let a client skip silently what it never saw.
+        // No cursor: with a valid one, a client would silently skip events that it never saw.
         let batch = Batch { frames, cursor: None, more: false };
         self.count(&batch);
         match transport.deliver(&batch).await? {

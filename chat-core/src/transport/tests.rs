@@ -14,13 +14,13 @@ use crate::ids::UserId;
 use crate::store::Location;
 use crate::text::Password;
 
-/// Longer than anything takes that works.
+/// Longer than any step takes that works.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A transport whose writes never wait, so that a session may sleep after each. It ends when enough was written.
+/// A transport whose writes never wait, so a session may sleep after each. It ends after enough frames.
 struct Writer {
     patience: Duration,
-    /// What the client has asked and the session has not taken.
+    /// Requests of the client that the session has not taken yet.
     requests: Arc<Mutex<VecDeque<Bytes>>>,
     frames: usize,
     enough: usize,
@@ -60,7 +60,7 @@ fn send(to: UserId, number: usize) -> Bytes {
     format!(r#"{{"request_id":"{number}","command":{command}}}"#).into()
 }
 
-/// A chat in which Bob, user 2, has sent Ann some messages; her sign-in, and the cursor before them.
+/// A chat in which Bob, user 2, has sent Ann some messages; with her sign-in, and the cursor before the messages.
 async fn chat_with(messages: usize) -> (Chat, SignIn, Cursor) {
     let limits = Limits { hash_memory: 8, message_burst: 100_000, ..Limits::default() };
     let chat = Chat::open(&Location::Temporary, limits).unwrap();
@@ -104,9 +104,9 @@ async fn a_session_goes_on_until_its_timer_is_armed() {
     .await;
 }
 
-/// While too many requests await their commit, the client is not heard. All replies may then go out at once.
+/// While too many requests await their commit, the session reads no more. All replies may then be sent at once.
 #[tokio::test]
-async fn a_session_hears_its_client_again_after_the_last_reply() {
+async fn a_session_reads_from_its_client_again_after_the_last_reply() {
     let (chat, ann, start) = chat_with(0).await;
     let requests = Arc::new(Mutex::new(VecDeque::new()));
     let left = || requests.lock().unwrap().len();
@@ -119,7 +119,7 @@ async fn a_session_hears_its_client_again_after_the_last_reply() {
     let mut context = Context::from_waker(Waker::noop());
     let mut disk = chat.hold_writer().await;
     disk.begun().await;
-    // Polled by hand, so that it cannot run before all replies are there. At first it only arms its timer.
+    // The session is polled by hand, so it cannot run before all replies are there. At first it only arms its timer.
     assert!(serving.as_mut().poll(&mut context).is_pending());
     let all = 2 * Limits::REQUESTS_IN_FLIGHT;
     requests.lock().unwrap().extend((0..all).map(|number| send(UserId(2), number)));
@@ -130,7 +130,7 @@ async fn a_session_hears_its_client_again_after_the_last_reply() {
     assert!(serving.as_mut().poll(&mut context).is_pending());
     assert_eq!(left(), all - Limits::REQUESTS_IN_FLIGHT, "too many requests await their commit");
     drop(disk);
-    // The writer has answered everything that was asked before this.
+    // When this returns, the writer has answered every command before it.
     chat.trim().await.unwrap();
     assert!(serving.as_mut().poll(&mut context).is_pending());
     assert!(left() < all - Limits::REQUESTS_IN_FLIGHT, "the client is not heard any more");

@@ -1,4 +1,4 @@
-//! A session over a transport of its own: no server watches over its connection, so the session does.
+//! A session that sets its own deadlines for writes, because no server watches its connection.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -18,7 +18,8 @@ use crate::inbox::Batch;
 use crate::refusal::{Close, Refusal};
 
 impl Chat {
-    /// Gives a client a session, counted under the name of its transport: after `after`, or at the end of the log.
+    /// Gives a client a session after the cursor `after`, or at the end of the log. The metrics count it under the name
+    /// `transport`.
     ///
     /// This is the way in for a transport that does not begin with an HTTP request.
     ///
@@ -37,7 +38,7 @@ impl Chat {
     }
 }
 
-/// A session that also ends by itself when its client takes nothing for too long, or is cut off.
+/// A session that also ends when its client reads nothing for too long, or when its connection is cut.
 pub struct UnwatchedSession {
     session: Box<Session>,
     cut: Cut,
@@ -45,10 +46,10 @@ pub struct UnwatchedSession {
 }
 
 impl UnwatchedSession {
-    /// Serves one client until the connection has carried all it can, the client leaves, or the chat ends it.
+    /// Serves one client until the connection can carry nothing more, the client leaves, or the chat ends the session.
     ///
     /// # Errors
-    /// What the transport says. Nothing is lost with it: the client resumes after its cursor.
+    /// An error of the transport. No event is lost: the client resumes after its cursor.
     pub async fn serve<T: Transport>(self, transport: &mut T) -> Result<(), T::Error> {
         let Self { session, cut, write_timeout } = self;
         let metrics = Arc::clone(&session.metrics);

@@ -4,5 +4,5 @@ use chat_core::ids::Cursor;
 
 /// The place in the log that a cursor stands for.
 pub(crate) fn position(cursor: Cursor) -> u64 {
-    cursor.to_string().split('.').nth(1).and_then(|position| position.parse().ok()).expect("epoch.position")
+    cursor.to_string().split('.').nth(1).and_then(|position| position.parse().ok()).expect("term.position")
 }

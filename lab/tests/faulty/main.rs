@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 use support::{Answer, Lab, PASSWORD, PATIENCE, User, arrange, get, outcome, post};
 
-/// Longer than a disk that works takes on a busy machine.
+/// Longer than a working disk takes on a busy machine.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How much later than the limit an answer may be on a busy machine.
@@ -64,7 +64,7 @@ impl Disk {
 
     /// From now on the disk has these faults.
     fn has(&self, faults: &str) {
-        // Replaced as a whole: half a line would be another fault.
+        // The file is replaced as a whole, because half a line would be another fault.
         let fresh = self.directory.path().join("control-new");
         std::fs::write(&fresh, faults).unwrap();
         std::fs::rename(fresh, self.directory.path().join("control")).unwrap();
@@ -95,7 +95,7 @@ impl Disk {
         Lab::run(command).await
     }
 
-    /// What the launcher says when it does not start.
+    /// The error output of a launcher that does not start.
     async fn complaint(&self) -> String {
         let Output { status, stderr, .. } = outcome(self.command()).await;
         let said = String::from_utf8(stderr).unwrap();
@@ -125,7 +125,7 @@ fn assert_unavailable(answer: &Answer, asked: Instant) {
     assert!(!body.to_string().contains("nothing was stored"), "{body}");
 }
 
-/// `/healthz`, which may wait for nothing.
+/// `/healthz`, which must not wait for the disk.
 async fn health(lab: &Lab) -> Answer {
     let asked = Instant::now();
     let answer = get(lab.longpoll, "/healthz", "").await;
@@ -133,7 +133,7 @@ async fn health(lab: &Lab) -> Answer {
     answer
 }
 
-/// Waits until the health has this status; with its text.
+/// Waits until the health has this status, and returns its text.
 async fn health_is(lab: &Lab, status: u16) -> String {
     let looking = async {
         loop {
@@ -152,7 +152,7 @@ async fn health_is(lab: &Lab, status: u16) -> String {
     String::from_utf8(answer.body).unwrap()
 }
 
-/// Sends the same until it is acknowledged, as a client does.
+/// Sends the same message until it is acknowledged, as a client does.
 async fn send_until_stored(lab: &Lab, from: &User, to: &User, cid: &str) -> Answer {
     let sending = async {
         loop {
@@ -187,13 +187,13 @@ async fn a_full_disk_is_logged_when_it_begins_and_when_it_ends() {
     assert!(refused > 20, "only {refused} commands were tried");
     let said = health_is(&lab, 503).await;
     assert!(said.contains("the disk is full"), "{said}");
-    // What need only be read is there.
+    // Reads go on.
     assert_eq!(bob.cids(lab.page, "c1").await, ["before"]);
     assert!(lab.metric("chat_storage_errors_total").await >= refused);
     assert_eq!(disk.logged("the disk is full").len(), 1, "{:?}", disk.logged(""));
 
     disk.works();
-    // Nobody writes: the server itself finds out.
+    // No client writes: the server itself notices.
     health_is(&lab, 200).await;
     assert_eq!(disk.logged("it is over").len(), 1, "{:?}", disk.logged(""));
     assert_eq!(disk.logged("").len(), 2, "{:?}", disk.logged(""));
@@ -202,7 +202,7 @@ async fn a_full_disk_is_logged_when_it_begins_and_when_it_ends() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fails_is_told_by_the_health_although_nobody_writes() {
+async fn a_failing_disk_shows_in_the_health_without_a_write() {
     let disk = Disk::new();
     let lab = disk.start().await;
     let (ann, bob) = (lab.register("Ann").await, lab.register("Bob").await);
@@ -225,7 +225,7 @@ async fn a_disk_that_fails_is_told_by_the_health_although_nobody_writes() {
         send_until_stored(&lab, &ann, &bob, cid).await;
     }
     assert_eq!(bob.cids(lab.page, "c1").await, ["before", "write", "sync", "read"]);
-    // A beginning and an end of each, for the database and for the watermark beside it.
+    // One line for the beginning and one for the end of each fault, for the database and for the watermark beside it.
     assert!(disk.logged("").len() <= 12, "{:?}", disk.logged(""));
     assert_eq!(disk.logged("damaged"), [""; 0]);
 }
@@ -241,7 +241,7 @@ async fn a_slow_disk_is_answered_for_in_time_and_stores_once() {
     assert_unavailable(&ann.send(lab.page, &bob, "slow", "hi").await, asked);
     assert!(asked.elapsed() < Duration::from_secs(5), "it waited for the disk: {:?}", asked.elapsed());
     health_is(&lab, 503).await;
-    // Slower than the limit, it stores all the same: one attempt is in a late commit, a later one finds that.
+    // A commit that is slower than the limit still stores the message: a later attempt finds it stored.
     disk.has("sync 3000\n");
     send_until_stored(&lab, &ann, &bob, "slow").await;
     assert_eq!(health(&lab).await.status, 503);
@@ -270,7 +270,7 @@ async fn a_disk_that_hangs_holds_up_neither_answers_nor_the_end() {
     let asked = Instant::now();
     let sent = join_all(cids.iter().map(|cid| ann.send(lab.page, &bob, cid, "hi"))).await;
     sent.iter().for_each(|answer| assert_unavailable(answer, asked));
-    // Accounts are no different.
+    // Registering, signing in and signing out fail in the same way.
     let asked = Instant::now();
     let (credentials, bearer, nothing) =
         (json!({"name": "Bob", "password": PASSWORD}), bob.bearer(), json!({}));
@@ -281,7 +281,7 @@ async fn a_disk_that_hangs_holds_up_neither_answers_nor_the_end() {
     );
     [answers.0, answers.1, answers.2].iter().for_each(|answer| assert_unavailable(answer, asked));
     assert!(health_is(&lab, 503).await.contains("does not answer in time"));
-    // What was not run is not stored: of the hundred, none was begun.
+    // A command that was not run is not stored: of the hundred, none was begun.
     assert_eq!(ann.cids(lab.page, "c1").await, ["before"]);
 
     disk.works();
@@ -302,7 +302,7 @@ async fn a_disk_that_hangs_holds_up_neither_answers_nor_the_end() {
     lab.signal("TERM").await;
     let (status, _) = lab.ended().await;
     assert!(status.success(), "{status}");
-    // What was acknowledged is there.
+    // Everything acknowledged is still there.
     disk.works();
     let lab = disk.start().await;
     assert!(ann.cids(lab.page, "c1").await.len() >= 102);
@@ -318,11 +318,11 @@ async fn a_read_that_hangs_is_answered_for_in_time() {
     assert_eq!(bob.get(lab.page, "/api/users").await.status, 200);
     disk.has("read hang\n");
     health_is(&lab, 503).await;
-    // More than there are readers.
+    // More reads than the store has readers.
     let asked = Instant::now();
     let reads = join_all((0..12).map(|_| bob.get(lab.page, "/api/snapshot"))).await;
     reads.iter().for_each(|answer| assert_unavailable(answer, asked));
-    // A browser whose sign-in cannot be read is not told that it is signed out.
+    // A browser whose sign-in cannot be read gets this refusal, and not the answer that it is signed out.
     let asked = Instant::now();
     let stranger = "Authorization: Bearer unknown\r\n";
     assert_unavailable(&get(lab.page, "/api/transports", stranger).await, asked);
@@ -342,7 +342,7 @@ async fn a_start_on_a_full_disk_says_so() {
     assert!(said.contains("disk") && said.contains("full") && said.contains("Make room"), "{said}");
     assert!(!said.contains("damaged") && !said.contains("must exist"), "{said}");
 
-    // An existing database has no room for what a start writes, or is served until there is room.
+    // With an existing database, a start has no room for what it writes.
     disk.works();
     let lab = disk.start().await;
     lab.register("Ann").await;

@@ -1,4 +1,4 @@
-//! Everybody's clients: writers that try until they know, readers that read on wherever they were cut.
+//! The clients of all users: writers that retry until they know the outcome, and readers that resume after each cut.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use transports::Transport;
 
 use crate::world::{Submission, World, ask_by_post, cid, text};
 
-/// Who writes at the same time, for each user.
+/// How many writers each user has at the same time.
 const WRITERS: usize = 4;
 
-/// How long one attempt may take: it ends with its connection.
+/// How long one attempt may take. It must end with its connection.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// What a client waits before it tries again, unless something happens.
+/// How long a client waits before it tries again, unless its connection changes before that.
 const BACKOFF: Duration = Duration::from_millis(50);
 
 /// The last message of all.
 const THE_END: &str = "the end";
 
-/// Everybody's clients.
+/// The clients of all users.
 pub(crate) struct Clients {
     writers: JoinSet<()>,
-    /// Streams; each ends with the last message, and gives whose it was, its first transport, and all it was told.
+    /// Streams. Each ends with the last message, and gives its user, its first transport, and all events that it got.
     readers: JoinSet<(usize, Transport, Vec<Event>)>,
 }
 
 impl Clients {
-    /// Each user has one client that stays on its transport and one that takes the next transport at each connection; their
-    /// writers try one after the other.
+    /// Each user has two clients: one stays on its transport, and one takes the next transport at each connection.
+    /// The user's writers try the two in turn.
     pub(crate) fn start(world: &Arc<World>) -> Self {
         let (mut writers, mut readers) = (JoinSet::new(), JoinSet::new());
         for (user, transport) in Transport::all().iter().copied().enumerate() {

@@ -1,10 +1,10 @@
 //! The launcher under SIGKILL: users write and read on every transport at once while the process is killed again and
-//! again, at moments that nobody chose.
+//! again, at random moments.
 //!
-//! A killed process leaves what it gave to the operating system, so this cannot tell `synchronous=FULL` from less;
-//! it shows that no step between command, commit, publication and reply is in the wrong place.
+//! What a killed process gave to the operating system stays, so this test cannot tell `synchronous=FULL` from less.
+//! It shows that no step between command, commit, publication and reply is in the wrong place.
 //!
-//! `SWITCHBOARD_KILLS=500` kills more often, `SWITCHBOARD_SEED=7` at the moments of an earlier run.
+//! `SWITCHBOARD_KILLS=500` kills more often, `SWITCHBOARD_SEED=7` kills at the moments of an earlier run.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -27,7 +27,7 @@ use world::{World, addresses};
 /// Kills in one run, unless `SWITCHBOARD_KILLS` says otherwise.
 const KILLS: u64 = 60;
 
-/// How long everybody may take to agree once the faults have stopped (invariant I14).
+/// How long the clients may take to agree once the faults have stopped (invariant I14).
 const CONVERGENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +50,7 @@ async fn a_killed_server_keeps_every_acknowledged_message_once() {
             world.addresses.send_replace(None);
             running.kill().await;
             if kill % 3 == 2 {
-                // In the middle of starting: while it recovers the log, perhaps.
+                // Another kill in the middle of the start, perhaps while the server recovers the log.
                 let mut command = lab(&flags);
                 let mut child =
                     command.arg("--database").arg(&database).stdout(Stdio::null()).spawn().unwrap();

@@ -24,7 +24,7 @@ pub(crate) fn addresses(lab: &Lab) -> Addresses {
     Transport::all().iter().map(|transport| lab.at(*transport)).collect()
 }
 
-/// Somebody who is signed in, for as long as the database lives.
+/// A user, signed in for as long as the database lives.
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) token: Token,
@@ -34,13 +34,13 @@ pub(crate) struct User {
 pub(crate) struct World {
     pub(crate) users: Vec<User>,
     pub(crate) group: ConversationId,
-    /// Where everybody's streams begin.
+    /// The cursor at which all streams begin.
     pub(crate) start: Cursor,
     /// Where the servers are, while there are any.
     pub(crate) addresses: watch::Sender<Option<Addresses>>,
     /// How many messages have been acknowledged.
     pub(crate) acknowledged: watch::Sender<u64>,
-    /// Writers finish what they have begun.
+    /// Whether writers stop once they have finished what they have begun.
     pub(crate) finishing: watch::Sender<bool>,
     pub(crate) book: Mutex<Book>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Book {
     pub(crate) acknowledged: HashMap<Cid, Done>,
     /// Attempts that ended without an answer.
     pub(crate) unknown: u64,
-    /// Attempts whose answer said that an earlier one had come through.
+    /// Attempts whose answer said that an earlier one had succeeded.
     pub(crate) duplicates: u64,
 }
 
@@ -108,7 +108,7 @@ impl World {
         Target::new(&format!("http://{address}"))
     }
 
-    /// Prints what happened; with the number of attempts whose outcome nobody was told.
+    /// Prints what happened, and returns the number of attempts with an unknown outcome.
     pub(crate) fn tell_counts(&self) -> u64 {
         let book = self.book.lock().unwrap();
         let Book { submitted, unknown, duplicates, .. } = &*book;
@@ -116,7 +116,7 @@ impl World {
         *unknown
     }
 
-    /// All conversations as the first of their members reads them, page by page.
+    /// All conversations, read page by page. Every member must read the same.
     pub(crate) async fn histories(&self) -> HashMap<ConversationId, Vec<Message>> {
         let target = self.server(Transport::all()[0]).await;
         let mut histories = HashMap::new();
@@ -140,7 +140,7 @@ impl World {
         histories
     }
 
-    /// I1 to I4 and I9: what is stored is what was submitted, once, densely numbered, as it was acknowledged.
+    /// I1 to I4 and I9: what is stored was submitted, and is stored once, densely numbered, as it was acknowledged.
     pub(crate) fn check_histories(&self, histories: &HashMap<ConversationId, Vec<Message>>) {
         let book = self.book.lock().unwrap();
         let mut stored = HashMap::new();
@@ -156,7 +156,7 @@ impl World {
                     To::Conversation(to) => assert_eq!(to, *conversation),
                     To::User(_) => assert_ne!(self.group, *conversation),
                 }
-                // `writer number`: one writer has one message under way.
+                // The text is `writer number`. A writer has one message under way, so its numbers rise.
                 if let Some((writer, number)) = message.text.as_str().split_once(' ')
                     && let Ok(number) = number.parse::<u64>()
                 {
@@ -177,7 +177,8 @@ impl World {
         }
     }
 
-    /// I4, I7, I8 and I12: a stream, over all its connections, is what is stored, each once, in the order of the log.
+    /// I4, I7, I8 and I12: a stream, over all its connections, brings every stored message that its user may see, once,
+    /// in the order of the log.
     pub(crate) fn check_stream(
         &self,
         user: usize,

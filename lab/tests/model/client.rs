@@ -1,4 +1,4 @@
-//! A client's state: a snapshot, carried on by events, as any client would do it (invariant I6).
+//! A client's state: a snapshot, kept up to date by events, as in any client (invariant I6).
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ pub(crate) struct State {
     conversations: BTreeMap<ConversationId, Conversation>,
 }
 
-/// How many are in a group, as far as events tell.
+/// How many members a group has, as far as events tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Members {
-    /// One is among them.
+    /// This user is a member, and the group has this many.
     Joined(usize),
-    /// Events do not tell.
+    /// This user is not a member, and events do not tell the number.
     NotJoined,
 }
 
@@ -84,7 +84,7 @@ impl State {
         self.conversations.get_mut(&id).unwrap_or_else(|| panic!("an event of {id}, which nobody told of"))
     }
 
-    /// Into a new conversation, or back into one that was left.
+    /// Enters a new conversation, or one that was left.
     fn enter(&mut self, id: ConversationId, kind: Kind, members: Vec<UserId>, joined_seq: u64) {
         let (last_seq, read_seq) =
             self.conversations.get(&id).map_or((0, 0), |left| (left.last_seq, left.read_seq));

@@ -1,8 +1,8 @@
 //! Random histories of several users over all transports at once, against a model that does one thing after the other.
 //!
-//! What runs at the same time has to look as if it had run in some order: the model finds one that explains all
-//! replies. In the end every client must have been told exactly what the model says, and from there it is known
-//! what every snapshot and every resume must say.
+//! Commands that run at the same time must look as if they had run in some order: the model finds one that explains
+//! all replies. In the end, every client must have got exactly the events that the model says. From there, the model
+//! also knows what every snapshot and every resume must say.
 //!
 //! `PROPTEST_CASES=1000` tries more histories; a failure prints the shortest one that still fails.
 
@@ -26,7 +26,7 @@ const CASES: u32 = 20;
 fn cases() -> ProptestConfig {
     let cases =
         if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { CASES };
-    // What goes wrong depends on time too, so a seed would not bring it back.
+    // A failure depends on timing, too, so a seed would not reproduce it.
     ProptestConfig { cases, failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() }
 }
 
@@ -41,7 +41,7 @@ proptest! {
     }
 }
 
-/// Lets a history happen and looks at what everybody was told.
+/// Runs a history, and checks what every client got.
 async fn live(steps: Vec<Step>) {
     let mut world = World::new().await;
     for step in steps {

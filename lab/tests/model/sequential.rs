@@ -22,7 +22,7 @@ enum What {
     Group(Name),
 }
 
-/// From the first event of a conversation that somebody sees to the last, and the messages between.
+/// What a user may see of a conversation: from the first event to the last, and the messages between.
 #[derive(Debug, Clone)]
 struct Membership {
     user: UserId,
@@ -38,7 +38,7 @@ struct Talk {
     memberships: Vec<Membership>,
 }
 
-/// What a cid of somebody stands for.
+/// What a user's cid stands for.
 #[derive(Debug, Clone)]
 enum Known {
     Message(Message),
@@ -109,7 +109,7 @@ impl Model {
         Ok(user)
     }
 
-    /// Runs a command. `at` is what the wall clock of the server said, if it did.
+    /// Runs a command. `at` is the server's wall-clock time for it, if it is known.
     pub(crate) fn run(&mut self, by: UserId, command: &Command, at: Option<Timestamp>) -> Result<Done, Code> {
         match command {
             Command::Send { to, cid, text } => self.send(by, *to, cid, text, at),
@@ -159,12 +159,12 @@ impl Model {
         };
         let talk = &mut self.talks[index];
         talk.last_seq += 1;
-        // A clock that was not told makes the message unlike any other.
+        // Without a known time, the message is unlike any real one.
         let at = at.unwrap_or_else(|| serde_json::from_str("\"1970-01-01T00:00:00Z\"").unwrap());
         let (conversation, seq, id) = (conversation_id(index + 1), talk.last_seq, self.next());
         let message = Message { id, conversation, seq, from: by, cid: cid.clone(), text: text.clone(), at };
         self.known.insert((by, cid.clone()), Known::Message(message.clone()));
-        // What they wrote themselves they have read.
+        // A user has read what they wrote.
         self.read.insert((by, conversation), seq);
         self.log.push((Audience::Members(index), Event::Message(message)));
         Ok(Done::Sent { conversation, seq, id, at, duplicate: false })
@@ -218,7 +218,7 @@ impl Model {
         let (id, joined_seq) = (self.next(), self.talks[index].last_seq);
         self.log
             .push((Audience::One(by), Event::GroupJoined { id, conversation, name, members, joined_seq }));
-        // What was written before is not for them, so it does not count as unread either.
+        // Earlier messages are not for this user, so they do not count as unread either.
         self.move_read_mark(by, conversation, self.talks[index].last_seq);
         let id = self.next();
         self.log.push((Audience::Members(index), Event::MemberJoined { id, conversation, user: by }));
@@ -250,7 +250,7 @@ impl Model {
         let talk = &self.talks[index];
         let last = match talk.current(by) {
             Some(_) => talk.last_seq,
-            // Whoever left is not told how much was written since.
+            // A user who has left may not know how much was written since.
             None => talk.last_visible(by).max(self.read_seq(by, conversation)),
         };
         if seq > last {
@@ -282,7 +282,7 @@ impl Model {
         self.read.get(&(user, conversation)).copied().unwrap_or(0)
     }
 
-    /// A conversation that somebody may know of.
+    /// A conversation that a user may know of.
     fn find(&self, user: UserId, conversation: ConversationId) -> Result<usize, Code> {
         let index = index_of(conversation);
         match self.talks.get(index).map(|talk| &talk.what) {
@@ -307,7 +307,7 @@ impl Model {
         })
     }
 
-    /// What somebody may see after a position, in order.
+    /// What a user may see after a position, in order.
     pub(crate) fn visible(&self, user: UserId, after: u64) -> Vec<Event> {
         let numbered = (1..).zip(&self.log).filter(|(position, _)| *position > after);
         let seen = numbered.filter(|(position, (audience, _))| match audience {
@@ -321,7 +321,7 @@ impl Model {
         seen.map(|(_, (_, event))| event.clone()).collect()
     }
 
-    /// All groups, as somebody finds them.
+    /// All groups, as a user sees them.
     pub(crate) fn groups(&self, user: UserId) -> Vec<Group> {
         let numbered = (1..).zip(&self.talks);
         let groups = numbered.filter_map(|(number, talk)| match &talk.what {
@@ -336,7 +336,7 @@ impl Model {
         groups.collect()
     }
 
-    /// The conversations that somebody is or was in.
+    /// The conversations that a user is or was in.
     pub(crate) fn conversations(&self, user: UserId) -> Vec<Conversation> {
         let numbered = (1..).zip(&self.talks);
         let conversations = numbered.filter_map(|(number, talk)| {
@@ -369,7 +369,7 @@ impl Talk {
         self.memberships.iter().find(|membership| membership.user == user && membership.ended.is_none())
     }
 
-    /// The newest message that somebody may see, 0 before the first.
+    /// The newest message that a user may see, 0 before the first.
     fn last_visible(&self, user: UserId) -> u64 {
         let theirs = self.memberships.iter().filter(|membership| membership.user == user);
         let seen = theirs.filter_map(|membership| {

@@ -7,23 +7,23 @@ use transports::Transport;
 
 use crate::sequential::{conversation_id, user_id};
 
-/// Users by name; who is registered from the beginning, and who may come later.
+/// Users by name. The first `FIRST` are registered from the beginning, the others may come later.
 pub(crate) const NAMES: [&str; 4] = ["Ann", "Bob", "Cid", "Dan"];
 pub(crate) const FIRST: usize = 3;
 
-/// Sessions of one user, each with a cursor of its own.
+/// How many sessions a user has, each with a cursor of its own.
 pub(crate) const TABS: usize = 2;
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    /// Somebody registers, under a name that may be taken.
+    /// A user registers, under a name that may be taken.
     Register(usize),
-    /// These ask at the same time, while a tab changes its transport, if one does.
+    /// These commands run at the same time, and one tab may change its transport meanwhile.
     Ask(Vec<Act>, Option<(usize, usize, Transport)>),
-    /// Somebody asks once more for what was asked before, from all tabs at once, word for word or with another text.
+    /// A user repeats an earlier command, from all tabs at once, word for word or with another text.
     Again { which: usize, reworded: bool },
-    /// A tab goes away.
+    /// A tab disconnects.
     Disconnect(usize, usize),
     /// A tab comes back, or changes its transport, and reads on from its cursor.
     Connect(usize, usize, Transport),
@@ -86,7 +86,7 @@ fn visible_command() -> impl Strategy<Value = Command> {
 
 fn any_command() -> impl Strategy<Value = Command> {
     let conversation = || (1_usize..=6).prop_map(conversation_id);
-    // Whose place no reply shows, so they run alone.
+    // The replies to the last two do not show their place, so these commands run alone.
     prop_oneof![
         6 => visible_command(),
         2 => (conversation(), 0_u64..5).prop_map(|(conversation, seq)| Command::MarkRead { conversation, seq }),

@@ -1,4 +1,4 @@
-//! The chat with everybody in it, and the model beside it.
+//! The chat with all its users, and the model beside it.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ use crate::cursor::position;
 use crate::sequential::Model;
 use crate::steps::{Act, FIRST, NAMES, Step, TABS, name_of, text_of};
 
-/// Longer than anything takes that works, on a machine that is busy with other things.
+/// Longer than anything that works takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The chat with everybody in it, and the model beside it.
+/// The chat with all its users, and the model beside it.
 pub(crate) struct World {
     chat: Chat,
     /// A server for each transport, in the order of the list, and how to reach it.
@@ -45,7 +45,7 @@ struct Person {
     id: UserId,
     token: Token,
     tabs: [Tab; TABS],
-    /// States that a client started from: where, and what it was.
+    /// The states that a client started from, each with its position in the log.
     states: Vec<(u64, State)>,
 }
 
@@ -56,12 +56,12 @@ struct Tab {
     connection: Option<(AnySender, JoinHandle<()>)>,
 }
 
-/// What a session was told.
+/// What a session got.
 struct Told {
     logged: Vec<Event>,
     typing: Vec<Event>,
     cursor: Cursor,
-    /// Why it ended, which it should not.
+    /// Why it ended, if it did: it should not.
     failure: Option<String>,
 }
 
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// Lets all ask at once and finds the order that explains the replies.
+    /// Runs all commands at once, and finds the order that explains the replies.
     async fn ask(&mut self, acts: Vec<Act>, switch: Option<(usize, usize, Transport)>) {
         if let Some((user, tab, _)) = switch {
             self.disconnect(user, tab).await;
@@ -204,7 +204,7 @@ impl World {
     async fn disconnect(&mut self, user: usize, tab: usize) {
         if let Some((_, task)) = self.people[user].tabs[tab].connection.take() {
             task.abort();
-            // It ends at its next wait, or has ended.
+            // The task ends at its next wait, or has ended.
             let _ = task.await;
         }
     }
@@ -223,7 +223,7 @@ impl World {
         (asker, tokio::spawn(listen(listener, told.clone(), transport)))
     }
 
-    /// A snapshot is what the model says, and a place from which events carry on.
+    /// Checks that a snapshot is what the model says, and keeps it as a state that events carry on.
     async fn take_snapshot(&mut self, user: usize) {
         let person = &mut self.people[user];
         let snapshot = self.targets[user % self.targets.len()].snapshot(&person.token).await.unwrap();
@@ -241,7 +241,7 @@ impl World {
         person.states.push((self.model.head(), State::new(&snapshot)));
     }
 
-    /// What everybody was told, in every way of being told.
+    /// Checks everything that every user got: by streams, by snapshots and by resumes.
     pub(crate) async fn check(mut self) {
         for user in 0..self.people.len() {
             for tab in 0..TABS {
@@ -250,7 +250,7 @@ impl World {
                 }
             }
         }
-        // Everybody gets this one last.
+        // Every client gets this event last.
         self.targets[0].register("Zoe", "correct horse").await.unwrap();
         self.model.register(&name_of("Zoe")).unwrap();
         for user in 0..self.people.len() {
@@ -268,7 +268,7 @@ impl World {
         self.chat.close().await;
     }
 
-    /// I4, I5, I7, I8, I11: a session was told all that its user may see, each once, in order, and nothing else.
+    /// I4, I5, I7, I8, I11: a session got all events that its user may see, each once, in order, and nothing else.
     async fn check_tab(&self, person: &Person, tab: &Tab) {
         let head = self.model.head();
         let mut told = tab.told.subscribe();
@@ -288,7 +288,7 @@ impl World {
         }
     }
 
-    /// I6: every snapshot with the events after it is the last snapshot.
+    /// I6: every snapshot with the events after it equals the last snapshot.
     fn check_states(&self, person: &Person) {
         let (_, last) = person.states.last().expect("one was just taken");
         for (taken, state) in &person.states {
@@ -352,7 +352,7 @@ fn explain(model: &Model, people: &[Person], observed: &[(&Act, Result<Done, Cod
     })
 }
 
-/// Writes down what a listener hears.
+/// Records what a listener gets.
 async fn listen(mut listener: AnyEvents, told: watch::Sender<Told>, transport: Transport) {
     loop {
         let event = listener.next().await;
@@ -376,7 +376,7 @@ async fn listen(mut listener: AnyEvents, told: watch::Sender<Told>, transport: T
         if ended {
             return;
         }
-        // Events come in batches; a client may go away between any two of them.
+        // Events come in batches. A client may disconnect between any two events.
         tokio::task::yield_now().await;
     }
 }

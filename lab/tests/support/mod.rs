@@ -16,10 +16,10 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use transports::Transport;
 
-/// Longer than anything takes that works, on a machine that is busy with other things.
+/// Longer than anything that works takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The password of everybody.
+/// The password of every user.
 pub(crate) const PASSWORD: &str = "correct horse";
 
 /// The launcher with these flags, on free ports unless they say otherwise, with cheap passwords.
@@ -67,12 +67,12 @@ impl Lab {
         Self::run(command).await
     }
 
-    /// Starts it with a database that is gone at exit.
+    /// Starts it with a database that is deleted at exit.
     pub(crate) async fn start_temporary(flags: &[&str]) -> Self {
         Self::start(Path::new(":memory:"), flags).await
     }
 
-    /// Starts it by a command of the caller's own making.
+    /// Starts it by a command that the caller has made.
     pub(crate) async fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -125,12 +125,12 @@ impl Lab {
         assert!(Command::new("sh").arg("-c").arg(kill).status().await.unwrap().success());
     }
 
-    /// Ends it as a power cut would, and waits until it is gone.
+    /// Ends it by SIGKILL, and waits until it has ended.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Waits until it has ended; with what it still printed.
+    /// Waits until it has ended. Returns its status, and what it still printed.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let ending = async {
             let mut printed = String::new();
@@ -219,7 +219,7 @@ impl User {
         self.try_send(server, to, cid, text).await.unwrap()
     }
 
-    /// Sends a direct message to a server that may be gone; after an error nobody knows what became of it.
+    /// Sends a direct message to a server that may have stopped. After an error, the outcome is unknown.
     pub(crate) async fn try_send(
         &self,
         server: SocketAddr,
@@ -315,19 +315,19 @@ fn post_request(server: SocketAddr, path: &str, headers: &str, body: &[u8]) -> V
     [head.as_bytes(), body].concat()
 }
 
-/// Writes a request as it is and reads the answer, up to its end.
+/// Writes a request unchanged and reads the answer, up to its end.
 pub(crate) async fn ask(server: SocketAddr, request: &[u8]) -> Answer {
     try_ask(server, request).await.unwrap()
 }
 
-/// The same, for a server that may be gone.
+/// The same, for a server that may have stopped.
 pub(crate) async fn try_ask(server: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(server).await?;
     stream.write_all(request).await?;
     try_read_answer(&mut stream).await
 }
 
-/// Reads one answer whose end is told by its length or by a last chunk.
+/// Reads one answer, which ends by its length or by a last chunk.
 pub(crate) async fn read_answer(stream: &mut TcpStream) -> Answer {
     try_read_answer(stream).await.unwrap()
 }
@@ -336,7 +336,7 @@ async fn try_read_answer(stream: &mut TcpStream) -> io::Result<Answer> {
     timeout(PATIENCE, read(&mut BufReader::new(stream))).await.expect("the server answers in time")
 }
 
-/// The answer to a request up to where its body begins: of a stream, there is no more to wait for.
+/// The head of the answer to a request. The body of a stream has no end to wait for.
 pub(crate) async fn head(server: SocketAddr, request: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -382,7 +382,7 @@ async fn line(stream: &mut BufReader<&mut TcpStream>) -> io::Result<String> {
     Ok(whole.to_owned())
 }
 
-/// Waits until the other end has closed the connection, whatever it still says.
+/// Waits until the other end has closed the connection, whatever it still sends.
 pub(crate) async fn gone(stream: &mut TcpStream) {
     let mut rest = [0; 4_096];
     // A reset is an end too.

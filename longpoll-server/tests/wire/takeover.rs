@@ -1,6 +1,6 @@
-//! One connection with polls and other requests on it, whoever serves them ([RFC 9112 §9]).
+//! One connection that carries polls and other requests ([RFC 9112 §9]).
 //!
-//! A poll that waits is out of the HTTP library's hands; nothing of this may be seen from outside.
+//! The transport takes the connection of a waiting poll over from the HTTP library. The client must not notice this.
 //!
 //! [RFC 9112 §9]: https://www.rfc-editor.org/rfc/rfc9112#section-9
 
@@ -31,7 +31,7 @@ async fn answers_what_was_asked_behind_a_poll_after_it() {
     ];
     wire.say(&requests[0]).await;
     held(&server).await;
-    // In pieces, while the poll waits: nobody may take them for a sign that the client has left.
+    // The requests come in pieces while the poll waits. The server must not take them for a sign that the client left.
     let behind = requests[1..].concat();
     let (one, two) = behind.split_at(40);
     wire.say(one).await;
@@ -42,7 +42,7 @@ async fn answers_what_was_asked_behind_a_poll_after_it() {
     assert_eq!(wire.answer().await.json()["users"].as_array().unwrap().len(), 2);
     assert_eq!(wire.answer().await.json()["events"].as_array().unwrap().len(), 2);
 
-    // All in one go, with a poll in the middle that waits.
+    // All requests come at once, and the poll in the middle waits.
     let cursor = bob.cursor().await;
     let poll = wire.request("GET", &format!("/poll?after={cursor}&wait=60"), "HTTP/1.1", "");
     wire.say(&[requests[1].as_str(), &poll, &requests[1]].concat()).await;
@@ -61,7 +61,7 @@ async fn loses_no_answer_that_the_client_has_not_read_when_it_polls() {
         server.user(&format!("Somebody whose name is {number}")).await;
     }
     let mut wire = Wire::open(&server, ann.token.as_str()).await;
-    // More than the systems between here and there hold: the server cannot have written them all.
+    // These answers are more than all buffers in between hold, so the server cannot have written all of them.
     let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
     let asked = 400;
     wire.say(&users.repeat(asked)).await;
@@ -73,7 +73,7 @@ async fn loses_no_answer_that_the_client_has_not_read_when_it_polls() {
 }
 
 #[tokio::test]
-async fn tells_everybody_who_polls_over_one_connection_apart() {
+async fn keeps_users_apart_who_poll_over_one_connection() {
     let (server, ann, bob) = ann_and_bob().await;
     let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let mut cursor = wire.poll("?wait=0").await.cursor();
@@ -105,7 +105,8 @@ async fn reads_a_repeated_poll_as_it_read_the_first() {
     }];
     send(&ann, &bob, "2").await;
     let [old, new] = cursors;
-    // On a connection of its own, and again on one that has just had the same poll with another cursor.
+    // Each request is sent on a connection of its own, and on one that has just carried the same poll with another
+    // cursor.
     for (path, headers) in [
         ("/poll?wait=0&after=C", ""),
         ("/poll?after=C&wait=0", ""),
@@ -204,7 +205,7 @@ async fn ends_the_connection_after_an_answer_when_the_client_wants_it() {
 }
 
 #[tokio::test]
-async fn gives_the_head_alone_to_who_asks_for_it_alone() {
+async fn answers_head_with_the_head_alone() {
     let (server, _, bob) = ann_and_bob().await;
     let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let request = wire.request("HEAD", "/poll?wait=60", "HTTP/1.1", "");
@@ -235,7 +236,7 @@ async fn takes_no_body_for_the_next_request() {
         let answer = wire.answer().await;
         assert_eq!(answer.status, "HTTP/1.1 400 Bad Request");
         assert_eq!(answer.problem(), "bad_request");
-        // Whatever comes next answers what is asked next, if the connection goes on at all.
+        // If the connection goes on, the next answer belongs to the next request.
         let next = wire.request("GET", "/poll?wait=61", "HTTP/1.1", "");
         wire.say(&next).await;
         let mut status = String::new();
@@ -295,7 +296,7 @@ async fn answers_a_repeated_poll_of_a_client_that_sends_no_more() {
     let poll = |wire: &Wire, cursor: &str, wait| {
         wire.request("GET", &format!("/poll?after={cursor}&wait={wait}"), "HTTP/1.1", "")
     };
-    // The second is the first again, so it does not pass through the HTTP library; what comes behind it does.
+    // The second request repeats the first, so it does not pass through the HTTP library. The requests behind it do.
     let first = poll(&wire, &cursor.to_string(), 60);
     let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
     wire.say(&[first.as_str(), &first, &users, &first].concat()).await;
@@ -309,7 +310,7 @@ async fn answers_a_repeated_poll_of_a_client_that_sends_no_more() {
     }
     wire.end().await;
 
-    // Nothing has come after the last one: it would be held, and there is nobody to hold it for.
+    // There is no event after the last cursor. This poll would be held, but the client sends no more.
     let mut wire = Wire::open(&server, bob.token.as_str()).await;
     let first = poll(&wire, &cursor.to_string(), 60);
     wire.say(&first).await;
@@ -324,7 +325,7 @@ async fn answers_a_repeated_poll_of_a_client_that_sends_no_more() {
 }
 
 #[tokio::test]
-async fn lets_go_of_a_poll_that_is_reset_however_much_was_asked_behind_it() {
+async fn ends_a_poll_that_is_reset_even_with_requests_behind_it() {
     let (server, _, bob) = ann_and_bob().await;
     for polls in ["?wait=60", "?after=AFTER&wait=60"] {
         let mut wire = Wire::open(&server, bob.token.as_str()).await;
@@ -333,7 +334,7 @@ async fn lets_go_of_a_poll_that_is_reset_however_much_was_asked_behind_it() {
         let poll = wire.request("GET", &poll, "HTTP/1.1", "");
         wire.say(&poll).await;
         held(&server).await;
-        // More than the server reads ahead, so it cannot learn of the end by reading.
+        // This is more than the server reads ahead, so it cannot notice the end by reading.
         let users = wire.request("GET", "/api/users", "HTTP/1.1", "");
         wire.say(&users.repeat(1_000)).await;
         assert!(wire.is_held());
@@ -344,7 +345,7 @@ async fn lets_go_of_a_poll_that_is_reset_however_much_was_asked_behind_it() {
     server.eventually("both were reset", |server| server.closed("aborted") == 2).await;
 }
 
-/// The HTTP library does not look at the connection while an answer is being made.
+/// The HTTP library does not watch the connection while an answer is being made.
 #[tokio::test]
 async fn drops_a_request_whose_connection_is_reset_before_its_answer() {
     // Slow enough that a queue of them takes a while.
@@ -359,7 +360,7 @@ async fn drops_a_request_whose_connection_is_reset_before_its_answer() {
         let request = wire.request("POST", "/api/login", "HTTP/1.1", &headers) + body;
         wire.say(&request).await;
         queue.push(wire);
-        // In this order.
+        // The connections are accepted in this order.
         server.eventually("it is accepted", |server| server.metric("chat_connections", "") > number).await;
     }
     let last = queue.pop().unwrap();

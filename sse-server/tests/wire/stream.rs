@@ -1,4 +1,4 @@
-//! An event stream of which only chunks are known, and the server that it comes from.
+//! An event stream that knows only chunks, and the server that it comes from.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use tokio::time::timeout;
 /// The first thing on every stream.
 pub(crate) const RETRY: &str = "retry: 2000\n\n";
 
-/// A connection that knows of chunks ([RFC 9112 §7.1]) and of nothing above them.
+/// A connection that knows chunks ([RFC 9112 §7.1]) and nothing above them.
 ///
 /// [RFC 9112 §7.1]: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
 pub(crate) struct Wire {
     pub(crate) stream: BufReader<TcpStream>,
-    /// Chunks that have come and are not used up.
+    /// The content of chunks that were read and not used yet.
     pub(crate) text: String,
 }
 
 impl Wire {
-    /// A connection over which a GET with these whole lines of headers went out, and the head of its answer.
+    /// A connection over which a GET with these lines of headers was sent, and the head of its answer.
     pub(crate) async fn ask(
         server: &TestServer<SseServer>,
         path: &str,
@@ -58,7 +58,7 @@ impl Wire {
         wire
     }
 
-    /// One line of the HTTP below the stream, which ends with CR LF.
+    /// One line of HTTP, which ends with CR LF.
     pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
         timeout(PATIENCE, self.stream.read_line(&mut line)).await.expect("a line comes in time").unwrap();
@@ -107,7 +107,7 @@ impl Wire {
     }
 }
 
-/// A server whose streams carry only what a test makes happen.
+/// A server whose streams carry only events that the test causes.
 pub(crate) async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<SseServer> {
     TestServer::open_with(|limits| {
         limits.presence_interval = Duration::from_secs(3_600);
@@ -116,12 +116,12 @@ pub(crate) async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer
     .await
 }
 
-/// What a stream says last.
+/// The last event of a stream.
 pub(crate) fn close(code: u16, name: &str, reconnect: bool) -> String {
     format!("data: {{\"type\":\"close\",\"code\":{code},\"name\":\"{name}\",\"reconnect\":{reconnect}}}\n\n")
 }
 
-/// Sends a direct message, and gives the reply.
+/// Sends a direct message, and returns the reply.
 pub(crate) async fn send(
     from: &TestUser<SseServer>,
     to: &TestUser<SseServer>,

@@ -1,4 +1,4 @@
-//! Becoming somebody, and ceasing to be: `register`, `login`, `logout`.
+//! Accounts and sign-ins: `register`, `login`, `logout`.
 
 use chat_core::auth::Token;
 use chat_core::model::User;
@@ -17,7 +17,7 @@ pub(crate) struct Who {
     name: String,
 }
 
-/// Makes a user, who is signed in with it.
+/// Makes a user, and signs the user in.
 pub(crate) async fn register(caller: &Caller, Who { name }: Who) -> anyhow::Result<()> {
     let password = password(&name, true).await?;
     let (user, token) = caller.target.register(&name, &password).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn login(caller: &Caller, Who { name }: Who) -> anyhow::Result<
     keep(caller, user, token)
 }
 
-/// Keeps a sign-in. The token itself is not printed: terminals and logs remember.
+/// Keeps a sign-in. The token is not printed, because terminals and logs keep what is printed.
 fn keep(caller: &Caller, user: User, token: Token) -> anyhow::Result<()> {
     Keyring::of(&caller.server)?.keep(Kept { user: user.clone(), token })?;
     let name = harmless(user.name.as_str());
@@ -42,7 +42,7 @@ fn keep(caller: &Caller, user: User, token: Token) -> anyhow::Result<()> {
 pub(crate) async fn logout(caller: &Caller) -> anyhow::Result<()> {
     let token = caller.token()?;
     let ended = caller.target.sign_out(&token).await;
-    // A token that the server does not know any more is worth nothing here either.
+    // The token is forgotten even after an error: if the server does not know it any more, it is useless here too.
     if std::env::var_os("CHAT_TOKEN").is_none() {
         Keyring::of(&caller.server)?.forget(&token)?;
     }

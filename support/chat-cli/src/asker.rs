@@ -1,4 +1,5 @@
-//! Asking until the outcome is known: over the chosen transport, again after a cut, and with the same `cid` each time.
+//! Sending a command until its outcome is known: over the chosen transport, again after a disconnect, and with the same
+//! `cid` each time.
 
 use std::time::Duration;
 
@@ -16,13 +17,13 @@ use crate::caller::Caller;
 use crate::failure::{Ended, another_try, refusal};
 use crate::output::note;
 
-/// How long a command may take, all attempts together: about as long as a person waits for it.
+/// How long a command may take with all its attempts: about as long as a person waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long after a connection's end its reason may still come.
+/// How long to wait for the reason after a connection has ended.
 const REASON: Duration = Duration::from_secs(1);
 
-/// One who asks, over a connection that is made when it is needed.
+/// Sends commands over a connection that is made when it is needed.
 pub(crate) struct Asker<'a> {
     caller: &'a Caller,
     token: Token,
@@ -30,15 +31,15 @@ pub(crate) struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    /// Asks as the user of a token.
+    /// Sends commands as the user of a token.
     pub(crate) fn new(caller: &'a Caller, token: Token) -> Self {
         Self { caller, token, up: None }
     }
 
-    /// Asks, and prints the reply.
+    /// Sends a command, and prints the reply.
     ///
     /// # Errors
-    /// It was refused for good, or nobody knows what became of it.
+    /// The command was refused for good, or its outcome is unknown.
     pub(crate) async fn tell(&mut self, command: Command) -> anyhow::Result<()> {
         let reply = self.ask(command).await?;
         self.caller.output.value(&reply, || match &reply.outcome {
@@ -49,7 +50,7 @@ impl<'a> Asker<'a> {
         Ok(())
     }
 
-    /// Asks until there is a reply that asking again would not change.
+    /// Sends a command again and again, until there is a reply that another attempt would not change.
     async fn ask(&mut self, command: Command) -> anyhow::Result<Reply> {
         let request = Request { request_id: None, command };
         let (started, mut backoff) = (Instant::now(), Backoff::default());
@@ -63,13 +64,13 @@ impl<'a> Asker<'a> {
                 },
                 Err(error) => error,
             };
-            // A server that says when to come back is taken at its word.
+            // If the server says when to try again, exactly that time is waited for.
             let wait = match another_try(&error) {
                 None => return Err(error),
                 Some(Duration::ZERO) => backoff.next(Duration::ZERO),
                 Some(told) => told,
             };
-            // A disk that does not answer may still do what it was asked.
+            // A disk that does not answer in time may still store the command.
             let is_known = refusal(&error).is_some_and(|refusal| refusal.code != Code::StorageUnavailable);
             if started.elapsed() + wait > PATIENCE {
                 return Err(if is_known { error } else { error.context(unknown(&request.command)) });
@@ -84,7 +85,7 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Asks once; without a reply, the next attempt has a connection of its own.
+    /// Sends a command once. If no reply comes, the next attempt uses a new connection.
     async fn attempt(&mut self, request: &Request) -> anyhow::Result<Reply> {
         let mut up = match self.up.take() {
             Some(up) => up,
@@ -134,7 +135,7 @@ impl Up {
     }
 }
 
-/// Reads events only to throw them away, since replies come behind them, and to learn why there are no more.
+/// Reads events and throws them away, because replies come behind them. Returns why the connection has ended.
 async fn skim(mut events: AnyEvents) -> Option<Ended> {
     loop {
         match events.next().await {
@@ -145,7 +146,7 @@ async fn skim(mut events: AnyEvents) -> Option<Ended> {
     }
 }
 
-/// A new id for something that is to be written once, however often it is asked for.
+/// A new id for something that is stored only once, however often it is sent.
 pub(crate) fn new_cid() -> Cid {
     let mut bits = [0_u8; 16];
     getrandom::fill(&mut bits).expect("the operating system gives random bits");
@@ -153,14 +154,14 @@ pub(crate) fn new_cid() -> Cid {
     Cid::try_from(text).expect("32 digits are a cid")
 }
 
-/// What to do when nobody knows what became of a command.
+/// What to do when the outcome of a command is unknown.
 fn unknown(command: &Command) -> String {
     let again = match command {
         Command::Send { cid, .. } => {
             format!("; with --cid {} it can be sent again, and is stored once", cid.as_str())
         }
         Command::CreateGroup { .. } => "; cargo chat groups says whether it is there".to_owned(),
-        // To do them twice is to do them once.
+        // Doing them twice has the same effect as doing them once.
         Command::JoinGroup { .. } | Command::LeaveGroup { .. } => String::new(),
         Command::MarkRead { .. } | Command::Typing { .. } => String::new(),
     };

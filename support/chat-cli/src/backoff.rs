@@ -1,25 +1,26 @@
-//! How long to wait before coming back: full jitter, so that a server that restarts is not met by all at once.
+//! How long to wait before the next attempt: a random time (full jitter), so that not all clients reconnect at once
+//! when a server restarts.
 
 use std::time::Duration;
 
-/// The ceiling of the first wait.
+/// The longest that the first wait may be.
 const BASE: Duration = Duration::from_millis(500);
 
-/// The highest ceiling.
+/// The longest that any wait may be.
 const CAP: Duration = Duration::from_secs(15);
 
-/// How long a connection has to be well before the next wait is short again.
+/// How long a connection has to last before the next wait is short again.
 const GOOD_HEALTH: Duration = Duration::from_secs(10);
 
-/// The waits of one client that comes back again and again.
+/// The waits of one client that reconnects again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// The next wait, after a connection that was well for this long: anything between nothing and a ceiling
-    /// that doubles.
+    /// The next wait, after a connection that lasted this long: a random time between zero and a limit that doubles
+    /// with each failure.
     pub(crate) fn next(&mut self, was_well: Duration) -> Duration {
         if was_well >= GOOD_HEALTH {
             self.failures = 0;
@@ -34,7 +35,7 @@ fn ceiling(failures: u32) -> Duration {
     2_u32.checked_pow(failures).map_or(CAP, |factor| BASE.saturating_mul(factor).min(CAP))
 }
 
-/// A part of a time, by chance.
+/// A random part of a time.
 fn jitter(time: Duration) -> Duration {
     let mut bits = [0; 4];
     getrandom::fill(&mut bits).expect("the operating system gives random bits");

@@ -1,4 +1,4 @@
-//! What every command starts from: a transport that was found, who asks, and where the answer goes.
+//! What every command starts with: the server, the transport, the user, and how results are printed.
 
 use chat_client::Target;
 use chat_core::auth::Token;
@@ -10,23 +10,23 @@ use crate::output::Output;
 use crate::server::{Address, find};
 use crate::sign_in;
 
-/// Somebody who is about to ask something of a server.
+/// The user and the server of a command.
 pub(crate) struct Caller {
-    /// The server as it was given: what sign-ins are kept for.
+    /// The server as it was given. Sign-ins are kept for this address.
     pub(crate) server: Address,
     pub(crate) transport: Transport,
     /// The server of this transport.
     pub(crate) address: Address,
-    /// The same server, as clients name it; it has the API, too. With `--hex`, what they name is the tap before it.
+    /// The same server, as clients connect to it. It has the API, too. With `--hex`, it is the tap in front of it.
     pub(crate) target: Target,
-    /// How answers are printed.
+    /// How results are printed.
     pub(crate) output: Output,
     name: Option<String>,
     hex: Option<Hex>,
 }
 
 impl Caller {
-    /// Finds the server, and taps the way to it if its bytes are to be seen.
+    /// Finds the server, and starts a tap in front of it if its bytes are to be shown.
     pub(crate) async fn new(global: &Global) -> anyhow::Result<Self> {
         let found = find(&global.server, global.transport).await?;
         let (host, port) = found.address.host_and_port();
@@ -46,7 +46,7 @@ impl Caller {
         })
     }
 
-    /// Shows what is left to be shown.
+    /// Prints the bytes that are still to be shown.
     pub(crate) async fn close(self) {
         if let Some(hex) = self.hex {
             hex.close().await;

@@ -1,4 +1,4 @@
-//! What went wrong, for people: which layer, why, and what would help; and the exit code that says it to scripts.
+//! What went wrong: for people the layer, the reason and what would help, and for scripts the exit code.
 
 use std::io;
 use std::process::ExitCode;
@@ -11,12 +11,12 @@ use chat_http::run::explain;
 use crate::Global;
 use crate::output::{harmless, harmless_lines, note};
 
-/// A wrong use of the command line that the parser cannot know of.
+/// A wrong use of the command line that the parser cannot find.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// Somebody pressed Ctrl-C.
+/// The user pressed Ctrl-C.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
@@ -29,11 +29,11 @@ pub(crate) struct Ended {
     pub(crate) code: u16,
     /// Its name.
     pub(crate) name: String,
-    /// Whether coming back may help.
+    /// Whether reconnecting may help.
     pub(crate) reconnect: bool,
 }
 
-/// The refusal in an error, if that is what it is.
+/// The refusal in an error, if there is one.
 pub(crate) fn refusal(error: &anyhow::Error) -> Option<&Refusal> {
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Refused(refusal)) => Some(refusal),
@@ -41,7 +41,7 @@ pub(crate) fn refusal(error: &anyhow::Error) -> Option<&Refusal> {
     }
 }
 
-/// How long to wait at least before the same is worth another try; `None`: it would end the same way.
+/// How long to wait at least before another attempt; `None`: another attempt would end the same way.
 pub(crate) fn another_try(error: &anyhow::Error) -> Option<Duration> {
     if let Some(ended) = error.downcast_ref::<Ended>() {
         return ended.reconnect.then_some(Duration::ZERO);
@@ -51,14 +51,14 @@ pub(crate) fn another_try(error: &anyhow::Error) -> Option<Duration> {
             Some(wait_ms) => Some(Duration::from_millis(wait_ms)),
             None => (refusal.code.status() >= 500).then_some(Duration::ZERO),
         },
-        // What is not understood may be a proxy's word that the server is gone.
+        // An answer that is not understood may come from a proxy whose server is down.
         ClientError::Disconnected(_) | ClientError::NotUnderstood(_) => Some(Duration::ZERO),
     }
 }
 
 /// Says on stderr what went wrong, and gives the exit code.
 pub(crate) fn tell(error: &anyhow::Error, global: &Global) -> ExitCode {
-    // Whoever read the output has seen enough; that is their business and no failure.
+    // The reader of stdout has closed it, as `head` does. That is not a failure.
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
@@ -77,7 +77,7 @@ pub(crate) fn tell(error: &anyhow::Error, global: &Global) -> ExitCode {
     ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
 }
 
-/// Ctrl-C, seen by us or by the prompt for a password.
+/// Whether it was Ctrl-C, seen by this program or by the prompt for a password.
 fn is_interruption(error: &anyhow::Error) -> bool {
     let by_prompt = |error: &io::Error| matches!(error.kind(), io::ErrorKind::Interrupted);
     error.is::<Interrupted>() || error.downcast_ref::<io::Error>().is_some_and(by_prompt)

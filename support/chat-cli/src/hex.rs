@@ -1,4 +1,4 @@
-//! `--hex`: the client talks through a tap in its own process, and what passes there is shown on stderr.
+//! `--hex`: the client connects through a tap in its own process, which shows the bytes on stderr.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use wiretap::{Observe, Settings, Viewer, Wiretap, hexdump};
 
 use crate::output::{harmless_lines, note};
 
-/// What connections get for their goodbyes, such as a WebSocket's Close and the answer to it.
+/// How long connections get for an orderly end, such as a WebSocket's Close and the answer to it.
 const GOODBYE: Duration = Duration::from_millis(100);
 
-/// The longest that printing what was seen may take at the end.
+/// How long printing may still take at the end.
 const PRINTING: Duration = Duration::from_secs(2);
 
 /// A tap, and what prints its events. The tap hides secrets: credentials in heads, tokens and passwords in JSON.
@@ -23,7 +23,7 @@ pub(crate) struct Hex {
 }
 
 impl Hex {
-    /// Taps the way to a server.
+    /// Starts a tap in front of a server.
     pub(crate) async fn open(host: &str, port: u16) -> anyhow::Result<Self> {
         let unknown = || format!("no address is known for {host}");
         let mut addresses = tokio::net::lookup_host((host, port)).await.with_context(unknown)?;
@@ -35,16 +35,16 @@ impl Hex {
         Ok(Self { tap, printing })
     }
 
-    /// Where the client connects to instead.
+    /// The address to which the client connects instead.
     pub(crate) fn address(&self) -> SocketAddr {
         self.tap.address()
     }
 
-    /// Waits for goodbyes, and until everything is printed.
+    /// Waits until connections have ended and everything is printed.
     pub(crate) async fn close(self) {
         sleep(GOODBYE).await;
         self.tap.close().await;
-        // Nobody may be reading stderr.
+        // The reader of stderr may have stopped, so this wait has a limit.
         let _ = timeout(PRINTING, self.printing).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What there is: `people`, `groups`, `history`; and founding, joining and leaving a group.
+//! Lists: `people`, `groups`, `history`. Also creates, joins and leaves groups.
 
 use chat_core::ids::ConversationId;
 use chat_core::model::{Kind, Snapshot};
@@ -48,7 +48,7 @@ pub(crate) struct History {
     limit: u16,
 }
 
-/// Lists everybody.
+/// Lists all users.
 pub(crate) async fn people(caller: &Caller) -> anyhow::Result<()> {
     let snapshot = caller.target.snapshot(&caller.token()?).await?;
     for person in &snapshot.users {
@@ -84,7 +84,7 @@ pub(crate) async fn groups(caller: &Caller, what: Option<Groups>) -> anyhow::Res
     Asker::new(caller, token).tell(command).await
 }
 
-/// A group's id; asks the server only if it was not the id that was typed.
+/// A group's id. It asks the server only if a name was typed.
 async fn found(caller: &Caller, typed: &str) -> anyhow::Result<ConversationId> {
     match typed.parse() {
         Ok(id) => Ok(id),

@@ -30,30 +30,38 @@ use crate::caller::Caller;
 use crate::output::Output;
 use crate::server::Address;
 
-/// How long what is interrupted may take to tidy up: a password's prompt gives the terminal its echo back.
+/// How long an interrupted command may take to clean up: the prompt for a password turns the terminal's echo on again.
 const TIDYING: Duration = Duration::from_millis(200);
 
 const EXAMPLES: &str = "\
 Examples:
   cargo chat register Ann
-      asks for a password; CHAT_PASSWORD spares the asking
+      asks for a password, or takes it from CHAT_PASSWORD
   cargo chat send Bob 'hello, Bob'
       to a user; to a group: cargo chat send '#rust' hello
   cargo chat --as Ann tail --transport sse
-      what happens, as it happens, over Server-Sent Events
+      what happens, as it happens, over Server-Sent Events";
+
+const MORE: &str = "
   cargo chat tail --count 1 --for 10s --json
       for scripts: fails if no message comes in time
   cargo chat --transport websocket --hex send Bob hi
-      the bytes that go over the wire, on stderr
+      every byte on the wire, on stderr
   cargo chat raw '{\"command\":{\"type\":\"join_group\",\"conversation\":\"c1\"}}'
+      a request as you type it
 
-Sign-ins are kept, readable by you alone, in ${XDG_STATE_HOME:-~/.local/state}/switchboard;
-CHAT_TOKEN, if it is set, is used in their place.
-Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 interrupted.";
+Sign-ins are kept in ${XDG_STATE_HOME:-~/.local/state}/switchboard, where only you can read them.
+If CHAT_TOKEN is set, it is used instead.
+
+Exit codes:
+  0    done
+  1    failed or refused
+  2    wrong usage
+  130  interrupted";
 
 /// The chat on a command line, over any transport.
 #[derive(Debug, Parser)]
-#[command(name = "chat", bin_name = "cargo chat", version, after_help = EXAMPLES)]
+#[command(name = "chat", bin_name = "cargo chat", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}{MORE}"))]
 struct Options {
     #[command(flatten)]
     global: Global,
@@ -77,13 +85,13 @@ pub(crate) struct Global {
     /// The transport to use; the first that the server names, unless given
     #[arg(long, global = true, env = "CHAT_TRANSPORT")]
     transport: Option<Transport>,
-    /// Whose sign-in to use; of whoever signed in last, unless given
+    /// Whose sign-in to use; the one that signed in last, unless given
     #[arg(long = "as", id = "as", global = true, env = "CHAT_AS", value_name = "NAME")]
     name: Option<String>,
     /// Print JSON, one value on a line, and nothing else on stdout
     #[arg(long, global = true)]
     json: bool,
-    /// Show on stderr what goes over the wire, byte by byte; secrets are hidden
+    /// Show every byte on the wire, on stderr; secrets are hidden
     #[arg(long, global = true)]
     hex: bool,
 }
@@ -133,7 +141,7 @@ fn main() -> ExitCode {
     };
     let global = options.global.clone();
     let ended = runtime.block_on(until_stopped(options));
-    // A thread may be waiting for a line of stdin that nobody will type.
+    // A thread may still wait for a line of stdin, so the runtime does not wait for its threads.
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,7 +157,7 @@ async fn until_stopped(options: Options) -> anyhow::Result<()> {
         ended = &mut command => ended.context("the command broke off")?,
         () = stopped => {
             command.abort();
-            // What does not end in time is ended with the process.
+            // A command that does not end in time ends with the process.
             let _ = timeout(TIDYING, command).await;
             Err(failure::Interrupted.into())
         }

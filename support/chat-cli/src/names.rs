@@ -1,4 +1,4 @@
-//! Ids and names: what a person types for a recipient, and what events and messages look like on one line.
+//! Ids and names: which recipient a person means, and how events and messages look on one line.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use chat_core::text::is_same_name;
 
 use crate::output::harmless;
 
-/// What stands where a line has no time or no conversation.
+/// What a line shows if it has no time or no conversation.
 const NONE: &str = "-";
 
-/// Who and what ids stand for, as far as a reader was told.
+/// The names of users and conversations, as far as they are known.
 pub(crate) struct Names {
     me: UserId,
     users: HashMap<UserId, String>,
@@ -38,7 +38,7 @@ impl Names {
         names
     }
 
-    /// Takes in what an event tells about names.
+    /// Adds the names in an event.
     pub(crate) fn learn(&mut self, event: &Event) {
         match event {
             Event::UserRegistered { user, .. } => {
@@ -74,7 +74,7 @@ impl Names {
         columns(&format!("{day} {time}Z"), &self.conversation(message.conversation), &what)
     }
 
-    /// An event on one line; `None` for what only programs want to know. Only messages have a time.
+    /// An event on one line; `None` if only programs need it. Only messages have a time.
     pub(crate) fn event(&self, event: &Event) -> Option<String> {
         let somewhere =
             |id: &ConversationId, what: String| Some(columns(NONE, &self.conversation(*id), &what));
@@ -141,26 +141,26 @@ fn columns(time: &str, conversation: &str, what: &str) -> String {
     format!("{time:<20}  {conversation:<10}  {what}")
 }
 
-/// A name as it is sent: keyboards and copies add spaces at its ends, and no name has any there.
+/// A name as it is sent. Typing and copying add spaces at its ends, and no name has spaces there.
 pub(crate) fn trimmed(typed: &str) -> Result<String, std::convert::Infallible> {
     Ok(typed.trim().to_owned())
 }
 
-/// An id as it was typed: those need no looking up.
+/// The recipient, if an id was typed. An id needs no snapshot.
 pub(crate) fn id(typed: &str) -> Option<To> {
     let user = typed.parse().ok().map(To::User);
     user.or_else(|| typed.parse().ok().map(To::Conversation))
 }
 
-/// Who or what was meant: an id, `@name`, `#name`, or a name that only one of the two has.
+/// The recipient that was meant: an id, `@name`, `#name`, or a name that only a user or only a group has.
 ///
-/// An id goes before a name, so that nobody gets another's messages by calling themselves `c5`.
+/// An id goes before a name, so that a user who takes the name `c5` does not get the messages for the group `c5`.
 pub(crate) fn recipient(snapshot: &Snapshot, typed: &str) -> anyhow::Result<To> {
     let typed = typed.trim();
     if let Some(to) = id(typed) {
         return Ok(to);
     }
-    // Users from before the present rules may have names that count as the same; the exact one goes first.
+    // Users from before the present rules may have names that now count as the same. The exact name goes first.
     let user = |name: &str| {
         let exact = snapshot.users.iter().find(|user| user.name.as_str() == name);
         let user =

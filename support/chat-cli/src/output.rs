@@ -1,10 +1,10 @@
-//! The terminal or the pipe at the other end: results to stdout, everything else to stderr.
+//! What is printed: results on stdout, everything else on stderr.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// How results are printed. Every line is flushed: whoever reads along sees it at once.
+/// How results are printed. Every line is flushed, so that a reader sees it at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
@@ -16,7 +16,7 @@ impl Output {
         Self { json }
     }
 
-    /// Prints a value as JSON, or what a person would rather read; nothing if there is nothing to read.
+    /// Prints a value as JSON, or as text for people; nothing if there is no text.
     pub(crate) fn value(
         self,
         value: &impl Serialize,
@@ -28,7 +28,7 @@ impl Output {
         }
     }
 
-    /// Prints JSON as it is; only what a terminal would obey is escaped, which changes no value.
+    /// Prints JSON. Characters that a terminal would obey are escaped, which changes no value.
     pub(crate) fn json(self, json: &str) -> io::Result<()> {
         self.bytes(format!("{}\n", escaped(json, |c| format!("\\u{:04x}", u32::from(c)))).as_bytes())
     }
@@ -41,14 +41,14 @@ impl Output {
     }
 }
 
-/// Tells the person at the terminal. Nobody may be there.
+/// Prints a line on stderr. If stderr is closed, the line is lost.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Waits until nobody reads stdout any more: `head` has seen enough. Cancel safe.
+/// Waits until the reader of stdout has closed it, as `head` does. Cancel safe.
 ///
-/// A write would tell too, but in a quiet chat the next one may be hours away.
+/// A write would notice it too, but in a quiet chat the next write may be hours away.
 #[cfg(unix)]
 pub(crate) async fn unread() {
     use std::os::fd::AsFd;
@@ -56,9 +56,9 @@ pub(crate) async fn unread() {
     use tokio::io::Interest;
     use tokio::net::unix::pipe::Sender;
 
-    // A copy that is only watched. The checked way to make it would change how stdout itself writes.
+    // This copy is only watched. The checked function to make it would change how stdout itself writes.
     let copy = io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
-    // Files cannot be watched, and need not be.
+    // If stdout is a file, it cannot be watched, and need not be.
     if let Ok(stdout) = copy {
         while let Ok(ready) = stdout.ready(Interest::ERROR).await {
             if ready.is_error() {
@@ -69,18 +69,18 @@ pub(crate) async fn unread() {
     std::future::pending().await
 }
 
-/// Waits for ever: there is no such notice here.
+/// Waits for ever, because this system does not report it.
 #[cfg(not(unix))]
 pub(crate) async fn unread() {
     std::future::pending().await
 }
 
-/// A stranger's text on one line, without anything that a terminal would obey or that reorders what is read.
+/// Another user's text on one line, without characters that a terminal would obey or that change the reading order.
 pub(crate) fn harmless(text: &str) -> String {
     escaped(text, |c| c.escape_default().to_string())
 }
 
-/// The same of several lines whose breaks are ours.
+/// The same for several lines, whose line breaks are kept.
 pub(crate) fn harmless_lines(text: &str) -> String {
     text.lines().map(harmless).collect::<Vec<_>>().join("\n")
 }
@@ -96,8 +96,8 @@ fn escaped(text: &str, escape: impl Fn(char) -> String) -> String {
     harmless
 }
 
-/// Characters that end a line or turn the direction of what follows ([UAX #9]), so that a text could seem to be
-/// somebody else's.
+/// Characters that end a line or turn the direction of what follows ([UAX #9]). With them, a text could seem to come
+/// from another user.
 ///
 /// [UAX #9]: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 fn is_reordering(c: char) -> bool {

@@ -1,5 +1,4 @@
-//! Requests as they are typed, right or wrong, and the replies as they come: what the client ends would not let
-//! anybody send.
+//! Requests as they are typed, right or wrong, and the replies as they come. The other clients send no wrong requests.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub(crate) struct Raw {
     requests: Vec<String>,
 }
 
-/// Sends one request after the other and prints what is answered.
+/// Sends one request after the other and prints the replies.
 ///
 /// # Errors
 /// At least one of them was refused.
@@ -85,7 +84,7 @@ async fn exchange(caller: &Caller, wire: &mut Wire<'_>, request: String) -> anyh
     Ok(is_refusal(&value))
 }
 
-/// A reply that says no, a problem document, or an array with such a reply in it.
+/// Whether this is a refusal, a problem document, or an array with a refusal in it.
 fn is_refusal(value: &Value) -> bool {
     match value {
         Value::Array(replies) => replies.iter().any(is_refusal),
@@ -93,7 +92,7 @@ fn is_refusal(value: &Value) -> bool {
     }
 }
 
-/// The way up, without any manners.
+/// The connection over which unchecked requests are sent.
 enum Wire<'a> {
     Socket(Box<WebSocketStream<MaybeTlsStream<TcpStream>>>),
     Post(&'a Caller, Token),
@@ -112,7 +111,7 @@ impl<'a> Wire<'a> {
         Ok(Self::Socket(Box::new(socket)))
     }
 
-    /// Sends a text as it is, and reads up to what answers it.
+    /// Sends a text as it is, and reads up to its reply.
     async fn exchange(&mut self, request: String) -> anyhow::Result<String> {
         match self {
             Self::Post(caller, token) => {
@@ -140,10 +139,10 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Says goodbye where the wire has a word for it.
+    /// Closes a WebSocket in order. A POST needs nothing.
     async fn close(self) {
         if let Self::Socket(mut socket) = self {
-            // The server may have gone first.
+            // The server may have closed the connection first.
             let _ = socket.close().await;
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Send {
     cid: Option<String>,
 }
 
-/// Sends, and waits for each reply: the next message goes out when this one is stored.
+/// Sends, and waits for each reply: the next message is sent when this one is stored.
 pub(crate) async fn send(caller: &Caller, Send { to, text, cid }: Send) -> anyhow::Result<()> {
     let token = caller.token()?;
     let to = match id(&to) {

@@ -23,7 +23,7 @@ impl Address {
 
     /// The host, and the port.
     pub(crate) fn host_and_port(&self) -> (&str, u16) {
-        // Brackets are how a URL writes an IPv6 address, and no part of it.
+        // A URL writes an IPv6 address in brackets, which are not part of the address.
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
         (host, self.0.port_or_known_default().unwrap_or_default())
     }
@@ -48,7 +48,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let example = "write it like http://127.0.0.1:4000";
-        // A host and a port alone are what people type, or a port of this machine.
+        // People type only a host and a port, or only a port of this machine.
         let url = match text {
             _ if text.contains("://") => text.to_owned(),
             _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -79,7 +79,7 @@ pub(crate) struct Found {
     pub(crate) address: Address,
 }
 
-/// Asks a server where the wanted transport is; without a wish, the first that it names.
+/// Asks a server where the wanted transport is. If none is given, takes the first one that the server lists.
 pub(crate) async fn find(server: &Address, wanted: Option<Transport>) -> anyhow::Result<Found> {
     let offers = match Target::new(&server.to_string()).transports().await {
         Ok(offers) => offers,

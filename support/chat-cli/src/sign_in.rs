@@ -1,6 +1,6 @@
 //! Sign-ins, kept from one command to the next in a file that only its owner can read; and passwords, never kept.
 //!
-//! A password is no argument: whoever may list processes could read it there.
+//! A password is not an argument, because other programs that list processes could read it there.
 
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -17,12 +17,12 @@ use crate::output::harmless;
 use crate::server::Address;
 use crate::stdin::{lines, unmarked};
 
-/// Somebody who has signed in, and what proves it.
+/// A user who has signed in, and the token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    /// Who.
+    /// The user.
     pub(crate) user: User,
-    /// The proof.
+    /// The token of the sign-in.
     pub(crate) token: Token,
 }
 
@@ -38,7 +38,7 @@ impl Keyring {
         Ok(Self { path })
     }
 
-    /// The sign-in of somebody by name, or of whoever signed in last.
+    /// The sign-in of the user with this name, or the latest sign-in.
     pub(crate) fn find(&self, name: Option<&str>) -> anyhow::Result<Kept> {
         let all = self.read()?;
         let exact = |kept: &&Kept| name.is_none_or(|name| kept.user.name.as_str() == name);
@@ -57,9 +57,9 @@ impl Keyring {
     /// Keeps a sign-in as the newest, in place of an earlier one of the same name or user.
     pub(crate) fn keep(&self, kept: Kept) -> anyhow::Result<()> {
         let _lock = self.lock()?;
-        // What cannot be read is of no use to anybody, and must not keep people out.
+        // If the file cannot be read, it is replaced, because it must not prevent a new sign-in.
         let mut all = self.read().unwrap_or_default();
-        // Two users from before the present rules may have names that count as the same, but not one name.
+        // Two users from before the present rules may have names that count as the same. Their exact names differ.
         all.retain(|other| other.user.name != kept.user.name && other.user.id != kept.user.id);
         all.insert(0, kept);
         self.write(&all)
@@ -73,7 +73,7 @@ impl Keyring {
         self.write(&all)
     }
 
-    /// Keeps other commands from changing the sign-ins between a reading and a writing, until it is dropped.
+    /// Until it is dropped, no other command can change the sign-ins between a read and a write.
     fn lock(&self) -> anyhow::Result<File> {
         let lock = || -> std::io::Result<File> {
             std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
@@ -95,7 +95,7 @@ impl Keyring {
         }
     }
 
-    /// Replaces the file as a whole. A temporary file is its owner's alone (mode 0600) from the beginning.
+    /// Replaces the whole file. A temporary file can be read only by its owner (mode 0600) from the beginning.
     fn write(&self, all: &[Kept]) -> anyhow::Result<()> {
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let replace = || -> anyhow::Result<()> {
@@ -124,21 +124,21 @@ fn directory() -> anyhow::Result<PathBuf> {
     Ok(state.context(nowhere)?.join("switchboard"))
 }
 
-/// The token to act with: of the environment, or the one that was kept.
+/// The token to act with: from the environment, or the one that was kept.
 pub(crate) fn token(server: &Address, name: Option<&str>) -> anyhow::Result<Token> {
     match std::env::var("CHAT_TOKEN") {
         Ok(token) if token.is_empty() => {}
         Ok(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => return Ok(token.as_str().into()),
         Err(std::env::VarError::NotPresent) => {}
-        // It is not quoted: it may be a real one with a slip in it.
+        // The message does not quote it, because it may be a real token with a typing error.
         Ok(_) | Err(_) => bail!(Usage("CHAT_TOKEN has characters that no token has".to_owned())),
     }
     Ok(Keyring::of(server)?.find(name)?.token)
 }
 
-/// A password: of the environment, typed without echo, or a line of stdin.
+/// A password: from the environment, typed without echo, or a line of stdin.
 ///
-/// At a terminal this blocks: nothing else is under way, and a prompt that is dropped would leave the echo off.
+/// At a terminal this blocks. Nothing else is under way, and a prompt that is dropped would leave the echo off.
 pub(crate) async fn password(user: &str, is_new: bool) -> anyhow::Result<String> {
     if let Ok(password) = std::env::var("CHAT_PASSWORD") {
         return Ok(password);

@@ -1,4 +1,4 @@
-//! Stdin as lines of text, whatever program wrote them: with a byte-order mark or without, with either line end.
+//! Stdin as lines of text, with a byte-order mark or without, and with either line end.
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader, Stdin};
@@ -6,20 +6,20 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader, Stdin};
 /// As an argument, it stands for the lines of stdin.
 pub(crate) const STDIN: &str = "-";
 
-/// What some programs put before a text to say that it is UTF-8 ([Unicode, chapter 23.8]).
+/// The byte-order mark, which some programs put before a text to show that it is UTF-8 ([Unicode, chapter 23.8]).
 ///
 /// [Unicode, chapter 23.8]: https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-23/#G19635
 const MARK: &[u8] = "\u{FEFF}".as_bytes();
 
-/// The longest line: far more than the server takes, and not all of memory.
+/// The longest line: far more than the server accepts, and little enough for memory.
 const LINE_BYTES: u64 = 1_048_576;
 
-/// A text that came as bytes, without the mark that may stand before it.
+/// The bytes of a text, without the mark that may stand before it.
 pub(crate) fn unmarked(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(MARK).unwrap_or(bytes)
 }
 
-/// Lines of text. Make it once for stdin: what one reader has taken ahead, no other gets.
+/// Lines of text. Make only one for stdin, because another one would miss what this one has read ahead.
 pub(crate) struct Lines<R> {
     reader: R,
     /// How many lines were read.
@@ -108,7 +108,7 @@ mod tests {
             ("\u{FEFF}hi\r\nho", &["hi", "ho"]),
             ("\u{FEFF}", &[""]),
             ("\u{FEFF}\r\nhi", &["", "hi"]),
-            // Only the first is a mark: elsewhere it is a character, and so is a second one.
+            // Only the first one is a mark. A second one, or one elsewhere, is a character.
             ("\u{FEFF}\u{FEFF}hi\n\u{FEFF}ho", &["\u{FEFF}hi", "\u{FEFF}ho"]),
             ("a\rb\n\n\u{e9}", &["a\rb", "", "\u{e9}"]),
         ];

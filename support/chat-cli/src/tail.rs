@@ -1,4 +1,4 @@
-//! Following the chat: events as they happen, each once, over connections that come and go.
+//! Following the chat: prints events as they happen, each once, and reconnects when a connection ends.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::failure::{Ended, another_try};
 use crate::names::Names;
 use crate::output::{note, unread};
 
-/// How long a stream may be silent: it has a tick at least every 30 s.
+/// How long a stream may be silent. It has a tick at least every 30 s.
 const SILENCE: Duration = Duration::from_secs(45);
 
 /// From where, and until when.
@@ -34,7 +34,7 @@ pub(crate) struct Tail {
     time: Option<Duration>,
 }
 
-/// Prints events until told to end, or until nobody reads on.
+/// Prints events until its options or Ctrl-C end it, or until stdout is closed.
 pub(crate) async fn tail(caller: &Caller, how: Tail) -> anyhow::Result<()> {
     let enough = async {
         match how.time {
@@ -65,7 +65,7 @@ async fn follow(caller: &Caller, how: &Tail) -> anyhow::Result<()> {
     following.run().await
 }
 
-/// How far the reader has got. It says so when it is dropped, however the following ends.
+/// The cursor that was reached. It is printed when this is dropped, so at every kind of end.
 struct Reached(Cursor);
 
 impl Drop for Reached {
@@ -74,7 +74,7 @@ impl Drop for Reached {
     }
 }
 
-/// One who follows.
+/// What following the chat needs.
 struct Following<'a> {
     caller: &'a Caller,
     token: Token,
@@ -90,7 +90,7 @@ enum End {
     Enough,
     /// The cursor could not be used.
     Reset,
-    /// The connection is gone.
+    /// The connection has ended.
     Lost(anyhow::Error),
 }
 
@@ -141,7 +141,7 @@ impl Following<'_> {
             };
             self.names.learn(&event);
             self.caller.output.value(&event, || self.names.event(&event))?;
-            // Only what was printed is behind us.
+            // The cursor moves only after the event is printed.
             self.reached.0 = events.cursor().unwrap_or(self.reached.0);
             match event {
                 Event::Message(_) => {

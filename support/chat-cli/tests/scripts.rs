@@ -1,4 +1,4 @@
-//! What scripts rely on: exit codes, JSON alone on stdout, and an end that is no panic.
+//! What scripts rely on: exit codes, only JSON on stdout, and an end without a panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -59,7 +59,7 @@ async fn what_a_terminal_would_obey_is_printed_and_not_obeyed() {
     assert_eq!(event["text"], text);
     let shown = world.run(&["history", "Ann"]).await.succeeded().to_owned();
     assert_eq!(shown.chars().filter(|c| c.is_control()).count(), 1, "{shown:?}");
-    // A complaint repeats what was typed, and that may have been pasted.
+    // An error message repeats what was typed, which may have been pasted.
     let complaint = world.run(&["send", "\u{1b}[2J", "hi"]).await;
     assert!(complaint.failed(1).contains(r"\u{1b}[2J"), "{}", complaint.stderr());
 }
@@ -73,7 +73,7 @@ async fn raw_requests_are_sent_as_they_are_and_refusals_are_failures() {
         let raw = ["raw", "--transport", transport];
         let replies = world.run(&[&raw[..], &[good]].concat()).await.json();
         assert_eq!((&replies[0]["request_id"], &replies[0]["ok"]["type"]), (&"a".into(), &"sent".into()));
-        // Without arguments, from stdin; what comes after a refusal is sent too.
+        // Without arguments, requests come from stdin. Requests after a refusal are sent too.
         let lines = if transport == "sse" { &raw[..] } else { &[&raw[..], &["-"]].concat() };
         let refused = world.run_with(lines, format!("{bad}\n{good}\n")).await;
         assert_eq!(refused.failed(1), "error: 1 of 2 requests refused\n");
@@ -84,7 +84,7 @@ async fn raw_requests_are_sent_as_they_are_and_refusals_are_failures() {
             (&"b".into(), &"bad_request".into())
         );
         assert_eq!((&lines[1]["request_id"], &lines[1]["ok"]["duplicate"]), (&"a".into(), &true.into()));
-        // Not JSON: a POST has an answer to that, a WebSocket an end.
+        // This is not JSON. A POST answers with a refusal; a WebSocket is closed.
         let broken = world.run(&[&raw[..], &["{"]].concat()).await;
         match transport {
             "websocket" => assert!(broken.failed(1).contains("4500 protocol_error")),
@@ -133,7 +133,7 @@ async fn an_event_on_the_same_socket_is_not_taken_for_a_reply() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_other_end_is_told_with_the_remedy() {
+async fn a_server_that_does_not_answer_is_named_with_the_remedy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut world = World::open().await;
     world.address = listener.local_addr().unwrap();
@@ -163,7 +163,7 @@ async fn another_program_at_the_other_end_is_not_taken_for_ours() {
 }
 
 #[tokio::test]
-async fn wrong_use_is_told_from_failure() {
+async fn wrong_use_and_failure_have_different_exit_codes() {
     let world = World::open().await.with_ann_and_bob().await;
     for wrong in [
         &["send", "Ann"][..],
@@ -197,7 +197,7 @@ async fn an_interrupted_tail_says_where_to_go_on() {
 #[tokio::test]
 async fn ctrl_c_ends_what_waits_for_its_reader_or_its_writer() {
     let world = World::open().await.with_ann_and_bob().await;
-    // More than a pipe holds.
+    // These messages are more than a pipe holds.
     let long = "x".repeat(8_000);
     for _ in 0..12 {
         world.run(&["send", "Ann", &long]).await.succeeded();
@@ -212,7 +212,7 @@ async fn ctrl_c_ends_what_waits_for_its_reader_or_its_writer() {
     let mut sending = Tail::start(command);
     let stdin = sending.child.stdin.as_mut().unwrap();
     stdin.write_all(b"hi\n").await.unwrap();
-    // The reply says that it has begun to read, and it goes on doing so.
+    // The reply shows that the program reads stdin. It goes on reading.
     sending.line().await;
     sending.signal("INT").await;
     let stdin = sending.child.stdin.take();
@@ -221,25 +221,25 @@ async fn ctrl_c_ends_what_waits_for_its_reader_or_its_writer() {
 }
 
 #[tokio::test]
-async fn a_reader_who_has_seen_enough_ends_it_quietly() {
+async fn a_reader_that_closes_its_pipe_ends_the_program_quietly() {
     let world = World::open().await.with_ann_and_bob().await;
     let long = "x".repeat(8_000);
     for _ in 0..12 {
-        // A POST: Bob is not here yet.
+        // The message is sent by POST, so that Bob does not count as here yet.
         world.run(&["send", "Ann", &long, "--transport", "sse"]).await.succeeded();
     }
     let mut history = Tail::start(world.chat(&["history", "Ann"]));
     history.line().await;
     history.stdout = None;
     assert_eq!(history.ended().await, (Some(0), String::new()));
-    // In a quiet chat too, where no write would fail.
+    // This also works in a quiet chat, where no write would fail.
     let mut tail = world.tail(&[]).await;
     assert!(tail.line().await.ends_with("here: Bob"));
     tail.stdout = None;
     let (code, said) = tail.ended().await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("To go on from here") && said.lines().count() == 1, "{said}");
-    // Nor is a script for completion read to its end by everybody.
+    // A completion script is not always read to its end either.
     let mut completions = world.chat(&["completions", "bash"]);
     completions.stdout(Stdio::null());
     end(completions).await.succeeded();

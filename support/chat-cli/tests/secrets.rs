@@ -35,7 +35,7 @@ async fn only_the_owner_can_read_what_is_kept() {
     world.run(&["register", "Ann"]).await.succeeded();
     let mode = || std::fs::metadata(kept(&world)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o600);
-    // Nor does it stay open once it was.
+    // A file that other users can read is made private again.
     std::fs::set_permissions(kept(&world), std::fs::Permissions::from_mode(0o644)).unwrap();
     world.run(&["login", "Ann"]).await.succeeded();
     assert_eq!(mode(), 0o600);
@@ -106,7 +106,7 @@ async fn a_password_comes_from_stdin_and_never_from_an_argument() {
     assert!(world.run_with(&["login", "Ann"], "").await.failed(2).contains("CHAT_PASSWORD"));
     world.run(&["login", "Ann", PASSWORD]).await.failed(2);
     world.run(&["login", "Ann", "--password", PASSWORD]).await.failed(2);
-    // A failure to sign in does not cost the sign-in that there is.
+    // A failed sign-in keeps the earlier one.
     world.run(&["people"]).await.succeeded();
 }
 
@@ -119,7 +119,7 @@ async fn a_mark_before_a_password_or_the_sign_ins_is_no_part_of_them() {
     let wide: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let refused = world.run_with(&["login", "Ann"], wide).await;
     assert!(refused.failed(1).contains("stdin is UTF-16LE"), "{}", refused.stderr());
-    // An editor may have added one when somebody looked.
+    // An editor may have added a mark to the file.
     let marked = [b"\xEF\xBB\xBF", &std::fs::read(kept(&world)).unwrap()[..]].concat();
     std::fs::write(kept(&world), marked).unwrap();
     world.run(&["people"]).await.succeeded();
@@ -164,7 +164,7 @@ async fn hex_shows_the_wire_and_hides_what_opens_it() {
     assert!(!shown.contains(&token(&world)[..8]) && !shown.contains(PASSWORD), "{shown}");
 }
 
-/// The right-hand side of a dump in one piece, so that a text is found wherever its rows break.
+/// The right-hand side of a dump in one piece, so that a text is found even if it is split over rows.
 fn ascii(dump: &str) -> String {
     dump.lines().filter_map(|line| line.get(63..)).collect()
 }

@@ -1,4 +1,4 @@
-//! People who talk on the command line: over every wire, in groups, through cuts, each message once.
+//! People who talk on the command line: over every transport, in groups, across disconnects, each message once.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -24,7 +24,7 @@ async fn two_people_talk_over_every_transport() {
             .run(&[&["--as", &ann, "send", &bob, "hello,", "Bob"][..], &over(&[])].concat())
             .await
             .succeeded();
-        // One's own messages come too, so that a script sees the whole conversation.
+        // A user's own messages come too, so that a script sees the whole conversation.
         world.run(&[&["--as", &bob, "send", &ann, "hello, Ann"][..], &over(&[])].concat()).await.succeeded();
         let (first, second) = (tail.message().await, tail.message().await);
         for (line, said) in [(first, format!("{ann}: hello, Bob")), (second, format!("{bob}: hello, Ann"))] {
@@ -72,7 +72,7 @@ async fn a_tail_that_is_cut_comes_back_and_prints_everything_once() {
         let world = World::cut_at(r#""text":"two""#).await.with_ann_and_bob().await;
         let mut tail = world.tail(&["--json", "--count", "3", "--transport", transport]).await;
         for text in ["one", "two", "three"] {
-            // A WebSocket would bring Ann her own message, and be cut itself.
+            // Over a WebSocket, Ann would also receive her own message, and this connection would be cut.
             world.run(&["--as", "ann", "send", "bob", text, "--transport", "sse"]).await.succeeded();
         }
         let mut texts = Vec::new();
@@ -115,7 +115,7 @@ async fn groups_are_founded_joined_written_to_and_left() {
         world.run(&["groups"]).await.succeeded().split_whitespace().collect::<Vec<_>>(),
         ["c1", "#rust", "2", "members", "joined"]
     );
-    // By its name with and without the mark, and by its id.
+    // The group is given by its name, with and without `#`, and by its id.
     for to in ["#rust", "rust", "c1"] {
         world.run(&["send", to, "hi"]).await.succeeded();
     }
@@ -137,7 +137,7 @@ async fn a_name_that_could_mean_two_things_is_not_guessed() {
     assert!(world.run(&["send", "Ann", "hi"]).await.failed(1).contains("'@Ann' or '#Ann'"));
     assert!(world.run(&["send", "#twice", "hi"]).await.failed(1).contains("c2, c3"));
     world.run(&["send", "@Ann", "hi"]).await.succeeded();
-    // A user who is called like a conversation gets nothing that was meant for it.
+    // A user whose name looks like the id of a conversation gets no message that was meant for it.
     world.run(&["register", "c1"]).await.succeeded();
     assert!(world.run(&["--as", "Bob", "send", "c1", "hi"]).await.succeeded().contains("in c1 "));
     assert_eq!(world.run(&["--as", "Bob", "history", "c1"]).await.succeeded().lines().count(), 1);
@@ -147,7 +147,7 @@ async fn a_name_that_could_mean_two_things_is_not_guessed() {
 #[tokio::test]
 async fn lines_of_stdin_become_messages_in_their_order() {
     let world = World::open().await.with_ann_and_bob().await;
-    // More than the server takes at once from one user, so that some are refused at first.
+    // These are more messages than the server accepts at once from one user, so some are refused at first.
     let lines: Vec<String> = (1..=55).map(|number| format!("line {number}")).collect();
     for transport in ["websocket", "longpoll"] {
         let arguments = ["--transport", transport, "send", "Ann", "-"];

@@ -36,7 +36,7 @@ pub struct DuplexEvents {
     _in_use: Arc<watch::Sender<()>>,
 }
 
-/// The end of both halves, for the tasks behind them.
+/// Notices when both halves are dropped.
 pub struct Abandoned(watch::Receiver<()>);
 
 impl Abandoned {

@@ -131,11 +131,15 @@ impl Admitted {
     pub(super) async fn serve<T: Transport>(self, transport: &mut T) -> Result<(), T::Error> {
         match self.0 {
             Ok(session) => session.serve(transport).await,
+            // In a box, because most clients are not refused.
             Err(refused) => {
-                let why = Close::of_refusal(&refused.refusal);
-                refused.metrics.refused(refused.refusal.code);
-                refused.metrics.ended(&refused.cut, End::Closed(why));
-                transport.close(why, None).await
+                Box::pin(async move {
+                    let why = Close::of_refusal(&refused.refusal);
+                    refused.metrics.refused(refused.refusal.code);
+                    refused.metrics.ended(&refused.cut, End::Closed(why));
+                    transport.close(why, None).await
+                })
+                .await
             }
         }
     }

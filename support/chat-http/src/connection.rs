@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use chat_core::protocol::{Encoding, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::plain::Pipe;
-use super::takeover::Taken;
+use super::pipe::Pipe;
+use super::taken::Taken;
 use super::wire::Wire;
 
 /// One client's connection, on which an answer is due.
@@ -22,11 +22,13 @@ use super::wire::Wire;
 pub struct Connection(pub(super) Source);
 
 /// Where the bytes of a connection go.
+///
+/// What belongs to the plain way alone is in boxes, so that it takes no room in a connection that is taken over.
 pub(super) enum Source {
     /// To the socket, without an HTTP library.
     Taken(Taken),
     /// Through an HTTP library, as the body of its answer.
-    Body(Pipe),
+    Body(Box<Pipe>),
     /// To a connection that an HTTP library has upgraded.
     Upgraded(Wire),
 }
@@ -51,7 +53,7 @@ impl Connection {
     pub async fn begin(&mut self, first: &str) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.begin(first).await,
-            Source::Body(pipe) => pipe.begin(first).await,
+            Source::Body(pipe) => Box::pin(pipe.begin(first)).await,
             Source::Upgraded(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -63,7 +65,7 @@ impl Connection {
     pub async fn write_more(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.write_more(parts).await,
-            Source::Body(pipe) => pipe.write(parts.concat().into()).await,
+            Source::Body(pipe) => Box::pin(pipe.write(parts.concat().into())).await,
             Source::Upgraded(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -75,7 +77,7 @@ impl Connection {
     pub async fn write_frames<E: Encoding>(&mut self, frames: &[Arc<Frame>]) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.write_frames::<E>(frames).await,
-            Source::Body(pipe) => pipe.write_frames::<E>(frames).await,
+            Source::Body(pipe) => Box::pin(pipe.write_frames::<E>(frames)).await,
             Source::Upgraded(_) => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
@@ -125,7 +127,7 @@ impl Connection {
     pub async fn half_closed(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Source::Taken(taken) => taken.wire.half_closed().await,
-            Source::Body(pipe) => pipe.half_closed().await,
+            Source::Body(pipe) => Box::pin(pipe.half_closed()).await,
             Source::Upgraded(wire) => wire.half_closed().await,
         }
     }

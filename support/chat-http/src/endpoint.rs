@@ -1,22 +1,16 @@
-//! How a request becomes a transport: the part of a transport that knows HTTP, and the route to it.
+//! How a request becomes a transport: the part of a transport that knows HTTP.
 
 use std::io;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderMap, Method, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
 use chat_core::chat::Chat;
 use chat_core::limits::Limits;
-use chat_core::refusal::{Code, Refusal};
 use chat_core::transport::Transport;
 
-use super::admission::{Admission, Admitted};
+use super::admission::Admitted;
 use super::connection::Connection;
-use super::peer::{Peer, Way};
-use super::{Problem, plain, takeover};
 
 /// A transport that begins with an HTTP request.
 pub trait Endpoint: Transport<Error = io::Error> + Sized + 'static {
@@ -26,6 +20,8 @@ pub trait Endpoint: Transport<Error = io::Error> + Sized + 'static {
     const PATH: &'static str;
     /// How a refusal reaches the client.
     const REFUSES: Refuses;
+    /// Whether a client repeats its request over the same connection, with another cursor.
+    const REPEATS: bool = false;
     /// What a request asks for, besides its user and its cursor.
     type Ask: FromRequestParts<Chat, Rejection: IntoResponse> + Clone + Send + Sync;
 
@@ -63,42 +59,6 @@ pub enum Refuses {
     ByClose,
 }
 
-/// The route to a transport.
-pub fn endpoint<E: Endpoint>() -> Router<Chat> {
-    Router::new().route(E::PATH, get(open::<E>))
-}
-
-async fn open<E: Endpoint>(State(chat): State<Chat>, request: Request) -> Result<Response, Response> {
-    let (mut request, _) = request.into_parts();
-    no_body(&request.headers).map_err(IntoResponse::into_response)?;
-    let ask = E::Ask::from_request_parts(&mut request, &chat).await.map_err(IntoResponse::into_response)?;
-    let admission = Admission::from_request_parts(&mut request, &chat).await;
-    let admission = admission.map_err(IntoResponse::into_response)?;
-    let next = admission.next();
-    let admitted = admission.enter(E::name(&ask)).await;
-    let admitted = match E::REFUSES {
-        Refuses::ByStatus => admitted.or_problem().map_err(IntoResponse::into_response)?,
-        Refuses::ByClose => admitted,
-    };
-    let head = E::head(&ask).into_response();
-    // A HEAD request asks for the head only.
-    if request.method != Method::GET {
-        return Ok(head);
-    }
-    let unknown =
-        || Problem::from(Refusal::new(Code::Internal, "this connection has no accept loop of ours"));
-    let peer = request.extensions.get::<Arc<Peer>>().cloned();
-    let peer = peer.ok_or_else(|| unknown().into_response())?;
-    let client = Client::<E> { ask, limits: Arc::clone(chat.limits()), admitted };
-    match peer.way {
-        Way::Takeover => {
-            takeover::serve(client, next, &peer);
-            Ok(head)
-        }
-        Way::Plain => Ok(plain::serve(&mut request, head, client, peer).await),
-    }
-}
-
 /// A client that is to be served.
 pub(super) struct Client<E: Endpoint> {
     pub(super) ask: E::Ask,
@@ -108,18 +68,15 @@ pub(super) struct Client<E: Endpoint> {
 
 impl<E: Endpoint> Client<E> {
     /// Serves the client over its connection, and gives the connection back in the end.
-    pub(super) async fn serve(self, connection: Connection) -> io::Result<Connection> {
-        let mut transport = E::begin(connection, self.ask, self.limits).await?;
-        self.admitted.serve(&mut transport).await?;
-        transport.finish().await
+    ///
+    /// Beginning and finishing are in boxes. Otherwise, each waiting connection would keep room for them.
+    pub(super) fn serve(self, connection: Connection) -> impl Future<Output = io::Result<Connection>> + Send {
+        let Self { ask, limits, admitted } = self;
+        let begin = Box::pin(E::begin(connection, ask, limits));
+        async move {
+            let mut transport = begin.await?;
+            admitted.serve(&mut transport).await?;
+            Box::pin(transport.finish()).await
+        }
     }
-}
-
-/// Refuses a request that has a body, because the body would be read as what comes after the request.
-fn no_body(headers: &HeaderMap) -> Result<(), Problem> {
-    let length = headers.get(header::CONTENT_LENGTH);
-    if length.is_some_and(|length| length != "0") || headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(Refusal::new(Code::BadRequest, "a request for events has no body").into());
-    }
-    Ok(())
 }

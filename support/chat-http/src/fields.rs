@@ -73,7 +73,7 @@ pub fn asks_for(headers: &HeaderMap, protocol: &str) -> bool {
 /// The value of a cookie, over all lines of `Cookie` ([RFC 6265 §5.4]).
 ///
 /// A browser sends the cookies of every program on the same host, and their values may have any octets. So the
-/// lines are split as bytes, and no other cookie can hide ours.
+/// lines are split as bytes, and no other cookie can hide the server's own.
 ///
 /// [RFC 6265 §5.4]: https://www.rfc-editor.org/rfc/rfc6265#section-5.4
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {

@@ -10,85 +10,85 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitFlags {
-    /// How long the event log reaches back; message history stays for ever
+    /// How long events are kept for clients that resume; messages are kept for ever
     #[arg(long, env = "CHAT_RETENTION", default_value = "7d", value_parser = a_second, value_name = "TIME")]
     retention: Duration,
     /// How long a sign-in lasts
     #[arg(long, env = "CHAT_SIGN_IN_LIFETIME", default_value = "30d", value_parser = a_second, value_name = "TIME")]
     sign_in_lifetime: Duration,
-    /// Events kept in memory for each user who is here
+    /// Events kept in memory for each user who is online
     #[arg(long, env = "CHAT_INBOX_EVENTS", default_value_t = 1_024, value_name = "N", value_parser = some)]
     inbox_events: usize,
-    /// Bytes of events kept in memory for each user who is here
+    /// Bytes of events kept in memory for each user who is online
     #[arg(long, env = "CHAT_INBOX_BYTES", default_value_t = 1_048_576, value_name = "N", value_parser = some)]
     inbox_bytes: usize,
-    /// How long presence and inbox outlive a user's last connection
+    /// How long a user stays online after the last connection has ended
     #[arg(long, env = "CHAT_GRACE", default_value = "30s", value_parser = duration, value_name = "TIME")]
     grace: Duration,
-    /// How long presence changes are gathered before they are told
+    /// How long presence changes are collected before they are sent
     #[arg(long, env = "CHAT_PRESENCE_INTERVAL", default_value = "1s", value_parser = some_time, value_name = "TIME")]
     presence_interval: Duration,
-    /// The most people one presence event lists
+    /// The most users in one presence event
     #[arg(long, env = "CHAT_PRESENCE_LIST", default_value_t = 256, value_name = "N", value_parser = or_none)]
     presence_list: usize,
-    /// Connections of one user
+    /// The most connections of one user
     #[arg(long, env = "CHAT_CONNECTIONS_PER_USER", default_value_t = 20, value_name = "N", value_parser = some)]
     connections_per_user: usize,
-    /// Connections of one server
+    /// The most connections of one server
     #[arg(long, env = "CHAT_CONNECTIONS", default_value_t = 15_000, value_name = "N", value_parser = some)]
     connections: usize,
-    /// Messages and group commands a second, for each user
+    /// Messages and group commands of one user in a second
     #[arg(long, env = "CHAT_MESSAGES_PER_SECOND", default_value_t = 10, value_name = "N", value_parser = at_least_one)]
     messages_per_second: u32,
-    /// Messages and group commands at once, for each user
+    /// Messages and group commands of one user at once
     #[arg(long, env = "CHAT_MESSAGE_BURST", default_value_t = 50, value_name = "N", value_parser = at_least_one)]
     message_burst: u32,
-    /// Sign-ins a minute, for each name and address
+    /// Sign-ins in a minute, for each name and address
     #[arg(long, env = "CHAT_SIGN_INS_PER_MINUTE", default_value_t = 5, value_name = "N", value_parser = at_least_one)]
     sign_ins_per_minute: u32,
-    /// Failed sign-ins a minute, for each address; those that succeed do not count
+    /// Failed sign-ins in a minute, for each address; successful ones do not count
     #[arg(long, env = "CHAT_FAILED_SIGN_INS_PER_MINUTE", default_value_t = 60, value_name = "N", value_parser = at_least_one)]
     failed_sign_ins_per_minute: u32,
-    /// Registrations a minute, for each address
+    /// Registrations in a minute, for each address
     #[arg(long, env = "CHAT_REGISTRATIONS_PER_MINUTE", default_value_t = 60, value_name = "N", value_parser = at_least_one)]
     registrations_per_minute: u32,
-    /// Memory that hashing a password takes, in KiB; the default meets OWASP's advice with one pass
+    /// Memory for hashing one password, in KiB; the default follows OWASP's advice for one pass
     #[arg(long, env = "CHAT_HASH_MEMORY", default_value_t = 47_104, value_name = "KIB", value_parser = hash_memory)]
     hash_memory: u32,
     /// Passwords that may wait to be hashed
     #[arg(long, env = "CHAT_HASH_QUEUE", default_value_t = 64, value_name = "N", value_parser = or_none)]
     hash_queue: usize,
-    /// How long a connection may take for the head of a request, and stay unused
+    /// How long a connection may stay unused, or take to send the head of a request
     #[arg(long, env = "CHAT_HEADER_TIMEOUT", default_value = "5s", value_parser = some_time, value_name = "TIME")]
     header_timeout: Duration,
     /// How long the body of a request may take
     #[arg(long, env = "CHAT_BODY_TIMEOUT", default_value = "10s", value_parser = some_time, value_name = "TIME")]
     body_timeout: Duration,
-    /// How long a client may take no byte of what waits for it
+    /// How long a client may accept no byte before it is disconnected
     #[arg(long, env = "CHAT_WRITE_TIMEOUT", default_value = "10s", value_parser = some_time, value_name = "TIME")]
     write_timeout: Duration,
-    /// Bytes that the kernel takes for a client before they can be sent
+    /// Bytes that the kernel stores for one client until they can be sent
     #[arg(long, env = "CHAT_UNSENT_BYTES", default_value_t = 131_072, value_name = "N", value_parser = bytes)]
     unsent_bytes: u32,
-    /// Silence after which a WebSocket client is pinged
+    /// How long a WebSocket client may be silent before the server sends a Ping
     #[arg(long, env = "CHAT_PING_AFTER", default_value = "20s", value_parser = some_time, value_name = "TIME")]
     ping_after: Duration,
-    /// How long a WebSocket client may take to answer a ping
+    /// How long a WebSocket client may take to answer a Ping
     #[arg(long, env = "CHAT_PONG_TIMEOUT", default_value = "10s", value_parser = some_time, value_name = "TIME")]
     pong_timeout: Duration,
-    /// Time between the signs of life on an event stream
+    /// Time between two keep-alives on an event stream
     #[arg(long, env = "CHAT_KEEP_ALIVE", default_value = "15s", value_parser = some_time, value_name = "TIME")]
     keep_alive: Duration,
-    /// How long a poll is held that does not say how long to wait
+    /// How long a poll waits if the client does not say how long
     #[arg(long, env = "CHAT_POLL_WAIT", default_value = "25s", value_parser = duration, value_name = "TIME")]
     poll_wait: Duration,
-    /// How long a poll is held at most, whatever it asks for: proxies often cut after 50 or 60 s
+    /// The longest that a poll may wait; proxies often cut after 50 or 60 s
     #[arg(long, env = "CHAT_LONGEST_POLL", default_value = "45s", value_parser = some_time, value_name = "TIME")]
     longest_poll: Duration,
-    /// How long the disk may take for a command or a read before the client gets an answer
+    /// How long the disk may take for a command or a read before it is refused
     #[arg(long, env = "CHAT_STORAGE_TIMEOUT", default_value = "5s", value_parser = some_time, value_name = "TIME")]
     storage_timeout: Duration,
-    /// Bytes of a database that is looked through for damage before it is served; a longer one is while it is served
+    /// A database up to this size is checked for damage before it is served; a longer one while it is served
     #[arg(long, env = "CHAT_CHECK_FIRST_BYTES", default_value_t = 268_435_456, value_name = "N", value_parser = any)]
     check_first_bytes: u64,
     /// How long connections may take to end at shutdown

@@ -49,7 +49,7 @@ impl FromStr for HostName {
 /// What a `Host` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
-    /// An IP address.
+    /// An IP address, which no owner of a name can redirect.
     Address(IpAddr),
     /// A name in lower case. Its owner decides to which address it leads.
     Name(String),

@@ -16,13 +16,16 @@ pub mod memory;
 mod options;
 mod origin;
 mod peer;
+mod pipe;
 mod plain;
 mod problem;
 mod profile;
 mod proxy;
+mod route;
 pub mod run;
 pub mod server;
 pub mod settings;
+mod taken;
 mod takeover;
 mod wire;
 
@@ -41,7 +44,7 @@ use chat_core::refusal::{Code, Refusal};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 pub use connection::Connection;
-pub use endpoint::{Endpoint, Refuses, endpoint};
+pub use endpoint::{Endpoint, Refuses};
 pub use flags::LimitFlags;
 pub use host::{HostName, HostNameError};
 pub use origin::Origins;
@@ -51,8 +54,10 @@ pub(crate) use plain::NoAnswer;
 pub use problem::Problem;
 pub use profile::{Framing, Listing, Profile, Reads};
 pub use proxy::TrustedProxy;
+pub use route::endpoint;
 pub use server::{Plain, Server};
-pub(crate) use takeover::{Asked, Live, Serving};
+pub(crate) use taken::Asked;
+pub(crate) use takeover::{Live, Serving, Slot};
 pub(crate) use wire::{Broken, Stream, Wire};
 
 /// What the servers of one launch know of each other.

@@ -1,4 +1,4 @@
-//! The transport without a wire: client and chat are in one process. Every comparison measures from here.
+//! The transport without a wire: client and chat are in one process. It is the baseline of every comparison.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

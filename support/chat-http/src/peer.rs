@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use chat_core::ending::{Cut, End};
 use chat_core::limits::Limits;
@@ -13,7 +13,6 @@ use chat_core::signal::Signal;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::takeover::Next;
 use super::wire::Wire;
 
 /// How a transport gets its connection.
@@ -35,14 +34,12 @@ pub(crate) struct Peer {
     /// Cuts the connection, and takes note of its end.
     pub(crate) cut: Cut,
     pub(crate) way: Way,
-    /// Given once the client sends no more.
+    /// A signal that is given once the client sends no more.
     pub(crate) half_closed: Signal<()>,
     is_upgraded: AtomicBool,
     limits: Arc<Limits>,
     metrics: Arc<TransportMetrics>,
     stopping: watch::Receiver<bool>,
-    /// Guards what happens with the connection once the HTTP library has given it up.
-    pub(super) next: Mutex<Next>,
 }
 
 impl Peer {
@@ -64,7 +61,6 @@ impl Peer {
             limits,
             metrics,
             stopping,
-            next: Mutex::default(),
         }
     }
 

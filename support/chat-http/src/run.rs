@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,25 +31,25 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// What every program that opens a chat can be told.
 #[derive(Debug, Clone, Args)]
 pub struct ChatOptions {
-    /// The database file, created if need be; `:memory:` for one that is gone at exit
+    /// The database file, which is created if it does not exist; `:memory:` keeps nothing
     #[arg(long, env = "CHAT_DATABASE", value_name = "PATH")]
     pub database: Location,
-    /// Another origin whose pages may use the servers, such as `https://chat.example.org`
+    /// Another website whose pages may use the servers, such as `https://chat.example.org`
     #[arg(long = "origin", env = "CHAT_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub origins: Vec<Origin>,
-    /// Another name under which the servers are reached, such as `chat.example.org`
+    /// Another name of this machine, such as `chat.example.org`; requests for unknown names are refused
     #[arg(long = "host", env = "CHAT_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<HostName>,
-    /// A proxy before the servers, as an address or a range: whom it speaks for is read from its headers
+    /// The address or range of a proxy in front of the servers; its headers name the client
     #[arg(long = "trusted-proxy", env = "CHAT_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub proxies: Vec<TrustedProxy>,
-    /// Serve a database that is damaged: what can still be read is read, and nothing is written
+    /// Serve a damaged database: what can be read is read, and nothing is written
     #[arg(long, env = "CHAT_ACCEPT_DAMAGE")]
     pub accept_damage: bool,
-    /// Where `/metrics` is served, away from the public addresses
+    /// Serve `/metrics` here, and not at the public addresses
     #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub metrics: Option<SocketAddr>,
-    /// Leave every connection to the HTTP library, as any axum program does: more memory, and nothing taken over
+    /// Leave every connection to the HTTP library; this takes more memory and processor time
     #[arg(long, env = "CHAT_PLAIN")]
     pub plain: bool,
     /// The limits.
@@ -109,7 +109,25 @@ impl ChatOptions {
     }
 }
 
-/// One server of Switchboard: the same chat over one kind of wire.
+/// The exit codes of every server, for `--help`.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  stopped by Ctrl-C or by the system
+  1  failed: the message says why
+  2  wrong usage, such as a port that another program uses";
+
+/// What a newcomer needs, for `-h`; `--help` shows every flag.
+///
+/// The flags with these names, without dashes, stay; limits and settings for operators are left out.
+#[must_use]
+pub fn short_help(command: Command, stays: &'static [&'static str]) -> Command {
+    command.mut_args(|arg| {
+        let is_for_newcomers = arg.get_long().is_some_and(|flag| stays.contains(&flag));
+        arg.hide_short_help(!is_for_newcomers).hide_env_values(true)
+    })
+}
+
+/// One server of Switchboard: the chat over one transport.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
@@ -146,9 +164,16 @@ impl Program {
     /// the ports that they may connect to.
     #[must_use]
     pub fn run(&self, pages: fn(&[u16]) -> Router<Chat>) -> ExitCode {
-        let command = Options::command()
+        let examples = format!(
+            "Examples:\n  cargo run --release -p {0}                        as the defaults say\n  \
+             cargo run --release -p {0} -- --listen 5000       at another port",
+            self.name
+        );
+        let command = short_help(Options::command(), &["listen", "database"])
             .name(self.name)
             .about(self.about)
+            .after_long_help(format!("{examples}\n\n{EXIT_CODES}"))
+            .after_help(examples)
             .mut_arg("listen", |arg| arg.default_value(self.listen).required(false))
             .mut_arg("database", |arg| arg.default_value(self.database).required(false));
         let options = match Options::from_arg_matches(&command.get_matches()) {

@@ -12,8 +12,8 @@
 //! }
 //! ```
 //!
-//! A new law is a function here and a line in [`conformance_tests`]; no transport can forget it. Programs that are
-//! no tests, such as benches, get the same list from [`every_law`].
+//! A new law is a function here and a line in [`conformance_tests`], so no transport can leave it out. Programs that
+//! are not tests, such as benches, get the same list from [`every_law`].
 
 pub mod laws;
 mod raw;
@@ -43,7 +43,7 @@ pub fn every_law<S: Server>() -> Vec<Law> {
 /// The names of all laws, in the order of the requirements.
 const NAMES: &[&str] = &conformance_tests! { names of () };
 
-/// The requirement that a law stands for. When the law fails, it says which one it is.
+/// The requirement that a law tests. When the law fails, this prints the requirement's number.
 #[doc(hidden)]
 pub struct Requirement(usize);
 
@@ -63,7 +63,7 @@ impl Drop for Requirement {
     }
 }
 
-/// Runs a law as a test would: on two threads of its own, whose tasks end with it.
+/// Runs a law as a test would: on a runtime with two threads of its own. All its tasks end with it.
 fn block_on(law: impl Future<Output = ()>) {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("threads for a law").block_on(law);
@@ -144,7 +144,7 @@ macro_rules! conformance_tests {
             sign_in: reads_stored_names_as_they_are;
             sign_in: takes_a_password_in_any_normal_form;
             membership: counts_own_messages_as_read;
-            membership: tells_who_rejoins_of_the_gap;
+            membership: shows_the_gap_to_a_user_who_rejoins;
         }
     };
     (list of $server:ty; $($group:ident: $law:ident;)*) => {

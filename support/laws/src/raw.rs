@@ -1,4 +1,4 @@
-//! A connection without a client: for what no well-behaved client does.
+//! A connection without a client, for what no well-behaved client does.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,30 +14,30 @@ use tokio::time::{interval, timeout};
 
 use super::test_server::{PATIENCE, TestConnection, TestUser, polls};
 
-/// What the system keeps for a reader: little, so that one who does not read is noticed soon.
+/// The receive buffer of the client's system. It is small, so that a client that does not read is noticed soon.
 const RECEIVE_BYTES: u32 = 4_096;
 
-/// Polls sent ahead by a client that reads none of the answers: more than any buffer between holds.
+/// How many polls a client sends without reading an answer: more than all buffers in between hold.
 const POLLS_AHEAD: usize = 2_000;
 
-/// What a request for a WebSocket has besides. A wire that is not upgraded takes no notice of it.
+/// The headers that a request for a WebSocket needs. Every other transport ignores them.
 pub(super) const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-/// Polls sent by a client that hears nothing: so few that they fit into one window, and more than the server can
-/// answer into a connection whose answers are not acknowledged.
+/// How many polls an unreachable client sends. They fit into one window, but their answers are more than the server can
+/// write to a connection that acknowledges nothing.
 #[cfg(target_os = "linux")]
 const POLLS_UNANSWERED: usize = 50;
 
-/// A client that has opened the transport's wire and then does nothing more.
+/// A client that has opened a connection of the transport and then does nothing more.
 pub enum Raw<S: Server> {
     /// Its socket.
     Socket(TcpStream),
-    /// There is no wire: a client that is simply not asked.
+    /// A client of the memory transport, which has no socket. It is not polled.
     Memory(TestConnection<S>),
 }
 
 impl<S: Server> Raw<S> {
-    /// Opens the wire as `member`, and reads nothing.
+    /// Opens a connection of the transport as `member`, and reads nothing.
     pub async fn open(member: &TestUser<S>, after: Option<Cursor>) -> Self {
         let Some(path) = S::PATH else { return Self::Memory(member.resume(after).await) };
         let mut stream = connect(member).await;
@@ -45,9 +45,10 @@ impl<S: Server> Raw<S> {
         Self::Socket(stream)
     }
 
-    /// Opens the wire as `member` after a cursor that much comes after, and reads no more than the first head.
+    /// Opens a connection of the transport as `member`, with a cursor after which there is much to read. It reads no
+    /// more than the first head.
     ///
-    /// Where each answer ends by itself, more are asked for ahead, so that this client too can fall behind.
+    /// A polling client sends many more polls without waiting, so that it too can fall behind.
     pub async fn fall_behind(member: &TestUser<S>, after: Cursor) -> Self {
         let mut raw = Self::open(member, Some(after)).await;
         if let (Self::Socket(stream), Some(path)) = (&mut raw, S::PATH) {
@@ -55,7 +56,7 @@ impl<S: Server> Raw<S> {
             if head.starts_with("HTTP/1.1 200") && polls::<S>() {
                 let request = request(path, member, Some(after));
                 for _ in 0..POLLS_AHEAD {
-                    // Once the server no longer reads, there is nothing more to fill.
+                    // Once the server no longer reads, all buffers are full.
                     let writing = stream.write_all(request.as_bytes());
                     if !matches!(timeout(Duration::from_millis(200), writing).await, Ok(Ok(()))) {
                         break;
@@ -66,12 +67,12 @@ impl<S: Server> Raw<S> {
         raw
     }
 
-    /// Asks for far more than it could read, and never acknowledges a byte: its system has vanished.
+    /// Asks for far more than it could read, and never acknowledges a byte, as if its system had vanished.
     #[cfg(target_os = "linux")]
     pub async fn unreachable(member: &TestUser<S>, after: Cursor) -> Option<TcpStream> {
         let path = S::PATH?;
         let mut stream = connect(member).await;
-        // Every packet to it is dropped. It is attached first, or the window might be closed by then.
+        // The filter drops every packet to the client. It is attached first, because later the window might be closed.
         const DROP: u16 = 0x06;
         let filter = [socket2::SockFilter::new(DROP, 0, 0, 0)];
         socket2::SockRef::from(&stream).attach_filter(&filter).expect("a filter");
@@ -81,7 +82,7 @@ impl<S: Server> Raw<S> {
         Some(stream)
     }
 
-    /// Reads a little at a time, with a pause after each, until this much was read.
+    /// Reads `at_once` bytes at a time, with a pause after each, until `bytes` were read.
     pub async fn read_slowly(&mut self, bytes: usize, at_once: usize, pause: Duration) {
         let mut pauses = interval(pause);
         let reading = async {
@@ -94,7 +95,7 @@ impl<S: Server> Raw<S> {
                         assert!(some > 0, "the server ended the connection after {read} bytes");
                         read += some;
                     }
-                    // A batch is the least that is taken there.
+                    // The memory transport passes on a whole batch at a time.
                     Self::Memory(line) => {
                         for _ in 0..Limits::BATCH_BYTES / Text::MAX_BYTES {
                             line.try_next().await.expect("a connection that goes on");
@@ -107,7 +108,7 @@ impl<S: Server> Raw<S> {
         timeout(PATIENCE, reading).await.expect("bytes should have come by now");
     }
 
-    /// Waits until the server has ended the connection, throwing away what comes before.
+    /// Waits until the server has ended the connection, and throws away what it sends before.
     pub async fn ended(self) {
         let drain = async {
             match self {
@@ -121,7 +122,7 @@ impl<S: Server> Raw<S> {
         timeout(PATIENCE, drain).await.expect("the server should have ended the connection by now");
     }
 
-    /// Vanishes without a word, as a process that is killed does.
+    /// Resets the connection without a goodbye, as the system of a killed process does.
     pub fn vanish(self) {
         if let Self::Socket(stream) = &self {
             socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).expect("a live socket");
@@ -129,7 +130,7 @@ impl<S: Server> Raw<S> {
     }
 }
 
-/// Sends whole requests, closes the sending side, and reads what is answered until the server ends the connection.
+/// Sends whole requests, closes the sending side, and reads the answers until the server ends the connection.
 pub(super) async fn half_closed<S: Server>(member: &TestUser<S>, requests: &str) -> String {
     let mut stream = connect(member).await;
     let asking = async {
@@ -142,7 +143,7 @@ pub(super) async fn half_closed<S: Server>(member: &TestUser<S>, requests: &str)
     timeout(PATIENCE, asking).await.expect("the server should have ended the connection by now")
 }
 
-/// A connection of which little is kept in the system of the client.
+/// A connection with a small receive buffer at the client.
 async fn connect<S: Server>(member: &TestUser<S>) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a smaller buffer");
@@ -153,7 +154,7 @@ fn address<S: Server>(member: &TestUser<S>) -> SocketAddr {
     member.target.base().trim_start_matches("http://").parse().expect("an address")
 }
 
-/// What opens any wire.
+/// The request that opens a connection of any transport.
 pub(super) fn request<S: Server>(path: &str, member: &TestUser<S>, after: Option<Cursor>) -> String {
     let joint = if path.contains('?') { '&' } else { '?' };
     let after = after.map(|cursor| format!("{joint}after={cursor}")).unwrap_or_default();
@@ -165,7 +166,7 @@ pub(super) fn request<S: Server>(path: &str, member: &TestUser<S>, after: Option
     )
 }
 
-/// Reads the head of an answer, byte by byte so that nothing of what follows is taken.
+/// Reads the head of an answer, byte by byte, so that nothing after it is read.
 async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let read = async {
@@ -177,7 +178,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).expect("a head is ASCII")
 }
 
-/// The answer to bytes that went out as they are, on a connection of their own.
+/// The answer to bytes that are sent unchanged, on a connection of their own.
 pub(super) struct Answer {
     /// Its status.
     pub(super) status: u16,
@@ -203,7 +204,7 @@ impl Answer {
         lines.find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// The code and the text of a problem document, which this must be.
+    /// The code and the text of the problem document that this answer must be.
     pub(super) async fn problem(mut self) -> (String, String) {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.head);
         let length = self.header("content-length").expect("a length").parse().expect("a number");
@@ -216,7 +217,7 @@ impl Answer {
         (text("code"), text("detail"))
     }
 
-    /// Reads until one of some words comes: which one it is.
+    /// Reads until one of some words comes, and returns that word.
     pub(super) async fn first_of<'a>(mut self, words: &[&'a str]) -> &'a str {
         let mut said = self.head.clone().into_bytes();
         let reading = async {

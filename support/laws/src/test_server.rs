@@ -1,4 +1,4 @@
-//! A server of its own for each law, people in it, and their connections.
+//! The test server: each law gets a server of its own, with users and their connections.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -23,10 +23,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-/// How long a law waits for what must come. Generous: only a broken law ever waits so long.
+/// How long a law waits for something that must come. It is long, because only a broken law waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What everybody's password is.
+/// The password of every user.
 const PASSWORD: &str = "correct horse battery";
 
 /// One server around one chat, with a database of its own.
@@ -42,12 +42,12 @@ pub struct TestServer<S> {
 }
 
 impl<S: Server> TestServer<S> {
-    /// A test server with limits that suit tests: hashing is cheap, and nobody is held back.
+    /// A test server with limits that suit tests: hashing is cheap, and rate limits are high.
     pub async fn open() -> Self {
         Self::open_with(|_| {}).await
     }
 
-    /// A test server with limits of one's own.
+    /// A test server whose limits are changed by a function.
     pub async fn open_with(change: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits {
             hash_memory: 8,
@@ -80,7 +80,7 @@ impl<S: Server> TestServer<S> {
         TestUser { user, token, target: self.target.apart(), server: PhantomData }
     }
 
-    /// The same user, signed in once more.
+    /// The same user, with one more sign-in.
     pub async fn sign_in(&self, user: &User) -> TestUser<S> {
         let (user, token) = self.target.sign_in(user.name.as_str(), PASSWORD).await.expect("a user");
         TestUser { user, token, target: self.target.apart(), server: PhantomData }
@@ -126,7 +126,7 @@ impl<S: Server> TestServer<S> {
         self.metric("chat_closed_total", &format!("reason=\"{reason}\","))
     }
 
-    /// How many connections have ended for each reason, as far as any have.
+    /// How many connections have ended for each reason. Reasons without any are left out.
     pub fn ends(&self) -> BTreeMap<String, u64> {
         let text = self.chat.metrics().render();
         let own = format!("\",transport=\"{}\"}} ", S::NAME);
@@ -136,7 +136,7 @@ impl<S: Server> TestServer<S> {
         ends.filter(|(_, times)| *times > 0).collect()
     }
 
-    /// Waits until something that no event tells has come about.
+    /// Waits until something is true that no event announces.
     pub async fn eventually(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let looking = async {
             while !holds(self) {
@@ -147,12 +147,12 @@ impl<S: Server> TestServer<S> {
     }
 }
 
-/// Whether each answer of this wire ends by itself, news or not.
+/// Whether this transport polls: each of its answers ends, with news or without.
 pub(super) fn polls<S: Server>() -> bool {
     S::PATH.is_some_and(|path| path.starts_with("/poll"))
 }
 
-/// Whether it does so at once.
+/// Whether it polls with `wait=0`, so that the server answers at once.
 pub(super) fn asks_once<S: Server>() -> bool {
     S::PATH.is_some_and(|path| path.ends_with("wait=0"))
 }
@@ -163,9 +163,9 @@ fn database(directory: &TempDir) -> PathBuf {
 
 /// A user of a test server.
 pub struct TestUser<S> {
-    /// Who.
+    /// The user's id and name.
     pub user: User,
-    /// What proves it.
+    /// The token of the user's sign-in.
     pub token: Token,
     /// The server, over connections that only this user uses.
     pub target: Target,
@@ -189,7 +189,7 @@ impl<S: Server> TestUser<S> {
         self.user.id
     }
 
-    /// Where the user is in the log now.
+    /// A cursor at the end of the log.
     pub async fn cursor(&self) -> Cursor {
         self.target.snapshot(&self.token).await.expect("a snapshot").cursor
     }
@@ -204,10 +204,10 @@ impl<S: Server> TestUser<S> {
         self.try_resume(after).await.expect("a connection")
     }
 
-    /// A connection over the transport, or why not.
+    /// A connection over the transport, or the reason why there is none.
     ///
     /// # Errors
-    /// What the client's end says.
+    /// The error of the client's end.
     pub async fn try_resume(&self, after: Option<Cursor>) -> Result<TestConnection<S>, ClientError> {
         let (sender, events) = S::Client::connect(&self.target, &self.token, after).await?;
         Ok(TestConnection { sender, events })
@@ -216,14 +216,14 @@ impl<S: Server> TestUser<S> {
 
 /// One connection of a user.
 pub struct TestConnection<S: Server> {
-    /// The half that asks.
+    /// The half that sends requests.
     pub sender: <S::Client as Client>::Sender,
-    /// The half that listens.
+    /// The half that receives events.
     pub events: <S::Client as Client>::Events,
 }
 
 impl<S: Server> TestConnection<S> {
-    /// Asks for something, and gets what came of it.
+    /// Sends a command, and waits for its outcome.
     ///
     /// # Errors
     /// The refusal.
@@ -236,7 +236,7 @@ impl<S: Server> TestConnection<S> {
         self.sender.say(to, text).await
     }
 
-    /// Founds a group.
+    /// Creates a group.
     pub async fn create_group(&self, name: &str) -> ConversationId {
         let name = Name::try_from(name.to_owned()).expect("a name");
         match self.ask(Command::CreateGroup { name, cid: new_cid() }).await {
@@ -245,7 +245,7 @@ impl<S: Server> TestConnection<S> {
         }
     }
 
-    /// Keeps only the half that asks.
+    /// Keeps only the half that sends requests.
     pub fn into_sender(self) -> <S::Client as Client>::Sender {
         self.sender
     }
@@ -258,7 +258,7 @@ impl<S: Server> TestConnection<S> {
     /// The next event, or how the connection ended.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection has ended.
     pub async fn try_next(&mut self) -> Result<Event, ClientError> {
         timeout(PATIENCE, self.events.next()).await.expect("something should have come by now")
     }
@@ -299,7 +299,7 @@ impl<S: Server> TestConnection<S> {
         }
     }
 
-    /// The code with which the server ends the connection, whatever comes before it.
+    /// The code with which the server ends the connection. Earlier events are skipped.
     pub async fn end(&mut self) -> u16 {
         loop {
             if let Event::Close { code, .. } = self.next().await {
@@ -309,9 +309,9 @@ impl<S: Server> TestConnection<S> {
     }
 }
 
-/// What the laws ask with, on any wire.
+/// How the laws send commands, over any transport.
 pub trait Ask: Sender {
-    /// Asks for something, and gets what came of it.
+    /// Sends a command, and waits for its outcome.
     ///
     /// # Errors
     /// The refusal.
@@ -347,12 +347,12 @@ pub(super) fn new_cid() -> Cid {
     Cid::try_from(format!("law-{}", NEXT.fetch_add(1, Ordering::Relaxed))).expect("a cid")
 }
 
-/// The user with this number, whether there is one or not.
+/// The id of the user with this number. There need not be such a user.
 pub(super) fn user_id(number: u32) -> UserId {
     format!("u{number}").parse().expect("a user's id")
 }
 
-/// The history and the position in a cursor, without the mark for what is not logged.
+/// The history and the position in a cursor, without its mark for unlogged events.
 pub(super) fn position(cursor: Cursor) -> (String, u64) {
     let text = cursor.to_string();
     let mut parts = text.split('.');

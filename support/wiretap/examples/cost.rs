@@ -1,7 +1,7 @@
-//! What the tap itself costs: throughput and the time of a round trip, without it and at each depth of looking.
+//! What the tap itself costs: throughput and round-trip time, without it and at each level of observing.
 //!
-//! `cargo run --release -p wiretap --example cost`. Everything is in one process on loopback, so both ends share
-//! the processors with the tap: compare rows of one run, and quote none without the machine that it was made on.
+//! `cargo run --release -p wiretap --example cost`. Everything is in one process on loopback, so both ends share the
+//! processors with the tap. Compare only rows of one run, and name the machine when you quote a number.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wiretap::{Observe, Settings, Wiretap};
 
-/// How much a throughput is measured over, in bytes, and how many times.
+/// Over how many bytes a throughput is measured, and how many times.
 const STREAM_BYTES: usize = 512 * 1024 * 1024;
 const REPETITIONS: usize = 5;
 
-/// How many round trips a median is made of.
+/// How many round trips are measured for a median.
 const ROUND_TRIPS: usize = 20_000;
 
 /// What a stream consists of, again and again.
@@ -49,7 +49,7 @@ impl Content {
     }
 }
 
-/// A server that sends a stream to whoever asks, and a tap before it, or none.
+/// A server that sends a stream to every client, with a tap in front of it or without.
 async fn serve(content: Content, observe: Option<Observe>) -> std::io::Result<(SocketAddr, Option<Wiretap>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let server = listener.local_addr()?;

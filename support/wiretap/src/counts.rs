@@ -25,23 +25,23 @@ impl Direction {
     }
 }
 
-/// What a byte is there for.
+/// What a byte is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layer {
     /// What an application asked to be carried: the payload of text, binary and continuation frames, the
     /// values of `data:` fields, the content of every other HTTP body.
     Payload,
-    /// What a wire adds to each message: WebSocket frame heads with their masks and whole control frames; in an
+    /// What a transport adds to each message: WebSocket frame heads with their masks and whole control frames; in an
     /// event stream all but the values of `data:`; chunk heads, chunk ends and trailers.
     Framing,
     /// Request lines, status lines, header fields, and the empty line after them.
     HttpHead,
-    /// What comes after a place that was not understood, and everything where nothing is observed.
+    /// Everything after a place that was not understood, and everything if the tap does not observe.
     Opaque,
 }
 
-/// Adds, subtracts and nothing else, field by field.
+/// Makes a struct of counters, which can be added and subtracted field by field.
 macro_rules! counters {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)+ }) => {
         $(#[$doc])*
@@ -127,7 +127,7 @@ counters! {
         bytes: u64,
         /// The same bytes by layer, as the observers tell them apart.
         layers: Layers,
-        /// Reads that gave bytes; how the kernel cut the stream, not how the sender wrote it.
+        /// Reads that gave bytes. They show how the kernel cut the stream, not how the sender wrote it.
         reads: u64,
         /// Heads of requests, or of responses other than interim ones (1xx but 101).
         heads: u64,

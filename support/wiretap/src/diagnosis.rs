@@ -1,6 +1,7 @@
-//! Questions to the kernel about its sockets ([sock_diag]), as `ss -i` asks them: no privilege and no unsafe call.
+//! Questions to the kernel about its sockets ([sock_diag]), as `ss -i` asks them. They need no privilege and no unsafe
+//! call.
 //!
-//! `getsockopt(TCP_INFO)` would tell the same, but nothing offers it without `unsafe` code.
+//! `getsockopt(TCP_INFO)` would give the same numbers, but no crate offers it without `unsafe` code.
 //!
 //! [sock_diag]: https://man7.org/linux/man-pages/man7/sock_diag.7.html
 
@@ -26,7 +27,7 @@ const MESSAGE: usize = 72;
 /// Where `tcpi_segs_in` lies in `struct tcp_info`.
 const SEGS_IN: usize = 140;
 
-/// A netlink socket that answers them.
+/// A netlink socket for questions to the kernel.
 pub(crate) struct Diagnosis {
     socket: Socket,
     /// The number of the latest question.
@@ -35,14 +36,14 @@ pub(crate) struct Diagnosis {
 
 impl Diagnosis {
     /// # Errors
-    /// The kernel has no such thing.
+    /// The kernel does not support it.
     pub(crate) fn open() -> io::Result<Self> {
         if !cfg!(target_os = "linux") {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let protocol = Protocol::from(NETLINK_SOCK_DIAG);
         let socket = Socket::new(Domain::from(AF_NETLINK), Type::DGRAM, Some(protocol))?;
-        // The answer is there when the question is sent; nothing is ever waited for.
+        // The answer is there as soon as the question is sent, so no read has to wait.
         socket.set_nonblocking(true)?;
         Ok(Self { socket, question: 0 })
     }
@@ -58,7 +59,8 @@ impl Diagnosis {
         loop {
             let length = self.socket.read(&mut answer).ok()?;
             let answer = answer.get(..length)?;
-            // An answer that was not waited for would be read in place of every later one.
+            // Skips the unread answer to an earlier question. Otherwise every later question would get the answer to
+            // the one before.
             if answer.get(8..12)? == self.question.to_ne_bytes() {
                 let found = answer.get(4..6)? == SOCK_DIAG_BY_FAMILY.to_ne_bytes();
                 return segments_of(answer.get(HEADER + MESSAGE..).filter(|_| found)?);
@@ -92,13 +94,13 @@ fn question(number: u32, local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     question.extend(number.to_ne_bytes());
     question.extend(0_u32.to_ne_bytes());
     question.extend([i32::from(family) as u8, IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), 0]);
-    // In every state.
+    // Sockets in every state.
     question.extend(u32::MAX.to_ne_bytes());
     question.extend(local.port().to_be_bytes());
     question.extend(peer.port().to_be_bytes());
     question.extend(of_local);
     question.extend(of_peer);
-    // On any interface, whatever its cookie.
+    // On any interface, with any cookie.
     question.extend(0_u32.to_ne_bytes());
     question.extend([0xFF; 8]);
     question

@@ -1,4 +1,4 @@
-//! What a tap shows of the wire: one [`WireEvent`] for each thing that passed, and viewers that never hold it up.
+//! What a tap shows of the wire: one [`WireEvent`] for each thing that passed, and viewers that never delay the tap.
 
 use std::fmt;
 use std::ops::Range;
@@ -22,8 +22,8 @@ pub struct Note {
     pub direction: Direction,
     /// Its first byte, and the byte after its last, in the stream of that direction.
     ///
-    /// Notes tile their stream, with one exception: when a block of an event stream is cut by chunks, the ends
-    /// and heads of those chunks lie inside its range and have notes of their own.
+    /// The notes of a stream cover it without gaps or overlaps, with one exception. When chunks cut a block of an event
+    /// stream, the ends and heads of those chunks lie inside its range and have notes of their own.
     pub bytes: Range<u64>,
     /// How many bytes belong to it, by layer.
     pub layers: Layers,
@@ -45,7 +45,7 @@ pub struct WireEvent {
 }
 
 impl Note {
-    /// The layer that it is there for: payload if it carries any. `None` for what has no bytes.
+    /// Its main layer: payload if it carries any. `None` if it has no bytes.
     #[must_use]
     pub fn layer(&self) -> Option<Layer> {
         let Layers { payload, framing, http_head, opaque } = self.layers;
@@ -85,7 +85,7 @@ impl Serialize for WireEvent {
     }
 }
 
-/// One who looks on. A viewer that is too slow misses the oldest events; the relay never waits for it.
+/// A receiver of events. A viewer that is too slow misses the oldest events; the relay never waits for it.
 pub struct Viewer {
     events: broadcast::Receiver<Arc<WireEvent>>,
     dropped: u64,
@@ -98,7 +98,7 @@ impl Viewer {
 
     /// The next event; `None` once the tap is closed and everything has been seen.
     ///
-    /// Cancel safe: an event is given out or left for the next call.
+    /// Cancel safe: an event is returned or left for the next call.
     pub async fn next(&mut self) -> Option<Arc<WireEvent>> {
         loop {
             match self.events.recv().await {

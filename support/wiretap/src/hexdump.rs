@@ -9,8 +9,8 @@ use crate::what::{Frame, What};
 /// Bytes in one row.
 const ROW_BYTES: usize = 16;
 
-/// The event's summary, and below it its bytes: sixteen to a row, the offset in the stream before them, their
-/// meaning behind. A masked payload is shown as it is on the left and unmasked on the right.
+/// The event's summary, and below it its bytes, sixteen to a row. Each row begins with the offset in the stream and
+/// ends with the meaning of the bytes. A masked payload is masked among the bytes, and unmasked in their meaning.
 #[must_use]
 pub fn hexdump(event: &WireEvent) -> String {
     let Note { bytes, raw, layers, .. } = &event.note;
@@ -43,7 +43,7 @@ enum Meaning {
     Words(String),
 }
 
-/// The parts of the bytes that are kept.
+/// The parts of the bytes that are kept, each with its meaning.
 fn parts(note: &Note) -> Vec<(Range<usize>, Meaning)> {
     let all = note.raw.len();
     let What::Frame(frame) = note.what else {
@@ -62,7 +62,7 @@ fn parts(note: &Note) -> Vec<(Range<usize>, Meaning)> {
     parts
 }
 
-/// Bytes as ASCII, a dot for what cannot be shown; `at` is the place of the first one under the mask.
+/// Bytes as ASCII, with a dot for each byte that cannot be shown; `at` is the offset of the first one in its payload.
 fn text(bytes: &[u8], at: usize, key: [u8; 4]) -> String {
     let keys = key.into_iter().cycle().skip(at % key.len());
     let shown = |byte: u8| if matches!(byte, b' '..=b'~') { char::from(byte) } else { '.' };

@@ -1,7 +1,8 @@
-//! A TCP relay that counts every byte in both directions, names what passes, and slows the wire on request.
+//! A TCP relay that counts every byte in both directions, names what passes, and slows the connection on request.
 //!
-//! It knows no chat: it sits between any client and any server, alters nothing, and observes HTTP/1.1, event
-//! streams and WebSocket. Benchmarks, the command-line client and the Lab count bytes with it, and so alike.
+//! It does not know the chat. It sits between any client and any server, alters nothing, and observes HTTP/1.1, event
+//! streams and WebSocket. Benchmarks, the command-line client and the Lab all count bytes with it, so their counts
+//! mean the same.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -24,12 +25,13 @@
 //!
 //! # Reading order
 //! 1. `counts`: directions, layers, what is counted.
-//! 2. `what`, `event`: what is told of each thing that passes, and to whom; `redact`: what is hidden in it;
-//!    `hexdump`: how it is printed, bytes left and meaning right.
-//! 3. `observe`: the parsers that tell what passes, without any input or output.
-//! 4. `conditions`, `pace`: how good the wire is, and when a byte arrives on such a wire.
-//! 5. `pump`, `connection`, `tap`: one direction, one connection, all of them.
-//! 6. `diagnosis`, `segments`: what TCP/IP adds, estimated from what the kernel says.
+//! 2. `what`, `event`: the things that pass, and the events that show them to viewers. `redact`: what is hidden in
+//!    them. `hexdump`: how they are printed, bytes left and meaning right.
+//! 3. `observe`: the parsers that find out what passes, without any input or output.
+//! 4. `conditions`, `pace`: the conditions of the network, and when a byte arrives under them.
+//! 5. `diagnosis`, `segments`: what TCP/IP adds, estimated from what the kernel says.
+//! 6. `shared`, `ledger`: what all connections share, and what one connection adds to it.
+//! 7. `pump`, `connection`, `tap`: one direction, one connection, all connections.
 
 mod conditions;
 mod connection;
@@ -37,11 +39,13 @@ mod counts;
 mod diagnosis;
 mod event;
 mod hexdump;
+mod ledger;
 mod observe;
 mod pace;
 mod pump;
 mod redact;
 mod segments;
+mod shared;
 mod tap;
 mod what;
 

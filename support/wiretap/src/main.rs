@@ -16,7 +16,7 @@ use wiretap::{
 
 /// Listens, relays to a server, and tells what passes. It alters no byte.
 #[derive(Debug, Parser)]
-#[command(name = "wiretap", version, after_help = EXAMPLES)]
+#[command(name = "wiretap", version, after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 struct Options {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_address)]
@@ -46,11 +46,17 @@ Examples:
   wiretap --listen 127.0.0.1:5001 --to 127.0.0.1:4001 --hex
   wiretap --listen 127.0.0.1:5002 --to 127.0.0.1:4002 --delay 50ms --jitter 5ms --bandwidth 1MB/s";
 
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  stopped by Ctrl-C or by the system
+  1  failed: the message says why
+  2  wrong usage";
+
 /// An address and a port, or a port of this machine alone. A name is looked up.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // The name may stand for an IPv6 address first, where the servers do not listen.
+    // The name `localhost` may lead to an IPv6 address first, where the servers do not listen.
     let port = if is_number { Some(text) } else { text.strip_prefix("localhost:") };
     let address = port.map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     let found = address.to_socket_addrs().map(|mut found| found.next());
@@ -61,7 +67,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// What is wrong with the two addresses together.
+/// Checks the two addresses together.
 fn check(options: &Options) -> Result<(), String> {
     match options {
         Options { to, .. } if to.port() == 0 => {
@@ -76,7 +82,7 @@ fn check(options: &Options) -> Result<(), String> {
     }
 }
 
-/// A rate in bytes a second: a whole number, a unit, and `/s` if one likes.
+/// A rate in bytes a second: a whole number, a unit, and an optional `/s`.
 fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
     let amount = text.strip_suffix("/s").unwrap_or(text).trim();
     let digits = amount.find(|c: char| !c.is_ascii_digit()).unwrap_or(amount.len());
@@ -132,11 +138,11 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
     }
 }
 
-/// Prints what passes until Ctrl-C, or until nobody reads any more.
+/// Prints what passes until Ctrl-C, or until stdout is closed.
 async fn watch(tap: Wiretap, options: &Options) -> anyhow::Result<()> {
     let mut viewer = tap.viewer();
     let mut stopped = std::pin::pin!(stopped()?);
-    // Not among the events, which may be for a program.
+    // On stderr, because a program may read the events from stdout.
     eprintln!("wiretap listens on {} for {}. Ctrl-C stops it.", tap.address(), options.to);
     loop {
         let event = tokio::select! {
@@ -149,7 +155,7 @@ async fn watch(tap: Wiretap, options: &Options) -> anyhow::Result<()> {
         }
     }
     let (tcp_ip, counts) = (tap.tcp_ip(), tap.close().await);
-    // What passed before is still to be shown.
+    // Prints the events that came before the end.
     while let Some(event) = viewer.next().await {
         say(&line(&event, options)?)?;
     }
@@ -158,7 +164,7 @@ async fn watch(tap: Wiretap, options: &Options) -> anyhow::Result<()> {
             .to_string(),
         false => report(&counts, &tcp_ip, viewer.dropped()),
     };
-    // Who has stopped reading does not want it.
+    // If stdout is closed, the report is not wanted.
     let _ = say(&end);
     Ok(())
 }
@@ -203,7 +209,7 @@ fn report(counts: &Counts, tcp_ip: &TcpIp, dropped: u64) -> String {
 }
 
 /// Waits for Ctrl-C, or for the signal that service managers send. From the call on, neither ends the process by
-/// itself, so call it before anybody is told that there is something to end.
+/// itself. So call it before the program says that it is running.
 fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

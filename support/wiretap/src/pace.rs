@@ -16,7 +16,7 @@ pub(crate) struct Pace {
     delay: Duration,
     jitter: Duration,
     rate: Option<NonZeroU64>,
-    /// When the link has sent all that was taken so far.
+    /// When the link has sent everything that was read so far.
     link_free_at: Instant,
     random: SplitMix,
 }
@@ -33,7 +33,7 @@ impl Pace {
         }
     }
 
-    /// What is read from now on goes by these conditions; what waits keeps its time.
+    /// Applies these conditions to what is read from now on. What waits already keeps its time.
     pub(crate) fn set(&mut self, link: Link, rate: Option<NonZeroU64>, now: Instant) {
         (self.delay, self.jitter) = (link.delay.min(Link::LONGEST), link.jitter.min(Link::LONGEST));
         if self.rate != rate {
@@ -52,9 +52,9 @@ impl Pace {
         self.delay + self.jitter
     }
 
-    /// From when on more may be read, and how much at once; `None` if there is no limit.
+    /// When more may be read, and how much at once; `None` if there is no limit.
     ///
-    /// Reading no more than the link can send is what hands the limit on to the sender.
+    /// The tap reads no more than the link can send, so that the sender is slowed too.
     pub(crate) fn limit(&self) -> Option<(Instant, usize)> {
         let rate = self.rate?.get();
         let burst = u128::from(rate) * Link::BURST.as_nanos() / 1_000_000_000;
@@ -91,7 +91,7 @@ impl SplitMix {
         mixed ^ (mixed >> 31)
     }
 
-    /// A time from nothing to `most`, both included.
+    /// A time from zero to `most`, both included.
     fn up_to(&mut self, most: Duration) -> Duration {
         if most.is_zero() {
             return most;

@@ -1,4 +1,4 @@
-//! One direction of one connection: reads, has it observed, holds it as long as the wire would, writes.
+//! One direction of one connection: reads bytes, has them observed, holds them as the conditions say, writes them.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,8 +11,8 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::{Instant, Sleep};
 
 use crate::conditions::{Conditions, Link, Reader};
-use crate::connection::Ledger;
 use crate::counts::Direction;
+use crate::ledger::Ledger;
 use crate::pace::Pace;
 use crate::what::What;
 
@@ -20,8 +20,8 @@ use crate::what::What;
 const READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
-    /// What is read into. Shared by all connections of a thread, since bytes stay here only while one read is
-    /// looked at: an idle connection costs no buffer.
+    /// The buffer for reads. All connections of a thread share it, because bytes stay in it only during one read. So an
+    /// idle connection needs no buffer.
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
 }
 
@@ -31,13 +31,13 @@ pub(crate) struct Pump<'a> {
     from: ReadHalf<'a>,
     to: WriteHalf<'a>,
     pace: Pace,
-    /// Whether the conditions let it read at all.
+    /// Whether the conditions forbid all reading.
     stopped: bool,
-    /// What was read and not yet written, oldest first: whatever is due, nothing overtakes the first. Empty where
+    /// What was read and not yet written, oldest first. An entry that is due waits for those before it. Empty while
     /// bytes pass at once.
     held: VecDeque<Held>,
     held_bytes: usize,
-    /// The sender has nothing more to send, or is gone: `held` ends with that.
+    /// The sender has finished or broken off. The last entry of `held` says which.
     ended: bool,
     /// The connection cannot go on: the sender was reset, or the receiver takes nothing more.
     doomed: bool,
@@ -60,11 +60,11 @@ enum Cargo {
 /// How one direction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The sender's last byte and its FIN were handed on.
+    /// The sender's last byte and its FIN were passed on.
     Finished,
-    /// The sender broke off; all that came before was handed on.
+    /// The sender broke off; everything that came before was passed on.
     Reset,
-    /// The receiver is gone.
+    /// The receiver takes no more bytes.
     Unwritable,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Goes by these conditions from now on.
+    /// Applies these conditions from now on.
     pub(crate) fn set(&mut self, conditions: &Conditions) {
         let (link, reader) = match self.direction {
             Direction::ToServer => (conditions.to_server, Reader::Eager),
@@ -101,17 +101,17 @@ impl<'a> Pump<'a> {
         self.pace.set(link, rate, Instant::now());
     }
 
-    /// Whether what is held should only be waited for a little longer, since the connection cannot go on.
+    /// Whether the connection cannot go on. Then the tap waits only a little longer for what is held.
     pub(crate) fn is_doomed(&self) -> bool {
         self.doomed
     }
 
-    /// The longest that the wire holds a byte.
+    /// The longest time for which a byte is held.
     pub(crate) fn longest_hold(&self) -> std::time::Duration {
         self.pace.longest()
     }
 
-    /// Moves what can be moved. What is due goes first, since it makes room for reading.
+    /// Moves what can be moved. What is due is written first, because that makes room for reading.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Poll<Ending> {
         loop {
             if let Poll::Ready(ending) = self.poll_deliver(cx) {
@@ -147,9 +147,9 @@ impl<'a> Pump<'a> {
         Poll::Pending
     }
 
-    /// Reads once, if there is room and the conditions allow it. Ready if it may be worth another turn.
+    /// Reads once, if there is room and the conditions allow it. Ready if another turn may move more.
     fn poll_take(&mut self, cx: &mut Context<'_>, ledger: &mut Ledger) -> Poll<()> {
-        // Without a delay nothing is held but what the receiver did not take: then the sender has to wait too.
+        // Without a delay, only bytes that the receiver did not take are held. Then the sender has to wait too.
         let room = if self.pace.longest().is_zero() { 1 } else { Link::IN_FLIGHT_BYTES };
         if self.ended || self.stopped || self.held_bytes >= room {
             return Poll::Pending;
@@ -170,11 +170,11 @@ impl<'a> Pump<'a> {
         })
     }
 
-    /// Hands bytes on at once if they may pass and the receiver takes them, and keeps the rest.
+    /// Writes bytes at once if the conditions allow it and the receiver takes them, and holds the rest.
     fn pass(&mut self, cx: &mut Context<'_>, bytes: &[u8], ledger: &mut Ledger) {
         ledger.saw(self.direction, bytes);
         let mut written = 0;
-        // Nothing is held then, or there would have been no room to read.
+        // Nothing is held here. Otherwise there would have been no room to read.
         if self.pace.is_free() {
             // An error will come again when the rest is written.
             if let Poll::Ready(Ok(taken)) = Pin::new(&mut self.to).poll_write(cx, bytes) {
@@ -203,7 +203,7 @@ impl<'a> Pump<'a> {
 struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl Alarm {
-    /// Ready from `at` on: never early, and as late as the timer's grain makes it.
+    /// Ready from `at` on: never early, and late only by the timer's resolution.
     fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
         if at <= Instant::now() {
             return Poll::Ready(());

@@ -1,6 +1,6 @@
-//! What is hidden in what is shown: credentials in header fields, and secrets in JSON. Counters know nothing of it.
+//! What is hidden in events: credentials in header fields, and secrets in JSON. The counts are not affected.
 
-/// What a hidden byte is shown as; one for one, so that offsets stay true.
+/// What each hidden byte is shown as. The number of bytes stays the same, so that offsets are right.
 pub(crate) const HIDDEN: u8 = b'*';
 
 /// Header fields whose whole value is a secret.
@@ -44,7 +44,7 @@ pub(crate) fn hide_in_head(head: &mut [u8]) {
 
 /// Finds secrets in JSON that comes byte by byte, however it is cut.
 ///
-/// It knows the members by their plain spelling; a name with escapes in it is another name to it.
+/// It finds a member only by its plain spelling, and not if its name is written with escapes.
 #[derive(Debug, Default)]
 pub(crate) struct JsonSecrets {
     state: State,
@@ -56,7 +56,7 @@ pub(crate) struct JsonSecrets {
 enum State {
     #[default]
     Outside,
-    /// In a string: which secret members its `length` bytes so far begin.
+    /// In a string: which secret members' names begin with its `length` bytes so far.
     Text { length: usize, candidates: [bool; SECRET_MEMBERS.len()] },
     /// After a string that is a secret member's name.
     AfterName,

@@ -1,6 +1,6 @@
 //! What TCP/IP adds, estimated: segments as the kernel counted them, each with its two headers.
 //!
-//! A relay sees a stream of bytes and no packets. The kernel knows better, and tells those who ask.
+//! A relay sees a stream of bytes and no packets. The kernel counts the packets, and can be asked.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,17 +14,17 @@ use tokio::net::TcpStream;
 use crate::counts::{Counts, Direction};
 use crate::diagnosis::Diagnosis;
 
-/// What the estimate rests on.
+/// What the estimate is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// Segments that arrived at the tap, counted by the kernel: from each sender as that sender made them, its
-    /// bare acknowledgements included. The SYN is not in it, nor what comes after the tap's own FIN, nor what
-    /// came to a connection between the last look and its reset.
+    /// Segments that arrived at the tap, counted by the kernel as each sender made them, with its bare
+    /// acknowledgements. Some are missing: the SYN, segments after the tap's own FIN, and segments between the last
+    /// question to the kernel and a reset.
     ///
     /// On loopback one segment carries up to 64 KiB; on Ethernet the same bytes need one for each 1,448.
     Kernel,
-    /// The kernel does not tell. Every read is taken for one segment that was acknowledged by another.
+    /// The kernel gives no numbers. Every read counts as one segment that was acknowledged by another.
     Reads,
 }
 
@@ -40,7 +40,7 @@ pub struct Segments {
 /// What TCP/IP added to the bytes of the streams: an estimate, to be labelled as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TcpIp {
-    /// What it rests on.
+    /// What it is based on.
     pub basis: Basis,
     /// Segments, with or without bytes of the stream in them.
     pub segments: Segments,
@@ -78,7 +78,7 @@ impl Sub for TcpIp {
 /// The connections whose segments are counted.
 #[derive(Default)]
 pub(crate) struct Kernel {
-    /// Guards the way to ask, opened when it is first needed, and what was answered.
+    /// Guards the socket for questions, which is opened when it is first needed, and the answers.
     books: Mutex<Books>,
 }
 
@@ -91,7 +91,7 @@ struct Books {
     closed: Segments,
 }
 
-/// The two sockets of one connection, and what was heard of them last.
+/// The two sockets of one connection, and their latest counts.
 #[derive(Clone, Copy)]
 struct Sockets {
     /// The tap's address and the client's.
@@ -101,7 +101,7 @@ struct Sockets {
     latest: Segments,
 }
 
-/// A connection among those that are counted, for as long as this lives.
+/// A connection whose segments are counted until this is dropped.
 pub(crate) struct Watched {
     kernel: Arc<Kernel>,
     number: u64,
@@ -119,7 +119,7 @@ impl Kernel {
         Watched { kernel: Arc::clone(self), number }
     }
 
-    /// Asks about one connection now, before it is too late.
+    /// Asks about one connection now, before the kernel forgets it.
     pub(crate) fn look(&self, watched: &Watched) {
         self.with(|books| books.look(watched.number));
     }
@@ -158,7 +158,7 @@ impl Books {
             self.diagnosis = Diagnosis::open().ok();
         }
         let Some(diagnosis) = &mut self.diagnosis else { return };
-        // A socket that is closed both ways is forgotten by the kernel; then the last answer stands.
+        // The kernel forgets a socket that is closed both ways. Then the last answer stays.
         if let Some(segments) = diagnosis.segments_in(sockets.client) {
             sockets.latest.to_server = sockets.latest.to_server.max(segments.into());
             self.answers = true;

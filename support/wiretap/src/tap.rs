@@ -1,24 +1,25 @@
-//! The tap itself: it listens, connects each client to the server, and keeps the books of all connections.
+//! The tap itself: it listens, connects each client to the server, and keeps the counts of all connections.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::conditions::Conditions;
 use crate::connection::{carry, reset};
 use crate::counts::{Counts, Direction};
-use crate::event::{Viewer, WireEvent};
+use crate::event::Viewer;
 use crate::observe::Observe;
-use crate::segments::{Kernel, TcpIp};
+use crate::segments::TcpIp;
+use crate::shared::Shared;
 use crate::what::What;
 
-/// A pause after the system refused a connection for want of files: asking again at once would only spin.
+/// The pause after the system had no file descriptor left for a connection. Trying again at once would only use
+/// processor time.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
 
 /// How a tap is set up.
@@ -53,44 +54,19 @@ pub struct Wiretap {
     accepting: JoinHandle<()>,
 }
 
-/// What all connections of a tap share.
-pub(crate) struct Shared {
-    pub(crate) upstream: SocketAddr,
-    pub(crate) observe: Observe,
-    pub(crate) began: Instant,
-    /// Guards the counts, so that a reading of them is of one moment.
-    counts: Mutex<Counts>,
-    pub(crate) events: broadcast::Sender<Arc<WireEvent>>,
-    pub(crate) conditions: watch::Sender<Conditions>,
-    pub(crate) kernel: Arc<Kernel>,
-}
-
-impl Shared {
-    pub(crate) fn lock_counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Wiretap {
     /// Listens, and carries every connection to `upstream` and back. Port 0 takes any free one.
     ///
     /// Cancel safe: nothing listens until it returns.
     ///
     /// # Errors
-    /// Somebody else listens there, or the address is not this machine's.
+    /// Another program listens there, or the address is not this machine's.
     pub async fn listen(listen: SocketAddr, upstream: SocketAddr, settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let backlog = if settings.observe == Observe::Events { settings.event_backlog.max(1) } else { 1 };
-        let shared = Arc::new(Shared {
-            upstream,
-            observe: settings.observe,
-            began: Instant::now(),
-            counts: Mutex::default(),
-            events: broadcast::Sender::new(backlog),
-            conditions: watch::Sender::new(settings.conditions),
-            kernel: Arc::default(),
-        });
+        let shared = Shared::new(upstream, settings.observe, backlog, settings.conditions);
+        let shared = Arc::new(shared);
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared), settings.most_connections));
         Ok(Self { address, shared, accepting })
     }
@@ -116,29 +92,29 @@ impl Wiretap {
         self.shared.kernel.tcp_ip(&self.counts())
     }
 
-    /// The conditions on every connection, those that are open included, from now on.
+    /// Sets the conditions on every connection from now on, those that are open included.
     ///
-    /// What is held already keeps its time, and nothing overtakes it.
+    /// Bytes that are held already keep their time, and nothing overtakes them.
     pub fn set_conditions(&self, conditions: Conditions) {
         self.shared.conditions.send_replace(conditions);
     }
 
-    /// The conditions as they are.
+    /// The present conditions.
     #[must_use]
     pub fn conditions(&self) -> Conditions {
         *self.shared.conditions.borrow()
     }
 
-    /// Looks on from now on. There are events only if the tap observes with [`Observe::Events`].
+    /// A viewer of events from now on. There are events only if the tap observes with [`Observe::Events`].
     #[must_use]
     pub fn viewer(&self) -> Viewer {
         Viewer::new(self.shared.events.subscribe())
     }
 
-    /// Ends the tap and its connections, and waits until they are gone.
+    /// Ends the tap and its connections, and waits until they have ended.
     pub async fn close(mut self) -> Counts {
         self.accepting.abort();
-        // It was just told to end early, and that is what it reports.
+        // The error only says that the task was aborted.
         let _ = (&mut self.accepting).await;
         self.counts()
     }
@@ -161,7 +137,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, most_connections: us
         };
         let client = match accepted {
             Ok((client, _)) => client,
-            // Also a client that left before it was accepted.
+            // This also happens if a client left before it was accepted.
             Err(_) => {
                 sleep(OUT_OF_FILES).await;
                 continue;

@@ -83,7 +83,7 @@ pub struct Frame {
     pub rsv: u8,
     /// Four bits: 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
     pub opcode: u8,
-    /// The key that the payload is masked with; clients have to.
+    /// The key that the payload is masked with. Clients have to mask it.
     pub mask: Option<[u8; 4]>,
     /// The length of its head in bytes, the mask included: 2 to 14.
     pub head_bytes: usize,
@@ -94,7 +94,7 @@ pub struct Frame {
 /// Why a stream is no longer understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opaque {
-    /// Nobody asked to have it understood.
+    /// The tap only counts bytes, and does not observe.
     NotObserved,
     /// Where a request or status line should be, there is something else.
     NotHttp,
@@ -102,7 +102,7 @@ pub enum Opaque {
     BadHead,
     /// The head of a request or response is longer than is kept.
     LongHead,
-    /// It cannot be told how long a body is.
+    /// The length of a body is not clear.
     BadLength,
     /// A chunk is not framed as it should be.
     BadChunk,

@@ -1,8 +1,8 @@
 //! Delay, jitter and bandwidth: never too early, never out of order, and not later than they have to be.
 //!
-//! Time stands still while something runs and jumps when everything waits, so these tests take no time. It jumps
-//! to the next timer even if the kernel has just made a socket ready; therefore each test waits until the tap has
-//! read what was sent before it lets time go on.
+//! The clock is paused. It stands still while something runs, and jumps when everything waits, so these tests take no
+//! time. It jumps to the next timer even if the kernel has just made a socket ready. So each test first waits until the
+//! tap has read what was sent, and then lets time go on.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -19,7 +19,7 @@ use wiretap::{Conditions, Link, Reader};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The grain of tokio's timer.
+/// The resolution of tokio's timer.
 const GRAIN: Duration = MS;
 
 fn delayed(delay: Duration, jitter: Duration) -> Conditions {
@@ -72,7 +72,7 @@ async fn what_waits_does_not_hold_up_what_follows() {
     for (number, sent) in sent.into_iter().enumerate() {
         let (byte, came) = arrival(&mut server).await;
         assert_eq!(usize::from(byte), number);
-        // One after the other, each would wait for the one before: a second in all.
+        // If each byte waited for the one before, it would take a second in all.
         assert!((100 * MS..=100 * MS + GRAIN).contains(&(came - sent)), "{number}: {:?}", came - sent);
     }
 }
@@ -94,7 +94,7 @@ async fn jitter_spreads_within_its_bounds_and_keeps_the_order() {
     let (mut client, mut server) = bench.connect().await;
     let mut times = Vec::new();
     for number in 0..40 {
-        // Far enough apart for none to wait for another.
+        // The bytes are far enough apart, so none waits for another.
         client.write_all(&[number]).await.unwrap();
         until_read(&bench, u64::from(number) + 1, 0).await;
         let sent = Instant::now();
@@ -105,7 +105,7 @@ async fn jitter_spreads_within_its_bounds_and_keeps_the_order() {
     let (least, most) = (times.iter().min().unwrap(), times.iter().max().unwrap());
     assert!(*least >= 20 * MS && *most <= 50 * MS + GRAIN, "{least:?} to {most:?}");
     assert!(*most - *least > 15 * MS, "{least:?} to {most:?} is no jitter");
-    // Now so close that many would overtake others.
+    // Now the bytes are so close that many would overtake others.
     for number in 40..200 {
         client.write_all(&[number]).await.unwrap();
         until_read(&bench, u64::from(number) + 1, 0).await;
@@ -165,7 +165,7 @@ async fn a_link_carries_no_more_than_its_bandwidth_and_nearly_that() {
             while bench.tap.counts().connections == 0 {
                 tokio::task::yield_now().await;
             }
-            // What an idle link saves up is bounded too.
+            // What an idle link saves up is limited too.
             advance(Duration::from_secs(1)).await;
             let began = Instant::now();
             let sending = tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! The observers on conversations that nobody wrote: what was put in is what is counted, however it is cut, and
-//! noise is survived.
+//! The observers on generated conversations: what was put in is what is counted, however it is cut. Random bytes cause
+//! no panic.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -18,7 +18,7 @@ use wiretap::{Direction, Flow};
 const UP: Direction = Direction::ToServer;
 const DOWN: Direction = Direction::ToClient;
 
-/// What is sent, and what has to be counted for it.
+/// Bytes that are sent, and the counts that they have to give.
 #[derive(Debug, Clone, Default)]
 struct Sent {
     bytes: Vec<u8>,
@@ -125,7 +125,7 @@ fn line() -> impl Strategy<Value = (String, Option<Range<usize>>, bool)> {
     ]
 }
 
-/// A stream of blocks, its lines ended in any of three ways, in chunks that mind no line.
+/// A stream of blocks. Each line ends in one of three ways, and chunks are cut anywhere.
 fn event_stream() -> impl Strategy<Value = Sent> {
     let end = prop::sample::select(vec!["\n", "\r\n", "\r"]);
     (vec(vec((line(), end.clone()), 0..4), 1..5), end, vec(1..40_usize, 1..4)).prop_map(
@@ -139,7 +139,7 @@ fn event_stream() -> impl Strategy<Value = Sent> {
                     content.framing(&line[..data.start]);
                     content.payload(&line.as_bytes()[data]);
                     content.framing(end);
-                    // So that no line end is taken for the second half of the one before.
+                    // This keeps a line end from being taken for the second half of the one before.
                     content.framing(": \n");
                     content.flow.comments += 1;
                 }

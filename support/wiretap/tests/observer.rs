@@ -1,4 +1,4 @@
-//! The observers: what recorded conversations mean, and that it never matters how a stream is cut.
+//! The observers: what recorded conversations mean. It must never matter how a stream is cut.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -222,7 +222,7 @@ fn a_client_that_asks_and_asks_is_no_longer_followed() {
     let turns = [said(UP, ask.repeat(258)), said(DOWN, answer.repeat(257))];
     let seen = check(&turns, || 7);
     assert_eq!((seen.to_server.heads, seen.to_server.layers.opaque), (257, ask.len() as u64));
-    // The answers to what was followed are understood, and no more.
+    // Only the answers to the requests that were followed are understood.
     assert_eq!((seen.to_client.heads, seen.to_client.layers.opaque), (256, answer.len() as u64));
 }
 

@@ -1,4 +1,4 @@
-//! The relay: no byte changed, no end lost, no queue without a bound.
+//! The relay: no byte is changed, no end is lost, and no queue grows without a limit.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
 
@@ -13,14 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use wiretap::{Basis, Conditions, Direction, Link, Observe, Reader, Settings, What, Wiretap};
 
-/// How long what must come may take; only a failure waits so long.
+/// How long a test waits for something that must come. Only a failure takes that long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn observing(observe: Observe) -> Settings {
     Settings { observe, ..Settings::default() }
 }
 
-/// Bytes without a pattern, the same at every run.
+/// Bytes without a pattern, the same in every run.
 fn noise(bytes: usize, mut seed: u64) -> Vec<u8> {
     let next = |_| {
         seed ^= seed << 13;
@@ -102,7 +102,7 @@ async fn hands_a_reset_on_as_a_reset_behind_what_came_before() {
         let bench = Bench::new(under(conditions)).await;
         let (mut client, mut server) = bench.connect().await;
         client.write_all(b"last").await.unwrap();
-        // The tap has to have read it: a reset takes what is still unread with it.
+        // The tap has to have read it, because a reset deletes what is still unread.
         let mut word = [0; 4];
         if conditions == Conditions::default() {
             server.read_exact(&mut word).await.unwrap();
@@ -123,11 +123,11 @@ async fn hands_a_reset_on_as_a_reset_behind_what_came_before() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_gone_ends_the_server_s_side_too() {
+async fn a_client_that_has_left_ends_the_server_s_side_too() {
     let bench = Bench::new(Settings::default()).await;
     let (client, mut server) = bench.connect().await;
     drop(client);
-    // The server sees a FIN, goes on all the same, and learns that nobody is there any more.
+    // The server sees a FIN, goes on writing, and then notices that the client has ended.
     let writing = async {
         loop {
             if server.write_all(&[0; 10_000]).await.is_err() {
@@ -162,7 +162,7 @@ async fn turns_away_what_is_beyond_its_cap_and_takes_others_again() {
     assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
     assert_eq!(bench.tap.counts().turned_away, 1);
     drop(first);
-    // The tap learns of the end in its own time.
+    // The tap notices the end a little later.
     let again = async {
         loop {
             let mut client = TcpStream::connect(bench.tap.address()).await.unwrap();
@@ -175,7 +175,7 @@ async fn turns_away_what_is_beyond_its_cap_and_takes_others_again() {
     timeout(PATIENCE, again).await.expect("there is room again");
 }
 
-/// How much a sender gets rid of until nobody takes any more of it.
+/// How much a sender can write until no more is taken.
 async fn pushed(sender: &mut TcpStream) -> u64 {
     let mut pushed = 0;
     while let Ok(written) = timeout(Duration::from_millis(300), sender.write(&[7; 65_536])).await {
@@ -198,7 +198,7 @@ async fn a_receiver_that_does_not_read_stops_the_sender() {
         let pushed = timeout(PATIENCE, pushed(&mut server)).await.expect("the sender is stopped");
         let read = bench.tap.close().await.to_client.bytes;
         assert!(read < pushed, "its own kernel buffers hold the rest");
-        // What the tap held is gone with it; what it had handed to the kernel still arrives.
+        // Bytes that the tap held are lost. Bytes that it had written to the kernel still arrive.
         let mut arrived = Vec::new();
         timeout(PATIENCE, client.read_to_end(&mut arrived)).await.expect("the tap has hung up").unwrap();
         let held = read - arrived.len() as u64;
@@ -248,7 +248,7 @@ async fn a_slow_viewer_loses_the_oldest_events_and_knows_how_many() {
     while let Some(event) = viewer.next().await {
         seen.push(event.note.what.to_string());
     }
-    // Opened, nine requests, what was begun, the FIN: twelve, of which the newest four are left.
+    // Twelve events: opened, nine requests, the unfinished head, the FIN. The newest four are left.
     assert_eq!(seen, ["GET / HTTP/1.1", "GET / HTTP/1.1", "unfinished head", "finished (FIN)"]);
     assert_eq!(viewer.dropped(), 8);
 }
@@ -268,13 +268,13 @@ async fn segments_are_those_that_the_kernel_counted() {
     if cfg!(target_os = "linux") {
         assert_eq!(added.basis, Basis::Kernel);
     }
-    // Ten with bytes each way; an answer carries the acknowledgement of its question, mostly.
+    // Ten segments with bytes each way. An answer mostly carries the acknowledgement of its question.
     for segments in [added.segments.to_server, added.segments.to_client] {
         assert!((10..=21).contains(&segments), "{segments}");
     }
     let bytes = added.bytes(Direction::ToServer);
     assert_eq!(*bytes.start(), 40 * added.segments.to_server);
-    // They stay counted when the connection is gone.
+    // They stay counted when the connection has ended.
     let so_far = bench.tap.tcp_ip().segments.to_server;
     drop((client, server));
     let ended = async {

@@ -1,8 +1,8 @@
 /**
  * The transports. Each is a class with the methods of `Transport` in `types.js`, in that order.
  *
- * A transport is one connection: it is opened once, at a cursor, and closed once. It knows nothing of users,
- * conversations or coming back. The server lists the transports of its launch, with the words for them.
+ * An instance is one connection: it is opened once, at a cursor, and closed once. It knows nothing of users,
+ * conversations or reconnecting. The server lists the transports of its launch, with their texts.
  */
 
 /** @import { ServerAddress, TransportName } from "../protocol.js" */
@@ -21,7 +21,7 @@ const CLASSES = {
 /** @type {Map<TransportName, ServerAddress>} */
 const listed = new Map();
 
-/** Takes the list of a server in, without what has no class here. @param {ServerAddress[]} servers */
+/** Takes in a server's list, without what has no class here. @param {ServerAddress[]} servers */
 export function learn(servers) {
   const known = servers.filter(({ name }) => Object.hasOwn(CLASSES, name));
   for (const server of known) listed.set(server.name, server);

@@ -1,6 +1,6 @@
 /**
- * How requests go up where the wire only comes down:
- * each is a POST of its own, with the JSON that a socket would carry.
+ * How requests go up if the transport only carries events down:
+ * each is a POST of its own, with the JSON that a WebSocket would carry.
  *
  * Loaded late, or with the first request.
  */
@@ -40,7 +40,7 @@ export async function postCommand(base, request, observer) {
     if (status >= 500 && code !== DAMAGED) throw new Unanswered();
     return { type: "reply", request_id: request.request_id, refusal: { code, message, retry_after_ms: retryAfterMs } };
   } catch {
-    // Cut, too late, or an answer that is not the chat's.
+    // The connection was cut, or the answer was late or not the chat's.
     observer.onRecord({ direction: "end", what: "no reply to a POST", ms: performance.now() - began });
     throw new Unanswered();
   }

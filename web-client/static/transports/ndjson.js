@@ -39,7 +39,7 @@ export class NdjsonTransport {
     this.stop.abort();
   }
 
-  /** Reads to the end, and says why it came. @param {string} cursor @returns {Promise<Closing>} */
+  /** Reads to the end, and says why it ended. @param {string} cursor @returns {Promise<Closing>} */
   async run(cursor) {
     const { signal } = this.stop;
     this.observer.onRecord({ direction: "up", what: "GET /ndjson" });
@@ -64,7 +64,7 @@ export class NdjsonTransport {
         }
       }
     } catch {
-      // The connection broke, which the browser says no more of.
+      // The connection broke; the browser does not say why.
     }
     return closing(LOST);
   }

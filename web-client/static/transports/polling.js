@@ -1,6 +1,6 @@
 /**
  * Delivery by polling ([RFC 6202 §2](https://www.rfc-editor.org/rfc/rfc6202#section-2)):
- * one request after another, each answered with what has come, and each request to send is a POST of its own.
+ * one poll after another, each answered with what has come, and each request goes up as a POST of its own.
  *
  * Long polling lets the server wait until there is something. Short polling waits itself, and asks again.
  */
@@ -93,7 +93,7 @@ class PollTransport {
   }
 }
 
-/** Waits until then, or until the connection ends. @param {number} ms @param {AbortSignal} signal */
+/** Waits this long, or until the connection ends. @param {number} ms @param {AbortSignal} signal */
 const pause = (ms, signal) =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
@@ -101,8 +101,8 @@ const pause = (ms, signal) =>
   });
 
 export class LongPollTransport extends PollTransport {
-  /** The server may wait for less than the 30–60 s at which proxies lose patience. One that is leaving answers at once
-   * and without news, and must not be asked in a tight loop.
+  /** The server may wait for less than the 30–60 s after which proxies give up. One that shuts down answers at once
+   * without events, and must not be asked in a tight loop.
    * @param {string} base @param {Observer} observer */
   constructor(base, observer) {
     super(base, observer, 25, ({ events }, waited) => (events.length === 0 && waited > 0 ? 100 : 0));
@@ -110,7 +110,7 @@ export class LongPollTransport extends PollTransport {
 }
 
 export class ShortPollTransport extends PollTransport {
-  /** Two seconds are what a message waits at worst, and why most answers are empty.
+  /** A message waits two seconds at worst, and most answers are empty.
    * @param {string} base @param {Observer} observer */
   constructor(base, observer) {
     super(base, observer, 0, ({ more }) => (more ? 0 : 2_000));

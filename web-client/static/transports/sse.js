@@ -33,7 +33,7 @@ export class SseTransport {
       this.observer.onRecord({ direction: "down", what: "event", text: data });
       this.observer.onEvent(JSON.parse(data));
     };
-    // EventSource would come back by itself, but at a fixed pace and only to this one server.
+    // EventSource would reconnect by itself, but at a fixed pace and only to this one server.
     source.onerror = () => {
       this.close();
       this.observer.onRecord({ direction: "end", what: "error: an EventSource does not say which" });

@@ -1,5 +1,5 @@
 /**
- * What becomes of a request without a reply, on every wire.
+ * What becomes of an unanswered request, on every transport.
  */
 
 /** How long a reply may take; after that its request counts as unanswered. */

@@ -68,7 +68,7 @@ export class WebSocketTransport {
     for (const id of [...this.waiting.keys()]) this.settle(id, null);
   }
 
-  /** Replies and events come down the same socket; only a reply has somebody waiting for it.
+  /** Replies and events come down the same socket; only a reply has a request waiting for it.
    * @param {Event | Reply} frame */
   receive(frame) {
     if (frame.type === "reply") this.settle(frame.request_id ?? "", frame);

@@ -1,5 +1,5 @@
 /**
- * What stands where there is nothing yet, and how to be two people at once.
+ * What is shown while there is nothing yet, and how to be two users.
  *
  * Loaded late.
  */
@@ -18,10 +18,10 @@ export function nothingOpen() {
   `;
 }
 
-/** What the list of people says where there are none. */
+/** What an empty list of people says. */
 export const nobody = () => html`Alone here? ${secondUser()}`;
 
-/** The other name of this machine has cookies of its own, so it is another browser as far as the server can tell.
+/** The other name of this machine has cookies of its own, so to the server it is another browser.
  * Elsewhere a private window does the same. */
 function secondUser() {
   const other = { localhost: "127.0.0.1", "127.0.0.1": "localhost" }[location.hostname];

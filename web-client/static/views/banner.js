@@ -1,5 +1,5 @@
 /**
- * What is the matter with the connection, in words, and what can be done about it.
+ * What is wrong with the connection, in words, and what the user can do about it.
  *
  * Loaded late.
  */
@@ -15,7 +15,7 @@ import { counted, sentence } from "./words.js";
 /** @import { Avoided, Banner, BannerActions, Status } from "../types.js" */
 
 const START_AGAIN = "Start it again with the command that started this page.";
-/** After this many attempts in vain another transport is suggested. */
+/** After this many failed attempts, another transport is suggested. */
 const ATTEMPTS = 3;
 
 /** @param {Banner} view @param {BannerActions} actions */
@@ -87,7 +87,7 @@ function nobody(transport, servers) {
   return `Nothing answers at ${serverOf(transport)?.server} (${location.hostname}:${port}). ${START_AGAIN}`;
 }
 
-/** The page went on over another transport by itself: why, and the way back.
+/** The page fell back to another transport by itself: why, and the way back.
  * @param {Status} status @param {Avoided} avoided @param {ServerAddress[]} servers @param {BannerActions} actions */
 function fallenBack({ transport }, { transport: wanted, why }, servers, actions) {
   const [there, here] = [wanted, transport].map(label);

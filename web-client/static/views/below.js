@@ -1,5 +1,5 @@
 /**
- * What stands between the messages and the composer: how much has come below, and who is typing.
+ * What stands between the messages and the composer: how much is new below, and who is typing.
  *
  * Loaded late.
  */

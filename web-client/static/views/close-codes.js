@@ -1,5 +1,5 @@
 /**
- * In words: close codes, and the refusals that are about the server rather than about what was asked.
+ * Texts for close codes, and for refusals that are about the server and not about the request.
  *
  * Loaded late.
  */
@@ -33,11 +33,11 @@ const NAMED = {
   busy: "The server has too much to do at this moment.",
   internal: "The server had an error of its own.",
   shutting_down: "The server is shutting down.",
-  storage_damaged: "The server's database is damaged. Whoever runs the server has to restore a copy of it.",
+  storage_damaged: "The server's database is damaged. Its operator has to restore a copy of it.",
   storage_unavailable: "The server cannot reach its disk at this moment.",
 };
 
-/** What the name of a refusal says about the server; undefined where it is about something else. @param {string} name */
+/** What the name of a refusal says about the server; undefined if it is about something else. @param {string} name */
 export const namedInWords = (name) => (Object.hasOwn(NAMED, name) ? NAMED[name] : undefined);
 
 /** A closing in words.

@@ -1,5 +1,5 @@
 /**
- * Where one writes.
+ * The composer: the field for a new message.
  */
 
 import { html } from "../vendor/lit-html/lit-html.js";
@@ -12,7 +12,7 @@ const MAX_LINES = 8;
 
 /** @param {ConversationView} view @param {string} title @param {ConversationActions} actions */
 export function composer({ draft }, title, actions) {
-  // The field is asked, since what was typed a moment ago may not have been drawn yet.
+  // The text comes from the field: the newest input may not have been drawn yet.
   const submit = () => {
     const field = /** @type {HTMLTextAreaElement} */ (document.getElementById("composer"));
     if (field.value.trim() !== "") actions.say(field.value);

@@ -49,7 +49,7 @@ function blocksOf(messages, unsent) {
   return all.length > 0 || unsent.length === 0 ? all : [{ key: 0, start: 0, end: 0 }];
 }
 
-/** Some messages that follow each other; drawn anew only when they look different.
+/** Successive messages, drawn anew only when they look different.
  * @param {ConversationView} view
  * @param {{key: number, start: number, end: number}} block
  * @param {readonly Entry[]} unsent what stands below the last block
@@ -76,7 +76,7 @@ function block({ state, conversation: known, newAfter, now, late }, { start, end
   const first = messages[start - 1]?.seq ?? 0;
   const divided = newAfter >= first && newAfter < (messages[end - 1]?.seq ?? 0) ? newAfter : null;
   const today = new Date(now).toDateString();
-  // What is unsent changes with time alone, so it is looked at each time.
+  // Unsent messages change with time alone, so they are always drawn.
   const looks = [messages[start - 1], messages[start], messages[end - 1], end - start, divided, today, state.users.size];
   const around = [late, known?.notes, end === messages.length && known?.wholeSeq, start === 0 && known?.history === "complete"];
   return guard(entries.length > 0 ? [{}] : [...looks, ...around], draw);
@@ -115,7 +115,7 @@ function beginning({ state, conversation: known, person }, count) {
   if (known?.history === "damaged") return "The server's database is damaged: older messages cannot be read.";
   if (known?.history === "more") return nothing;
   if (known?.kind === "group") {
-    // What was said before one joined has a line of its own.
+    // Messages from before this user joined have a line of their own.
     if ((known.messages[0]?.seq ?? known.wholeSeq + 1) > 1) return nothing;
     return count === 0 ? "Nothing has been said here yet." : "This is the beginning of the group.";
   }

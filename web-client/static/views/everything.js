@@ -1,5 +1,5 @@
 /**
- * The whole page of somebody who is signed in, put together from its parts.
+ * A signed-in user's whole page, put together from its parts.
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";

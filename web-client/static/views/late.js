@@ -1,5 +1,5 @@
 /**
- * The views that nothing needs at first, with their style sheet.
+ * The views that the page does not need at first, with their style sheet.
  */
 
 import { styled } from "./styled.js";

@@ -8,7 +8,7 @@ import { html } from "../vendor/lit-html/lit-html.js";
 
 /** @import { ConversationActions } from "../types.js" */
 
-/** Leaving asks once; what is safe comes first. @param {string} title @param {ConversationActions} actions */
+/** Leaving asks once; the safe answer is first. @param {string} title @param {ConversationActions} actions */
 export function askLeave(title, actions) {
   return html`
     <div class="ask" role="group" aria-label="Leave ${title}?">

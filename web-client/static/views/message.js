@@ -1,5 +1,5 @@
 /**
- * One message: under which heading it stands, what it says, and how far it has come.
+ * One message: its headings, what it says, and whether it is sent.
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";

@@ -1,5 +1,5 @@
 /**
- * Groups and people: who is there, what can be joined, and what waits to be read.
+ * Groups and people: who is there, what can be joined, and what is unread.
  */
 
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
@@ -68,7 +68,7 @@ export function sidebar({ state, loaded, cutOff, selected, filter, joining, crea
 /** Why a list is empty. @param {boolean} loaded @param {unknown} text */
 const hint = (loaded, text) => (loaded ? html`<p class="hint">${text}</p>` : nothing);
 
-/** Enter opens what stands on top of what was found. @param {KeyboardEvent} event */
+/** Enter opens the topmost result. @param {KeyboardEvent} event */
 function openFirst(event) {
   const first = /** @type {HTMLElement | null} */ (document.querySelector(".lists a.entry"));
   if (event.key !== "Enter" || event.isComposing || !first) return;
@@ -131,7 +131,7 @@ function badge(count) {
   return html`<span class="unread">${count > 99 ? "99+" : count}<span class="visually-hidden"> unread</span></span>`;
 }
 
-/** One's own groups first, the liveliest on top; then what can be joined, by name.
+/** One's own groups first, the last active on top; then what can be joined, by name.
  * @param {State} state @param {string} filter */
 function groupRows(state, filter) {
   return [...state.groups.values()]
@@ -145,7 +145,7 @@ function groupRows(state, filter) {
     );
 }
 
-/** Those one talks with first, the liveliest on top; then who is online, by name.
+/** Those one talks with first, the last active on top; then who is online, by name.
  * @param {State} state @param {string} filter */
 function personRows(state, filter) {
   const directs = new Map([...state.conversations.values()].map((conversation) => [conversation.with, conversation]));

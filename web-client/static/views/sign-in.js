@@ -40,7 +40,7 @@ export function signIn({ purpose, busy, error, reason }, { submit, choose }) {
     <main class="welcome" tabindex="-1">
       <div class="card">
         <p class="wordmark">${wordmark()}</p>
-        <p class="lead">One chat on every real-time wire.</p>
+        <p class="lead">One chat on every real-time transport.</p>
         <h1>${words.title}</h1>
         ${reason ? html`<p class="reason">${reason}</p>` : nothing}
         <form @submit=${onSubmit} novalidate>

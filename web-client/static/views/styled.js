@@ -1,5 +1,5 @@
 /**
- * Style sheets of what is not on the page from the start.
+ * Style sheets that are loaded late.
  */
 
 /** Resolves when the style sheet is there, so that nothing is shown without it.

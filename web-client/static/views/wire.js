@@ -16,7 +16,7 @@ import { styled } from "./styled.js";
 
 await styled("/late.css");
 
-/** How often it is drawn at most: quicker than one reads, slower than messages may come. */
+/** The least time between two draws: quicker than one reads, slower than messages may come. */
 const REDRAW_MS = 250;
 const ARROWS = { up: "↑", down: "↓", end: "✕" };
 const DIRECTIONS = { up: "sent", down: "received", end: "ended" };
@@ -42,14 +42,14 @@ export class WireDrawer {
     return /** @type {HTMLElement} */ (document.getElementById("wire"));
   }
 
-  /** Opens it, or closes it where it is open. @param {Chat} chat */
+  /** Opens it, or closes it if it is open. @param {Chat} chat */
   toggle(chat) {
     if (this.#chat) return this.close();
     this.#chat = chat;
     this.#cameFrom = /** @type {HTMLElement | null} */ (document.activeElement);
     chat.wire.onRecord = () => this.#soon();
     this.#draw();
-    // Somebody who writes goes on writing.
+    // A user who is writing keeps the focus.
     if (!this.#cameFrom?.matches("input, textarea")) document.getElementById("wire-close")?.focus();
   }
 
@@ -80,7 +80,7 @@ export class WireDrawer {
     const pause = () => ((this.#paused = !this.#paused), this.#draw());
     const take = () => {
       connection.take();
-      // This button goes.
+      // This button disappears.
       document.getElementById("wire-close")?.focus();
     };
     const over = label(transport);

@@ -41,7 +41,7 @@ export const nameOf = (state, user) => (user === state.me.id ? state.me.name : (
 export const titleOf = (state, conversation) =>
   conversation.with === null ? conversation.name : nameOf(state, conversation.with);
 
-/** What a server says to people, as a sentence: they write it without a capital and a full stop.
+/** A server's text for people, as a sentence: it comes without a capital and a full stop.
  * @param {string} text */
 export function sentence(text) {
   const end = text === "" || /[.!?…]$/.test(text) ? "" : ".";
@@ -65,7 +65,7 @@ export function avatar(id, name, kind) {
   return html`<span class="avatar ${kind} hue-${sum % HUES}" aria-hidden="true">${letter}</span>`;
 }
 
-/** A dot and the word. @param {Person | undefined} person @param {boolean} cutOff whether nobody tells who comes and goes */
+/** A dot and the word. @param {Person | undefined} person @param {boolean} cutOff whether presence is unknown */
 export function presence(person, cutOff) {
   const known = person?.online ? "online" : "away";
   const word = cutOff ? "unknown" : known;

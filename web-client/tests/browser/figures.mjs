@@ -1,8 +1,9 @@
 /**
- * What the page costs, measured: `npm run figures` prints one line for each figure. Not a test: a busy machine is slower.
+ * What the page costs, measured: `npm run figures` prints one line for each figure. This is not a test, because a busy
+ * machine is slower.
  *
- * A task's time on the clock is what somebody feels, and grows with whatever else the machine does.
- * Its processor time is what the page itself costs, and does not.
+ * A task's time by the clock is what a user feels. It grows when the machine does other work, too.
+ * Its processor time is what the page itself costs. It does not grow with other work.
  */
 
 import { readFile } from "node:fs/promises";
@@ -16,7 +17,7 @@ const BUSY_S = 10;
 const PER_SECOND = 20;
 const IDLE_S = 20;
 const TICKS_PER_SECOND = 100;
-/** A task that is longer than this is felt. */
+/** A user notices a task that is longer than this. */
 const LONG_MS = 50;
 
 const stage = await Stage.set({ flags: ["--messages-per-second", "1000000", "--message-burst", "1000000"] });
@@ -24,7 +25,8 @@ const [ann, bob] = await stage.pair(TRANSPORTS[0]);
 const line = (name, text) => console.log(`${name.padEnd(44)} ${text}`);
 const rounded = (number) => number.toFixed(1);
 
-/** Without those categories that look at the whole page for each frame: with 10,000 messages they would measure themselves. */
+/** Without the categories that look at the whole page in each frame: with 10,000 messages, they would measure
+ * themselves. */
 const TRACED = ["toplevel", "blink.user_timing"];
 
 /** Every task of a page's main thread while something happens, in milliseconds by the clock and of processor time. */
@@ -33,7 +35,7 @@ async function tasksDuring({ page, context }, what) {
   const events = [];
   session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
   await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: TRACED } });
-  // By this mark the page's thread is told from those of other pages.
+  // This mark tells which of the threads is the page's.
   await page.evaluate(() => void performance.mark("the page that is measured"));
   await what();
   const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
@@ -50,7 +52,7 @@ async function processorTime(id) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Gives a page the means to say what its newest message is, without a search through thousands of them. */
+/** Lets a page say what its newest message is without a search through thousands of them. */
 function canTellNewest({ page }) {
   return page.evaluate(() => {
     globalThis.newest = () => {
@@ -86,7 +88,7 @@ function paintTimes({ page }, count) {
 }
 
 const session = await stage.browser.newBrowserCDPSession();
-/** What all pages together have used so far. */
+/** The processor time that all pages together have used so far. */
 async function used() {
   const { processInfo } = await session.send("SystemInfo.getProcessInfo");
   const pages = processInfo.filter(({ type }) => type === "renderer");
@@ -102,7 +104,7 @@ line("machine", `${cpus().length} × ${cpus()[0].model}, ${stage.browser.version
 
 for (const transport of TRANSPORTS) {
   for (const one of [ann, bob]) if (transport !== TRANSPORTS[0]) await one.use(transport);
-  // What the change itself costs is not idleness.
+  // The cost of the switch itself must not count as idle.
   await new Promise((done) => setTimeout(done, 3_000));
   const before = await used();
   await new Promise((done) => setTimeout(done, IDLE_S * 1_000));
@@ -122,7 +124,7 @@ await bob.sayAll({ user: me.id }, lines);
 await ann.page.reload();
 await ann.live();
 await ann.page.locator(".message").last().waitFor();
-// All of it is read, page by page, as somebody does who scrolls up to the beginning.
+// Everything is loaded, page by page, as for a user who scrolls up to the beginning.
 await ann.page.evaluate(async () => {
   const list = document.getElementById("messages");
   while (!list.querySelector(".notice").textContent.includes("beginning")) {
@@ -147,7 +149,7 @@ const frames = await ann.page.evaluate(async () => {
 });
 line("frame while scrolling through them", about(frames));
 
-/** Messages come in fast while somebody reads, at the bottom or further up. */
+/** Messages come in fast while a user reads, at the bottom or further up. */
 async function busy(where) {
   const tasks = await tasksDuring(ann, async () => {
     for (let second = 0; second < BUSY_S; second += 1) {

@@ -12,7 +12,7 @@ import { Stage, TRANSPORTS } from "./stage.mjs";
 /** @type {Stage} */
 let stage;
 
-// Some say more in a second than a person may.
+// Some people here send more messages a second than the default allows.
 before(async () => (stage = await Stage.set({ flags: ["--messages-per-second", "10000", "--message-burst", "10000"] })));
 after(() => stage?.close());
 afterEach(() => stage.clear());
@@ -93,7 +93,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     stage.troubled = true;
     relay().deaf = true;
     await ann.say("exactly once");
-    // The store has it, and no reply can have arrived.
+    // The server has stored it, and no reply can have arrived.
     const { conversations } = await ann.get("/api/snapshot");
     const stored = async () => (await ann.get(`/api/conversations/${conversations[0].id}/messages`)).messages.length;
     while ((await stored()) < 2);
@@ -175,7 +175,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     await bob.say("hello");
     await ann.sees("hello");
     const { me } = await ann.get("/api/snapshot");
-    // More than a page, so that the one before the newest has to be asked for.
+    // More than a page, so that the page before the newest must be requested.
     await bob.sayAll(
       { user: me.id },
       Array.from({ length: 48 }, (_, index) => `line ${index}\n`.repeat((index % 4) + 1).trim()),
@@ -184,7 +184,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
       { user: (await bob.get("/api/snapshot")).me.id },
       Array.from({ length: 48 }, (_, index) => `more ${index}`),
     );
-    // Only what is read opens at the bottom: until then a reload would open at what is new.
+    // Only a conversation that has been read opens at the bottom; before that, it opens at what is new.
     await ann.sees("more 47");
     const isRead = async () => (await ann.get("/api/snapshot")).conversations.every((one) => one.read_seq === one.last_seq);
     while (!(await isRead()));
@@ -192,7 +192,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     await ann.sees("more 47");
     const list = ann.page.locator("#messages");
     assert.equal(await ann.page.locator(".message").count(), PAGE);
-    // The topmost message in sight keeps its place while a page is put above it.
+    // The topmost message in sight keeps its place when a page is added above it.
     const before = await list.evaluate((element) => {
       element.scrollTop = 120;
       const top = element.getBoundingClientRect().top;
@@ -221,7 +221,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     const bob = await stage.member("Bob", transport);
     const ann = await stage.person("Ann");
     const { keyboard } = ann.page;
-    /** Tab until what has the focus is called so. */
+    /** Presses Tab until the element with this name has the focus. */
     const tabTo = async (name) => {
       for (let step = 0; step < 400; step += 1) {
         await keyboard.press("Tab");
@@ -243,7 +243,7 @@ for (const transport of TRANSPORTS.filter(({ label }) => label === (process.env.
     await keyboard.type("correct horse");
     await keyboard.press("Enter");
     await ann.live();
-    // A group may be called after a transport: only the badge says both.
+    // A group may be named after a transport, but only the badge says both words.
     await tabTo("WebSocket · live");
     await keyboard.press("Enter");
     await ann.page.locator("#transports").waitFor();
@@ -327,7 +327,7 @@ test("at the bottom a long conversation is let go of bit by bit, and further up 
   const lines = Array.from({ length: MANY }, (_, index) => `line ${index}`);
   await bob.sayAll({ user: me.id }, lines);
   await ann.sees(lines.at(-1));
-  /** Scrolls up until everything has been read. */
+  /** Scrolls up until everything has been loaded. */
   const readAll = () =>
     ann.page.locator("#messages").evaluate(async (list) => {
       while (!list.querySelector(".notice").textContent.includes("beginning")) {

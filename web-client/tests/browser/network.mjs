@@ -1,5 +1,5 @@
 /**
- * Networks that do not do what they should, and what the page makes of them.
+ * Networks that do not work as they should, and what the page does then.
  */
 
 import assert from "node:assert/strict";
@@ -32,7 +32,7 @@ test("where WebSocket is blocked, the page goes on over Server-Sent Events, says
   for (const one of [ann, bob]) await one.sees("in between");
   assert.deepEqual(await ann.texts(), ["first", "in between"]);
 
-  // Still blocked: it comes back to where it was, and no further.
+  // Still blocked: the page falls back as far as before, and no further.
   await ann.page.getByRole("button", { name: "Try WebSocket again" }).click();
   await ann.page.locator(".badge.connecting, .badge.waiting").first().waitFor();
   await label(ann, "SSE");
@@ -80,7 +80,7 @@ test("offline and online again, the page says how much it caught up on", async (
   stage.troubled = true;
   await ann.context.setOffline(true);
   await ann.banner("You are offline.");
-  // Nobody tells who comes and goes.
+  // Without a connection, presence is unknown.
   for (const place of [".head", ".sidebar"]) await ann.page.locator(`${place} .presence.unknown`).first().waitFor();
   assert.equal(await ann.page.locator(".presence.online").count(), 0);
   for (const text of ["one", "two", "three"]) await bob.say(text);
@@ -144,7 +144,7 @@ for (const transport of TRANSPORTS) {
     await ann.page.locator(".badge.live").waitFor({ state: "detached" });
     const took = Date.now() - began;
     assert.ok(took > 2_000 && took < 25_000, `after ${took} ms; a stream's silence is noticed after 35 s`);
-    // A poll that is overdue is a loss; on a stream only the reply is missing.
+    // An overdue short poll is a lost connection. On the other transports, only the reply is overdue.
     if (transport.label !== "Short polling") {
       await ann.page.locator(".badge.unanswering", { hasText: "not answering" }).waitFor();
       await ann.banner("The server is not answering. What you write is kept and sent when it does.");
@@ -161,7 +161,7 @@ for (const transport of TRANSPORTS) {
   });
 }
 
-/** Answers what a page posts in place of the server, as long as `refusal` gives a code; what was posted, in order. */
+/** Refuses a page's commands in place of the server, while `refusal` gives a code. Returns all commands, in order. */
 async function standInFor({ page }, refusal) {
   const commands = [];
   await page.route("**/api/commands", async (route) => {
@@ -199,7 +199,7 @@ test("where the storage is unavailable, the same message is sent again, and the 
   assert.equal(cids("send").length, 3);
   assert.equal(new Set(cids("send")).size, 1);
 
-  // Refused as often as it is asked before its maker is told: their next attempt makes the same group.
+  // The page's own attempts are all refused, and the user sees it. The user's next attempt makes the same group.
   refused = -1;
   await ann.page.getByRole("button", { name: "New group" }).click();
   await ann.page.getByLabel("Name of the group").fill(`of ${ann.name}`);
@@ -232,7 +232,7 @@ test("where the storage is damaged, nothing is sent again, and the page says wha
   assert.equal(new Set(sends().map(({ cid }) => cid)).size, 1);
   await ann.sees("not taken");
 
-  // History that cannot be read is not asked for again and again.
+  // The page does not keep asking for history that cannot be read.
   let asked = 0;
   await ann.page.route("**/api/conversations/**", (route) => {
     asked += 1;
@@ -260,7 +260,7 @@ for (const transport of TRANSPORTS) {
     await ann.page.keyboard.press("Control+`");
     const drawer = ann.page.getByRole("region", { name: "Wire", exact: true });
     await drawer.waitFor();
-    // Somebody who writes goes on writing.
+    // A user who is writing keeps the focus.
     await ann.page.locator("#composer:focus").waitFor();
     const rows = (text) => drawer.locator("tbody tr").filter({ hasText: text });
     await bob.say("over the wire");
@@ -271,7 +271,7 @@ for (const transport of TRANSPORTS) {
     await rows('"type":"reply"').first().waitFor();
     if (transport.label !== "WebSocket") await rows("answer 200").filter({ hasText: "ms" }).first().waitFor();
     assert.equal(await drawer.getByText("password").count(), 0);
-    // A script sees a part of the bytes only, so nothing here says what a message costs.
+    // A script sees only a part of the bytes, so nothing here says what a message costs.
     assert.doesNotMatch(await drawer.innerText(), /\d k?B\b/);
     assert.match(await ann.page.locator(".badge").innerText(), new RegExp(`^${transport.label}\\s*· live$`));
     await rows("over the wire").first().locator("summary").click();

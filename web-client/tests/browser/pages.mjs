@@ -1,5 +1,5 @@
 /**
- * Every page and state in four sizes and both themes: what axe finds, what hangs over, and what loads.
+ * Every page and state in four sizes and both themes: what axe finds, what is too wide, and what is loaded.
  *
  * `SCREENSHOTS` names a directory for pictures of all of them.
  */
@@ -13,7 +13,7 @@ import axe from "axe-core";
 import { SCHEMES, SIZES, Stage, TRANSPORTS } from "./stage.mjs";
 
 const { LONG, SCREENSHOTS } = process.env;
-/** Everything that comes until the page can be used, in bytes: files and answers, not compressed. */
+/** The limit on everything that is loaded until the page can be used, in bytes: files and answers, not compressed. */
 const FIRST_LOAD_BYTES = 150_000;
 
 /** @type {Stage} */
@@ -57,7 +57,7 @@ async function look({ page }, name) {
   assert.deepEqual(found, []);
 }
 
-/** Somebody whose pages carry axe; it comes the way that a policy does not forbid. */
+/** A person whose pages carry axe, which is added in a way that the page's policy does not forbid. */
 async function observed(name) {
   const person = await stage.person(name);
   await person.context.addInitScript({ content: axe.source });
@@ -173,7 +173,7 @@ test("at 400 % zoom there is room to read, and everything else can be reached", 
     await ann.sees(text);
   }
   await ann.page.locator("#composer:focus").waitFor();
-  // Room to read, and what one writes is in sight: a banner may move the field, and the next key brings it back.
+  // There is room to read, and the field is in sight: a banner may move the field, and the next key brings it back.
   const fits = (least) => {
     const [list, field] = ["messages", "composer"].map((id) => document.getElementById(id).getBoundingClientRect());
     return Math.min(list.bottom, innerHeight) - Math.max(list.top, 0) >= least && field.bottom <= innerHeight;
@@ -273,8 +273,8 @@ test("the wire drawer", async () => {
   await look(ann, "wire");
 });
 
-/** Opens somebody's page in a new tab and counts what comes until it is ready, and then with what it loads when it has
- * time.
+/** Opens a person's page in a new tab, and counts the bytes that come until it is ready, and those that it loads when
+ * the browser has time.
  * @param {import("./stage.mjs").Person} person
  * @param {() => Promise<unknown>} ready */
 async function weigh(person, ready) {
@@ -282,8 +282,8 @@ async function weigh(person, ready) {
   await person.page.close();
   person.page = await person.context.newPage();
   person.watch(person.page);
-  // The page believes that the browser has no time yet, and that none passes: where nothing works for a second,
-  // what explains it is loaded sooner.
+  // For the page, the browser has no time yet, and the clock stands still: after a second without a connection,
+  // the page would load the banner that explains it.
   await person.page.addInitScript(() => {
     const now = Date.now();
     Date.now = () => now;
@@ -307,7 +307,7 @@ async function weigh(person, ready) {
   return { first, paths, late: more ? (await weight()) - first : 0 };
 }
 
-/** Resolves when everything that comes late has come; in the page. */
+/** Runs in the page, and resolves when everything late has been loaded. */
 function hasDeferred() {
   const views = [
     ...["alone", "banner", "below", "between", "close-codes", "decision", "help", "late", "membership", "menu", "new-group"],

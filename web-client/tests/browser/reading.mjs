@@ -16,13 +16,13 @@ afterEach(() => stage.clear());
 
 const lines = (count, what = "line") => Array.from({ length: count }, (_, index) => `${what} ${index + 1}`);
 
-/** Waits until something is so, by asking again. */
+/** Asks again until something is true. */
 async function until(what, isSo) {
   const end = Date.now() + 30_000;
   while (!(await isSo())) assert.ok(Date.now() < end, what);
 }
 
-/** How far the server knows the only conversation of somebody to be read, and how far it goes. */
+/** How far the server knows a person's only conversation to be read, and the seq of its last message. */
 async function mark(person) {
   const [{ read_seq: read, last_seq: last }] = (await person.get("/api/snapshot")).conversations;
   return { read, last };
@@ -193,7 +193,7 @@ for (const transport of TRANSPORTS) {
     const [ann, bob] = await stage.pair(transport);
     await bob.say("first");
     await ann.sees("first");
-    // The notices that are shown below the message that they announced.
+    // Counts the typing notices that are still shown when their message has arrived.
     await ann.page.evaluate(() => {
       globalThis.belated = 0;
       const look = () => {
@@ -205,7 +205,7 @@ for (const transport of TRANSPORTS) {
     await bob.page.locator("#composer").pressSequentially("typed quickly");
     await bob.page.locator("#composer").press("Enter");
     await ann.sees("typed quickly");
-    // What was sent before this has come by now, too; it is not typed, so no notice announces it.
+    // This one is not typed, so no notice announces it. Once it is here, everything that was sent before is here, too.
     await bob.sayAll({ user: (await ann.get("/api/snapshot")).me.id }, ["last"]);
     await ann.sees("last");
     assert.equal(await ann.page.evaluate(() => globalThis.belated), 0);
@@ -304,7 +304,7 @@ test("whatever goes, the focus stays on the page: signing up, groups, leaving, c
   await page.getByRole("heading", { level: 2, name: group }).waitFor();
   await focused(ann, "#composer");
 
-  // The button that sends, the wire, and what moves.
+  // The button that sends, the Wire drawer, and an entry that moves.
   await ann.open(bob.name);
   await page.keyboard.type("by the button");
   await button("Send").press("Enter");

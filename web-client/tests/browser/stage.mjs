@@ -33,7 +33,7 @@ export const SIZES = [
 ];
 export const SCHEMES = ["light", "dark"];
 export const PASSWORD = "correct horse";
-/** Longer than anything takes that works, also on two busy cores. */
+/** Longer than anything that works takes, even on two busy cores. */
 const PATIENCE_MS = 30_000;
 
 /** Ports that were free a moment ago. The launcher needs the same ones again after a restart. */
@@ -49,7 +49,7 @@ export async function freePorts(count) {
 export class Relay {
   /** What it does to new connections: "pass" them on, "refuse" them, or pass all but those that ask to "upgrade". */
   mode = "pass";
-  /** While true, what the server says does not arrive. */
+  /** While true, what the server sends does not arrive. */
   deaf = false;
   /** How many connections it has passed on. */
   passed = 0;
@@ -88,7 +88,7 @@ export class Relay {
     for (const socket of [down, up]) socket.on("close", end).on("error", end);
   }
 
-  /** Ends every connection, in mid-word where there is one. */
+  /** Resets every connection, even in the middle of an answer. */
   cut() {
     for (const { down, up } of [...this.#pairs]) {
       down.resetAndDestroy();
@@ -110,9 +110,9 @@ export class Relay {
 
 /** A launcher with a database in a directory of its own, and a browser that reaches it through relays. */
 export class Stage {
-  /** What must not happen, with the name of whom it happened to. */
+  /** What must not happen, with the name of the person whom it happened to. */
   complaints = [];
-  /** While true, a page's failed requests are no complaint: its server is being killed. */
+  /** While true, a page's failed requests are no complaints: its server is being killed. */
   troubled = false;
   people = [];
   #names = 0;
@@ -199,7 +199,7 @@ export class Stage {
     return [ann, bob];
   }
 
-  /** Ends a test: nothing bad may have happened in it, and its people go home. */
+  /** Ends a test: closes the browsers of its people, and fails if there was a complaint. */
   async clear() {
     const { complaints } = this;
     this.complaints = [];
@@ -211,7 +211,7 @@ export class Stage {
   }
 }
 
-/** What Chromium writes to the console of its own accord when a request fails. */
+/** What Chromium itself writes to the console when a request fails. */
 const REQUEST_FAILED = /^(Failed to load resource|WebSocket connection to .* failed|GET http|POST http)/;
 
 export class Person {
@@ -258,7 +258,7 @@ export class Person {
     await this.live();
   }
 
-  /** Connected, and with everything that is loaded late: the keys come before the menu. */
+  /** Waits until the page is connected and everything late is loaded: the menu comes last, after the keys. */
   async live() {
     await this.page.locator(".badge.live").waitFor();
     await this.page.locator("#transports").waitFor({ state: "attached" });
@@ -271,7 +271,7 @@ export class Person {
     await this.page.locator(".badge.live .label").getByText(label, { exact: true }).waitFor();
   }
 
-  /** The same where the composer must keep the focus: one's hands are on the keyboard. */
+  /** The same as `use`, but the composer keeps the focus, because the person goes on typing. */
   async choose({ label, name }) {
     await this.page.evaluate((value) => {
       const option = [...document.querySelectorAll(".option")].find((one) => one.textContent.includes(value));
@@ -294,13 +294,13 @@ export class Person {
     return this.page.locator(".message:not(.unsent) .text").getByText(text, { exact: true });
   }
 
-  /** The message, stored, once. */
+  /** Waits until the message is shown as stored, and checks that it is shown once. */
   async sees(text) {
     await this.row(text).first().waitFor();
     assert.equal(await this.row(text).count(), 1, `"${text}" stands once`);
   }
 
-  /** Everything that is stored, in its order. */
+  /** The texts of all stored messages, in their order. */
   texts() {
     return this.page.locator(".message:not(.unsent) .text").allTextContents();
   }
@@ -323,7 +323,7 @@ export class Person {
     return (await this.context.request.get(this.stage.base + path)).json();
   }
 
-  /** Says many things at once without typing them, over HTTP. */
+  /** Sends many messages at once over HTTP, without typing them. */
   async sayAll(to, texts) {
     const BATCH = 64;
     for (let start = 0; start < texts.length; start += BATCH) {

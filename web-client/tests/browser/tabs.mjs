@@ -16,7 +16,7 @@ after(() => stage?.close());
 afterEach(() => stage.clear());
 
 const SSE = TRANSPORTS[1];
-/** One more than a browser's connections to one server over HTTP/1.1, and one more to be sure. */
+/** A browser opens six connections to one server over HTTP/1.1. This is one more, and another one to be sure. */
 const TABS = 8;
 
 /** More tabs of the same person, each live. */
@@ -41,7 +41,7 @@ function hide({ page }, hidden) {
   }, hidden);
 }
 
-/** A tab that wakes up or follows another draws its conversation anew; what counts is what it comes to show. */
+/** Waits until a tab shows these texts: one that wakes up or follows another first draws its conversation anew. */
 async function comesToShow(tab, wanted) {
   const end = Date.now() + 30_000;
   let shown = await tab.texts();
@@ -103,7 +103,7 @@ test("a tab that is looked at takes the connection from a hidden one, and from a
   await second.live();
   await bob.say("to both");
   for (const tab of [first, second]) await tab.sees("to both");
-  // Chromium freezes only what is really hidden, so the page is told what it would be told.
+  // Chromium freezes only tabs that are really hidden, so the test sends the event itself.
   await second.page.evaluate(() => document.dispatchEvent(new Event("freeze")));
   await holds(first, true);
   await bob.say("while one is frozen");
@@ -205,7 +205,7 @@ async function assertValue({ page }, wanted) {
 test("who signs out in one tab is signed out in all, and another user may sign in", async () => {
   const ann = await stage.member("Ann");
   const [first, second] = await tabsOf(ann, 2);
-  // What the other tab asks at this very moment is refused, and the browser writes that down.
+  // A request of the other tab at this moment is refused, and the browser logs that.
   stage.troubled = true;
   await first.page.getByRole("button", { name: "Sign out" }).click();
   await second.page.getByText("You were signed out in another tab.").waitFor();

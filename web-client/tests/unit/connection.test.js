@@ -9,7 +9,7 @@ import { load } from "../../static/transports/all.js";
 let sockets;
 let now;
 
-/** A browser's WebSocket without the wire. */
+/** A browser's WebSocket without a network. */
 class FakeSocket {
   static OPEN = 1;
   readyState = 0;
@@ -52,13 +52,13 @@ const SERVERS = [
   { name: "sse", port: 4002 },
   { name: "shortpoll", port: 4003 },
 ];
-/** All that can happen without time passing has happened; a transport's module is loaded when it is first used. */
+/** Waits until everything has happened that needs no time. A transport's module is loaded when it is first used. */
 async function settled() {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 const lastUrl = () => sockets.at(-1).url;
 
-/** A connection that has started, with what it told. */
+/** A connection that has started, with what it has reported. */
 async function start({ loadSnapshot, answering = [], servers = SERVERS } = {}) {
   const told = { events: [], snapshots: 0, states: [] };
   const connection = new Connection(servers, "websocket", {
@@ -73,7 +73,7 @@ async function start({ loadSnapshot, answering = [], servers = SERVERS } = {}) {
   return { connection, told };
 }
 
-/** Lets time pass, for the clocks and for what waits for them. */
+/** Moves the clocks on, and runs the timers that are due. */
 async function pass(ms) {
   now += ms;
   mock.timers.tick(ms);
@@ -351,7 +351,7 @@ const LADDER = [
 ];
 const AT = Object.fromEntries(LADDER.map(({ name, port }) => [name, `http://localhost:${port}`]));
 
-/** Ends each socket that opens, until the page stops opening some. */
+/** Ends the newest socket this many times; each time, the page opens another. */
 async function refuse(times) {
   for (let attempt = 0; attempt < times; attempt += 1) {
     sockets.at(-1).end(1006);

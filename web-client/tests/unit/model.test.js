@@ -171,7 +171,7 @@ test("a message stays in its block, whatever is added before or after it", () =>
   const blocksOf = (...seqs) => selectors.blocks(seqs.map((seq) => ({ seq })), 3).map(({ key, start, end }) => [key, seqs.slice(start, end)]);
   assert.deepEqual(blocksOf(5, 6, 7), [[1, [5, 6]], [2, [7]]]);
   assert.deepEqual(blocksOf(2, 3, 4, 5, 6, 7, 8), [[0, [2, 3]], [1, [4, 5, 6]], [2, [7, 8]]]);
-  // What happened while one was not a member has no message here.
+  // The seqs between them were sent while the user was not a member.
   assert.deepEqual(blocksOf(1, 9), [[0, [1]], [2, [9]]]);
 });
 

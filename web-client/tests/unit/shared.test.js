@@ -29,7 +29,7 @@ class FakeSocket {
   }
 }
 
-/** A browser's channel between tabs; what is posted arrives later, and never at its sender. */
+/** A browser's channel between tabs: what a tab posts arrives later, and never at the tab itself. */
 class FakeChannel {
   constructor(name) {
     this.name = name;
@@ -90,7 +90,7 @@ async function settled() {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A tab, with what it was told. */
+/** A tab, with what it has got. */
 function tab(known = "state of the server") {
   const told = { snapshots: [], events: [], notes: [], statuses: [] };
   const connection = new SharedConnection("u1", [{ name: "websocket", port: 4001 }], "websocket", {
@@ -214,7 +214,7 @@ test("a visible tab takes the connection from a hidden one", async () => {
   globalThis.document.hidden = true;
   const second = tab();
   second.connection.start();
-  // Both look at one document here: it is hidden while the first answers, and visible when the second hears it.
+  // Both tabs share one document here: it is hidden while the first answers, and visible when the answer arrives.
   const hear = channels[1].onmessage;
   channels[1].onmessage = (message) => {
     globalThis.document.hidden = false;

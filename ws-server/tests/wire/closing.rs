@@ -1,4 +1,4 @@
-//! How a connection ends, and how one that has died is found ([RFC 6455 §5.5] and §7).
+//! How a connection ends, and how a dead connection is found ([RFC 6455 §5.5] and §7).
 //!
 //! [RFC 6455 §5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
 
@@ -32,7 +32,7 @@ async fn pings_a_silent_client_and_leaves_one_that_does_not_answer() {
     let opened = Instant::now();
     for _ in 0..3 {
         assert_eq!(wire.receive().await, (vec![PING, 0], vec![]));
-        // For the page, which sees no pings.
+        // The tick is for the page, which cannot see pings.
         assert_eq!(wire.json().await["type"], "tick");
         wire.send(PONG, b"").await;
     }
@@ -54,7 +54,7 @@ async fn does_not_ping_a_client_that_talks() {
         wire.send(TEXT, typing("r").to_string().as_bytes()).await;
         let (head, payload) = wire.receive().await;
         let json: Value = serde_json::from_slice(&payload).unwrap_or_default();
-        // The page gets its tick all the same.
+        // The page still gets its tick.
         assert!(head[0] == TEXT && (json["type"] == "reply" || json["type"] == "tick"), "{head:x?} {json}");
     }
 }
@@ -173,7 +173,7 @@ async fn resets_an_unusable_cursor_and_then_closes() {
     assert_eq!(wire.text().await, r#"{"type":"reset","reason":"unknown"}"#);
     assert_eq!(wire.closed().await, (4409, "cursor_unknown".to_owned()));
 
-    // Retention takes its time; until then the event after the cursor is still there.
+    // The log is trimmed some time later. Until then, the event after the cursor is still there.
     let expired = async {
         loop {
             let mut wire = Wire::open_after(&server, ann.token.as_str(), &format!("?after={old}")).await;

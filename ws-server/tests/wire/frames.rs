@@ -1,4 +1,4 @@
-//! A WebSocket connection of which only frames are known ([RFC 6455 §5]), and the server that it leads to.
+//! A WebSocket connection that knows only frames ([RFC 6455 §5]), and the server that it leads to.
 //!
 //! [RFC 6455 §5]: https://www.rfc-editor.org/rfc/rfc6455#section-5
 
@@ -54,14 +54,14 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A connection that knows of frames and of nothing above them.
+/// A connection that knows frames and nothing above them.
 pub(crate) struct Wire(pub(crate) TcpStream);
 
 /// A frame as the server sent it: everything before the payload, and the payload.
 pub(crate) type Received = (Vec<u8>, Vec<u8>);
 
 impl Wire {
-    /// A connection over which `request` went out, and the head of its answer.
+    /// A connection over which `request` was sent, and the head of its answer.
     pub(crate) async fn ask(server: &TestServer<WsServer>, request: &str) -> (Self, String) {
         let address = server.target.base().trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -130,21 +130,21 @@ impl Wire {
     pub(crate) async fn closed(mut self) -> (u16, String) {
         let payload = self.payload(CLOSE).await;
         let (code, reason) = payload.split_at(2);
-        // A server that has seen enough may be gone already, and then this end is a reset.
+        // The server may have closed the connection already. Then this end sees a reset.
         let _ = self.0.write_all(&frame(CLOSE, code)).await;
         let more = timeout(PATIENCE, self.0.read_u8()).await.expect("the server hangs up in time");
         assert!(more.is_err(), "a byte after the last frame: {more:?}");
         (u16::from_be_bytes([code[0], code[1]]), String::from_utf8(reason.to_vec()).unwrap())
     }
 
-    /// Waits for the end of TCP, which must be an orderly one; nothing may come before it.
+    /// Waits for the end of TCP, which must be an orderly one. No byte may come before it.
     pub(crate) async fn end(mut self) {
         let read = timeout(PATIENCE, self.0.read_u8()).await.expect("the server hangs up in time");
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }
 
-/// A server whose streams carry only what a test makes happen.
+/// A server whose streams carry only events that the test causes.
 pub(crate) async fn quiet_server(change: impl FnOnce(&mut Limits)) -> TestServer<WsServer> {
     TestServer::open_with(|limits| {
         limits.presence_interval = Duration::from_secs(3_600);

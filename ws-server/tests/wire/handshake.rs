@@ -1,4 +1,4 @@
-//! What begins a WebSocket and what does not: bytes in, a status out ([RFC 6455 §4.2.1]).
+//! Which requests begin a WebSocket and which do not: bytes in, a status out ([RFC 6455 §4.2.1]).
 //!
 //! [RFC 6455 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1
 
@@ -17,7 +17,7 @@ const CONNECTION: &str = "Connection: Upgrade\r\n";
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
 
-/// How a head differs from a good one, and what it is answered with: lines to be replaced, their replacement.
+/// How a head differs from a good one: a line to replace, and its replacement; then the status of the answer.
 type Case = (&'static str, &'static [u8], u16);
 
 /// Each replaces one line of a good handshake, or the empty line at its end.
@@ -106,7 +106,7 @@ fn good(token: &str) -> String {
     format!("{LINE}{HOST}{UPGRADE}{CONNECTION}{KEY}{VERSION}Authorization: Bearer {token}\r\n\r\n")
 }
 
-/// Sends a head on a connection of its own; the status of the answer, and the answer's head.
+/// Sends a head on a connection of its own; returns the connection, the status of the answer, and its head.
 async fn ask(server: &TestServer<WsServer>, head: &[u8]) -> (Wire, u16, String) {
     let address = server.target.base().trim_start_matches("http://");
     let mut wire = Wire(TcpStream::connect(address).await.unwrap());
@@ -147,7 +147,7 @@ async fn begins_with_exactly_what_the_rfc_asks_for() {
             _ => assert_eq!(problem(&mut wire, &head).await["status"], status, "{shown}"),
         }
     }
-    // An accepted one is a WebSocket: it answers.
+    // An accepted connection is a WebSocket: it answers a request.
     let nonsense = br#"{"request_id":"r","command":{"type":"fly"}}"#;
     for (mut wire, shown) in accepted {
         wire.send(TEXT, nonsense).await;
@@ -186,7 +186,7 @@ async fn takes_a_request_for_another_protocol_as_if_it_had_not_asked() {
     let server = quiet_server(|_| {}).await;
     let address = server.target.base();
     let cookie = server.cookie(&server.user("Ann").await);
-    // As Java's client does with every first request, and with the cookie, which needs an origin on a WebSocket.
+    // Java's client sends this with every first request. The cookie is there because on a WebSocket it needs an origin.
     let h2c = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n";
     let request = |path: &str, headers: &str| {
         format!("GET {path} HTTP/1.1\r\n{HOST}Cookie: {cookie}\r\n{headers}\r\n").into_bytes()

@@ -124,7 +124,7 @@ fn one_alone_may_fit() {
 }
 
 #[test]
-fn differences_too_small_to_notice_are_told_and_decide_nothing() {
+fn differences_too_small_to_notice_are_shown_and_decide_nothing() {
     let (verdict, words) =
         ask(&results(&[made("websocket"), Made { latency_ms: [60.0, 60.0], ..made("sse") }]), &WISH);
     assert_eq!(verdict.choice, Choice::Fit(vec!["websocket", "sse"]));
@@ -137,7 +137,7 @@ fn differences_too_small_to_notice_are_told_and_decide_nothing() {
 }
 
 #[test]
-fn a_trade_is_told_with_its_price() {
+fn a_trade_off_is_shown_with_its_price() {
     let fast = Made { latency_ms: [20.0, 20.0], delivery_us: 100.0, ..made("websocket") };
     let slow = Made { latency_ms: [500.0, 500.0], ..made("longpoll") };
     let (verdict, words) = ask(&results(&[fast, slow]), &WISH);

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Unicode's own examples of texts that differ in form alone: see the README beside it.
+/// Unicode's own examples of texts that differ only in form: see the README beside the file.
 const NORMALIZATION: &str = include_str!("../../../tests/data/unicode/NormalizationTest.txt");
 
 fn name(text: &str) -> Result<Name, TextError> {
@@ -77,7 +77,7 @@ const PAIRS: &[(&str, &str, bool)] = &[
     ("Ann", " Ann ", true),
     ("Ann", "Ann\u{A0}", true),
     ("Ann", "Ann\n", true),
-    // What nobody sees.
+    // Invisible characters.
     ("Ann", "An\u{AD}n", true),
     ("Ann", "Ann\u{200B}", true),
     ("Ann", "\u{202E}Ann\u{202C}", true),
@@ -184,7 +184,7 @@ fn names_that_people_have_are_allowed() {
 }
 
 #[test]
-fn names_that_nobody_can_see_or_tell_apart_are_refused() {
+fn names_that_are_invisible_or_look_alike_are_refused() {
     for wrong in [
         "",
         // Spaces.
@@ -261,7 +261,7 @@ fn names_that_nobody_can_see_or_tell_apart_are_refused() {
         "!?",
         "#",
         "﹏",
-        // No character, or nobody's.
+        // Private use, not assigned, or not a character.
         "\u{E000}",
         "Ann\u{F8FF}",
         "\u{10FFFD}",

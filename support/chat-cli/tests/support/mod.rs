@@ -1,4 +1,4 @@
-//! People at their terminals: servers in this process, and `chat` as a program, as scripts run it.
+//! The test servers in this process, and `chat` as a program, as people and scripts run it.
 
 #![allow(dead_code, reason = "every test file uses a part of this")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, as it should")]
@@ -26,10 +26,10 @@ pub(crate) use relay::Relay;
 
 mod relay;
 
-/// Longer than anything takes that works, on a machine that is busy with other things.
+/// Longer than anything that works takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The password of everybody.
+/// The password of every user.
 pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Every transport, by the name that `--transport` takes.
@@ -37,9 +37,9 @@ pub(crate) fn transports() -> impl Iterator<Item = &'static str> {
     Transport::all().iter().map(|transport| transport.name)
 }
 
-/// Servers around one chat, and a home for whoever uses them.
+/// Servers around one chat, and a directory for the sign-ins of their users.
 pub(crate) struct World {
-    /// What `--server` names.
+    /// The address for `--server`.
     pub(crate) address: SocketAddr,
     /// Where sign-ins are kept.
     pub(crate) state: TempDir,
@@ -53,7 +53,8 @@ impl World {
         Self::behind(None).await
     }
 
-    /// The same, with relays on the way that cut the first connection that brings this text down, before it.
+    /// The same, with relays in front. Each relay cuts the first connection over which this text comes down, before the
+    /// text arrives.
     pub(crate) async fn cut_at(text: &'static str) -> Self {
         Self::behind(Some(text)).await
     }
@@ -100,7 +101,7 @@ impl World {
         self
     }
 
-    /// How many connections were cut on the way.
+    /// How many connections the relays have cut.
     pub(crate) fn cuts(&self) -> usize {
         self.relays.iter().map(Relay::cuts).sum()
     }
@@ -110,7 +111,7 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
         command.args(arguments).env("CHAT_SERVER", format!("http://{}", self.address));
         command.env("XDG_STATE_HOME", self.state.path()).env("CHAT_PASSWORD", PASSWORD);
-        // What whoever runs the tests has set is not for them. A proxy that is dead shows whether one is used.
+        // The environment of the test run must not change the result. A dead proxy shows whether a proxy is used.
         command.env_remove("CHAT_TOKEN").env_remove("CHAT_AS").env_remove("CHAT_TRANSPORT");
         command.env("http_proxy", "http://127.0.0.1:1").env_remove("no_proxy").env_remove("NO_PROXY");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -131,7 +132,7 @@ impl World {
         Ended(timeout(PATIENCE, child.wait_with_output()).await.expect("chat ends").unwrap())
     }
 
-    /// Starts a `chat tail`, and waits until nothing that happens can escape it.
+    /// Starts a `chat tail`, and waits until it misses no event any more.
     pub(crate) async fn tail(&self, arguments: &[&str]) -> Tail {
         let tail = Tail::start(self.chat(&[&["tail"], arguments].concat()));
         tail.listening().await
@@ -164,14 +165,14 @@ impl Ended {
         std::str::from_utf8(&self.0.stderr).unwrap()
     }
 
-    /// What it printed, after it did what it should.
+    /// What it printed. Fails unless the program succeeded.
     #[track_caller]
     pub(crate) fn succeeded(&self) -> &str {
         assert_eq!(self.code(), Some(0), "{}{}", self.stdout(), self.stderr());
         self.stdout()
     }
 
-    /// What it complained of, after it ended with a code, and without a panic.
+    /// What it printed on stderr. Fails unless the program ended with this code and without a panic.
     #[track_caller]
     pub(crate) fn failed(&self, code: i32) -> &str {
         assert_eq!(self.code(), Some(code), "{}{}", self.stdout(), self.stderr());
@@ -186,7 +187,7 @@ impl Ended {
     }
 }
 
-/// A program that goes on, with both of its streams.
+/// A running program, with both of its streams.
 pub(crate) struct Tail {
     pub(crate) child: Child,
     pub(crate) stdout: Option<Lines<BufReader<ChildStdout>>>,
@@ -214,7 +215,7 @@ impl Tail {
         next_line(self.stdout.as_mut().unwrap()).await.expect("a line of stdout")
     }
 
-    /// The next line of stdout with a message: there are lines about presence too, when they come.
+    /// The next line of stdout with a message. Lines about presence may come in between.
     pub(crate) async fn message(&mut self) -> String {
         loop {
             let line = self.line().await;
@@ -236,7 +237,7 @@ impl Tail {
         assert!(Command::new("sh").arg("-c").arg(kill).status().await.unwrap().success());
     }
 
-    /// Waits for its end; the exit code, and what was left on stderr.
+    /// Waits for its end; returns the exit code, and what was left on stderr.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let ending = async {
             let mut complaints = String::new();

@@ -1,4 +1,4 @@
-//! A way to a server on which a connection breaks at the worst moment, once.
+//! A relay on which one connection breaks at the worst moment.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A relay that cuts the first connection on which the server says a certain text, before it gets through.
+/// A relay that cuts the first connection on which the server sends a certain text, before the text is passed on.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     cuts: Arc<AtomicUsize>,
@@ -38,7 +38,7 @@ async fn carry(mut client: TcpStream, server: SocketAddr, cut_at: &str, cuts: Ar
     let mut server = TcpStream::connect(server).await.unwrap();
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     loop {
-        // Either end may leave as it likes.
+        // Either end may close the connection at any time.
         tokio::select! {
             read = client.read(&mut up) => match read {
                 Ok(1..) if server.write_all(&up[..read.unwrap()]).await.is_ok() => {}

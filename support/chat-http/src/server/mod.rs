@@ -82,7 +82,7 @@ pub fn start<S: Server>(
     serve(listener, chat, S::WAY, metrics, router)
 }
 
-/// Starts a server whose transports get their connections this way.
+/// Starts a server whose transports get their connections in the given way.
 ///
 /// # Errors
 /// See [`start`].

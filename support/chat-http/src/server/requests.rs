@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::ServiceExt;
 
-use crate::{Asked, Live, NoAnswer, Peer, Serving, Way, Wire};
+use crate::{Asked, Live, NoAnswer, Peer, Serving, Slot, Way, Wire};
 
 /// Serves one connection until it ends.
 ///
@@ -41,10 +41,10 @@ pub(super) async fn serve(mut wire: Wire, router: Router, peer: Arc<Peer>) {
 /// Serves requests over one connection until it ends, or until a transport takes it over.
 async fn requests(wire: Wire, router: &Router, peer: &Arc<Peer>) -> Option<Serving> {
     let first = wire.arrived_head();
-    let requests = AtomicUsize::new(0);
+    let (requests, slot) = (AtomicUsize::new(0), Arc::new(Slot::default()));
     let service = service_fn(|request: hyper::Request<Incoming>| {
         requests.fetch_add(1, Ordering::Relaxed);
-        answer(request, router.clone(), Arc::clone(peer))
+        answer(request, router.clone(), Arc::clone(peer), Arc::clone(&slot))
     });
     let watched = Arc::new(Mutex::new(Watched { wire, is_unsent: false, is_reading: false }));
     let mut connection = http1::Builder::new()
@@ -57,11 +57,11 @@ async fn requests(wire: Wire, router: &Router, peer: &Arc<Peer>) -> Option<Servi
         .serve_connection(TokioIo::new(Observed(Arc::clone(&watched))), service);
     if peer.way == Way::Plain {
         let mut connection = connection.with_upgrades();
-        drive(&mut connection, |connection| connection.graceful_shutdown(), &watched, peer).await;
+        drive(&mut connection, |connection| connection.graceful_shutdown(), &watched, peer, &slot).await;
         return None;
     }
     let stop = |connection: Pin<&mut _>| http1::Connection::graceful_shutdown(connection);
-    let mut live = drive(&mut connection, stop, &watched, peer).await?;
+    let mut live = drive(&mut connection, stop, &watched, peer, &slot).await?;
     let parts = connection.into_parts();
     if peer.is_stopping() {
         live.is_last();
@@ -70,7 +70,7 @@ async fn requests(wire: Wire, router: &Router, peer: &Arc<Peer>) -> Option<Servi
     drop(parts.io);
     let watched = Arc::into_inner(watched).expect("hyper has given its share back");
     let Watched { wire, .. } = watched.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Some(live.serve(wire, &parts.read_buf, asked, peer))
+    Some(live.serve(wire, &parts.read_buf, asked))
 }
 
 /// Answers one request.
@@ -78,17 +78,19 @@ async fn answer(
     request: hyper::Request<Incoming>,
     router: Router,
     peer: Arc<Peer>,
+    slot: Arc<Slot>,
 ) -> Result<Response, Unanswered> {
     peer.cut.goes_on();
     let (head, body) = request.into_parts();
     let (asked, method) = (Asked::by(&head), head.method.clone());
     let mut request = hyper::Request::from_parts(head, Body::new(body));
-    request.extensions_mut().insert(Arc::clone(&peer));
+    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(Arc::clone(&slot));
     let Ok(answer) = router.oneshot(request).await;
     if answer.extensions().get::<NoAnswer>().is_some() {
         return Err(Unanswered);
     }
-    match peer.answer(asked, &method, answer) {
+    match slot.answer(asked, &method, answer) {
         Some(answer) => Ok(answer),
         // The connection is taken over, and this future is dropped.
         None => pending().await,
@@ -106,6 +108,7 @@ async fn drive<C: Future<Output = hyper::Result<()>> + Unpin>(
     stop: impl Fn(Pin<&mut C>),
     watched: &Mutex<Watched>,
     peer: &Peer,
+    slot: &Slot,
 ) -> Option<Live> {
     let mut is_stopping = false;
     let mut stopping = pin!(peer.stopping());
@@ -140,7 +143,7 @@ async fn drive<C: Future<Output = hyper::Result<()>> + Unpin>(
         if watched.is_unsent {
             return Poll::Pending;
         }
-        peer.taken().map_or(Poll::Pending, |live| Poll::Ready(Some(live)))
+        slot.taken().map_or(Poll::Pending, |live| Poll::Ready(Some(live)))
     })
     .await
 }

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_vanished_is_gone() {
+    async fn a_client_that_vanished_is_disconnected() {
         let mut pair = Pair::open().await;
         // Drops every packet to the client.
         SockRef::from(&pair.client).attach_filter(&[SockFilter::new(0x06, 0, 0, 0)]).unwrap();

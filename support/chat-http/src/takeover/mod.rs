@@ -7,37 +7,35 @@
 //! 2. The head of the handler's answer goes back through the layers as always.
 //! 3. The accept loop takes the connection from hyper, and runs the future.
 
-mod answer;
-mod head;
 mod repeated_poll;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::Method;
 use axum::response::Response;
+use futures_util::FutureExt;
 
-use self::head::Head;
 use self::repeated_poll::RepeatedPoll;
 use super::admission::{self, Admitted};
 use super::connection::{Connection, Source};
 use super::endpoint::{Client, Endpoint};
 use super::peer::Peer;
+use super::taken::{Asked, Head, Taken};
 use super::wire::Wire;
-
-pub(crate) use self::answer::Taken;
-pub(crate) use self::head::Asked;
 
 /// Serves a connection, and gives it back in the end.
 pub(crate) type Serving = Pin<Box<dyn Future<Output = io::Result<Taken>> + Send>>;
-/// Makes that future. The peer is an argument, because the peer owns this closure: if the closure owned the peer too,
-/// neither would be freed when the connection breaks before it is served.
-type Serve = Box<dyn FnOnce(Taken, Option<RepeatedPoll>, Arc<Peer>) -> Serving + Send>;
+/// Makes that future.
+type Serve = Box<dyn FnOnce(Taken, Option<RepeatedPoll>) -> Serving + Send>;
 
-/// What happens with a connection once hyper has given it up.
+/// What happens with a connection once hyper has given it up. The handler and the accept loop share it.
 #[derive(Default)]
-pub(super) enum Next {
+pub(crate) struct Slot(Mutex<Next>);
+
+#[derive(Default)]
+enum Next {
     /// It carries more requests.
     #[default]
     Requests,
@@ -53,52 +51,69 @@ pub(crate) struct Live {
     serve: Serve,
 }
 
-/// Gives a client to the accept loop, which serves it once hyper has given its connection up.
-///
-/// If the client repeats its request with another cursor, it is authenticated again. Everything else that was decided
-/// about its first request holds for the next one too.
-pub(super) fn serve<E: Endpoint>(client: Client<E>, next: Option<admission::Next>, peer: &Peer) {
-    peer.replace(Next::Wanted(Box::new(|taken, asked, peer| {
-        let repeats = next.zip(asked);
-        Box::pin(serve_all(taken, client, repeats, peer))
-    })));
+/// Serves a client once.
+fn serve_once<E: Endpoint>(
+    taken: Taken,
+    client: Client<E>,
+) -> impl Future<Output = io::Result<Taken>> + Send {
+    let served = client.serve(Connection(Source::Taken(taken)));
+    served.map(|connection| connection?.into_taken().ok_or_else(|| io::ErrorKind::InvalidData.into()))
 }
 
 /// Serves a client, and then the same request as often as the client repeats it.
+///
+/// Each step is in a box of its own, so that a poll that waits keeps no room for the other steps.
 async fn serve_all<E: Endpoint>(
     mut taken: Taken,
     client: Client<E>,
-    repeats: Option<(admission::Next, RepeatedPoll)>,
+    repeats: Box<(admission::Next, RepeatedPoll)>,
     peer: Arc<Peer>,
 ) -> io::Result<Taken> {
     let Client { ask, limits, mut admitted } = client;
-    let repeats = repeats.and_then(|repeats| Some((repeats, taken.head.clone()?)));
+    let (head, (next, asked)) = (taken.head.clone(), &*repeats);
     loop {
         let client = Client::<E> { ask: ask.clone(), limits: Arc::clone(&limits), admitted };
-        let connection = client.serve(Connection(Source::Taken(taken))).await?;
-        taken = connection.into_taken().ok_or(io::ErrorKind::InvalidData)?;
-        let Some(((next, asked), head)) = &repeats else { return Ok(taken) };
+        taken = Box::pin(serve_once(taken, client)).await?;
         if !taken.is_kept() || peer.is_stopping() {
             return Ok(taken);
         }
-        if !peer.has_request(&mut taken.wire).await {
+        if !Box::pin(peer.has_request(&mut taken.wire)).await {
             taken.is_kept = false;
             return Ok(taken);
         }
         let Some((cursor, length)) = asked.cursor(taken.wire.ahead()) else { return Ok(taken) };
-        match next.clone().enter(cursor, E::name(&ask)).await {
+        match Box::pin(next.clone().enter(cursor, E::name(&ask))).await {
             Ok(session) => admitted = Admitted::from(session),
             // The request goes through the router like any other, and is answered there with the reason.
             Err(_) => return Ok(taken),
         }
         taken.wire.advance(length);
-        taken.head = Some(head.clone());
+        taken.head.clone_from(&head);
     }
 }
 
-impl Peer {
+impl Slot {
     fn replace(&self, next: Next) -> Next {
-        std::mem::replace(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner), next)
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), next)
+    }
+
+    /// Gives a client to the accept loop, which serves it once hyper has given its connection up.
+    ///
+    /// If the client repeats its request with another cursor, it is authenticated again. Everything else that was
+    /// decided about its first request holds for the next one too.
+    pub(super) fn serve<E: Endpoint>(
+        &self,
+        client: Client<E>,
+        next: Option<admission::Next>,
+        peer: Arc<Peer>,
+    ) {
+        self.replace(Next::Wanted(Box::new(|taken, asked| {
+            // A stream is not repeated, so nothing is kept for it.
+            match next.zip(asked).filter(|_| E::REPEATS) {
+                Some(repeats) => Box::pin(serve_all(taken, client, Box::new(repeats), peer)),
+                None => Box::pin(serve_once(taken, client)),
+            }
+        })));
     }
 
     /// Looks at an answer before hyper gets it. `None`: the connection is taken over, and hyper does not answer.
@@ -126,20 +141,14 @@ impl Peer {
 }
 
 impl Live {
-    /// No more requests may follow.
+    /// Notes that no more requests may follow.
     pub(crate) fn is_last(&mut self) {
         self.head.is_last();
     }
 
     /// Serves a connection after a request with the head `asked`. hyper has read the bytes `ahead` beyond that request.
-    pub(crate) fn serve(
-        self,
-        mut wire: Wire,
-        ahead: &[u8],
-        asked: Option<&[u8]>,
-        peer: &Arc<Peer>,
-    ) -> Serving {
+    pub(crate) fn serve(self, mut wire: Wire, ahead: &[u8], asked: Option<&[u8]>) -> Serving {
         wire.put_back(ahead);
-        (self.serve)(Taken::new(wire, self.head), asked.and_then(RepeatedPoll::of), Arc::clone(peer))
+        (self.serve)(Taken::new(wire, self.head), asked.and_then(RepeatedPoll::of))
     }
 }

@@ -35,7 +35,7 @@ impl RepeatedPoll {
         Some(Self { before: head[..value.start].into(), behind: head[value.end..].into() })
     }
 
-    /// The cursor in a head that is the same otherwise, and how long the head is, if it comes first in `bytes`.
+    /// If `bytes` begin with the same head, up to the cursor: the cursor there, and the length of that head.
     pub(super) fn cursor(&self, bytes: &[u8]) -> Option<(Cursor, usize)> {
         let rest = bytes.strip_prefix(&*self.before)?;
         let length = rest.iter().position(|byte| matches!(byte, b'&' | b' '))?;

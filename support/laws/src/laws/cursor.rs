@@ -1,4 +1,4 @@
-//! A cursor means "I have seen everything up to here", on every wire and at every moment.
+//! A cursor means "I have seen everything up to here", on every transport and at any time.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub async fn resumes_after_the_cursor<S: Server>() {
         at_ann.send(To::User(bob.id()), &number.to_string()).await;
     }
     let seen = at_bob.until_text("9").await;
-    // From every event on, what follows is exactly what followed.
+    // After each event, a new connection gets exactly the events that followed it.
     for (place, event) in seen.iter().enumerate().take(seen.len() - 1) {
         let mut again = bob.resume(event.id()).await;
         assert_eq!(again.until_text("9").await, seen[place + 1..], "after {event:?}");
@@ -62,7 +62,7 @@ pub async fn delivers_from_disk_what_came_while_away<S: Server>() {
 pub async fn loses_nothing_between_replay_and_live<S: Server>() {
     const MESSAGES: usize = 600;
     const READERS: usize = 8;
-    // A small ring, so that readers change between disk and memory all the time.
+    // A small inbox, so that readers change between disk and memory all the time.
     let server = TestServer::<S>::open_with(|limits| limits.inbox_events = 16).await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
@@ -88,22 +88,22 @@ pub async fn loses_nothing_between_replay_and_live<S: Server>() {
     sending.await.expect("a sender");
 }
 
-/// Enough of a user to sign in again.
+/// A user with the right name, which is enough to sign in again.
 fn sign_in_name(name: &str) -> chat_core::model::User {
     let name = chat_core::text::Name::try_from(name.to_owned()).expect("a name");
     chat_core::model::User { id: user_id(0), name }
 }
 
-/// Connects with a cursor of no use: one `reset`, and the end.
+/// Connects with an unusable cursor, and expects one `reset` and then the end.
 async fn expect_reset<S: Server>(bob: &TestUser<S>, cursor: Cursor, reason: ResetReason, close: Close) {
     let mut connection = bob.resume(Some(cursor)).await;
     assert_eq!(connection.next().await, Event::Reset { reason });
-    // Streams say why they end; a poll has ended with its answer, and the next one says the same again.
+    // A stream says why it ends. A poll has ended with its answer, and the next poll gets the same event again.
     match connection.next().await {
         Event::Close { code, .. } => assert_eq!(code, close.code()),
         event => assert_eq!(event, Event::Reset { reason }),
     }
-    // As at start-up: the snapshot's cursor goes on.
+    // As at start-up, the client continues with the cursor of a snapshot.
     let fresh = bob.cursor().await;
     let mut connection = bob.resume(Some(fresh)).await;
     connection.send(To::User(user_id(1)), "here again").await;
@@ -117,7 +117,7 @@ pub async fn resets_an_expired_cursor<S: Server>() {
     ann.connect().await.send(To::User(bob.id()), "forgotten").await;
     server.chat.trim().await.expect("forgotten");
     expect_reset(&bob, old, ResetReason::Expired, Close::CursorExpired).await;
-    // Only the log forgets.
+    // Only the log is trimmed; the message history is still there.
     let conversation = bob.target.snapshot(&bob.token).await.expect("a snapshot").conversations[0].id;
     let history = bob.target.history(&bob.token, conversation, None, 50).await.expect("a history");
     assert_eq!(history.messages[0].text.as_str(), "forgotten");
@@ -166,7 +166,7 @@ pub async fn continues_with_a_cursor_of_another_transport<S: Server>() {
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let at_ann = ann.connect().await;
     let mut cursor = Some(bob.cursor().await);
-    // Bob changes wires with every message, and gets each exactly once.
+    // Bob changes the transport with every message, and gets each message exactly once.
     for round in 0..3 {
         let (first, second) = (format!("{round} here"), format!("{round} there"));
         at_ann.send(To::User(bob.id()), &first).await;
@@ -200,7 +200,7 @@ pub async fn shows_an_acknowledged_event_to_every_older_cursor<S: Server>() {
     for number in 0..20 {
         let text = number.to_string();
         at_ann.send(To::User(bob.id()), &text).await;
-        // Right after the reply: in the snapshot, and after every older cursor.
+        // Right after the reply, the message is in the snapshot, and comes after every older cursor.
         let snapshot = ann.target.snapshot(&ann.token).await.expect("a snapshot");
         assert_eq!(snapshot.conversations[0].last_seq, number + 1);
         ann.resume(Some(older)).await.until_text(&text).await;
@@ -221,7 +221,7 @@ pub async fn resets_after_the_log_lost_something<S: Server>() {
     let future = bob.cursor().await;
     drop((ann, bob));
     let (bytes, database) = copy.expect("a copy");
-    // The older copy comes back, as from a backup: the message is gone, and the cursor is from a lost future.
+    // The older copy is put back, as from a backup. It lacks the message, and the cursor points beyond its log.
     let server = server.restart_after(|_| std::fs::write(&database, &bytes).expect("put back")).await;
     let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
     for number in 0..5 {
@@ -281,7 +281,7 @@ fn by_id(snapshot: &Snapshot) -> BTreeMap<chat_core::ids::ConversationId, Conver
     snapshot.conversations.iter().map(|conversation| (conversation.id, conversation.clone())).collect()
 }
 
-/// What a client makes of an event.
+/// Applies an event to a snapshot, as a client does.
 fn apply(state: &mut Snapshot, event: &Event) {
     let me = state.me.id;
     let add = |state: &mut Snapshot, id, kind, mut members: Vec<_>, joined_seq| {

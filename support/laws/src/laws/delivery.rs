@@ -1,4 +1,4 @@
-//! Who gets what, and in which order.
+//! Who gets which events, and in which order.
 
 use chat_client::{Client, Sender};
 use chat_core::limits::Limits;
@@ -41,7 +41,7 @@ pub async fn delivers_a_group_message_to_every_member_and_to_nobody_else<S: Serv
     at_bob.ask(chat_core::protocol::Command::JoinGroup { conversation: group }).await.expect("joined");
 
     at_bob.send(To::Conversation(group), "for members").await;
-    // Something that Cid does get shows that what came before it was not for him.
+    // A message for Cid comes last. Anything that was sent to him before would arrive before it.
     at_ann.send(To::User(cid.id()), "for Cid").await;
 
     assert_eq!(texts(&at_ann.until_text("for Cid").await), ["for members", "for Cid"]);
@@ -89,7 +89,7 @@ pub async fn keeps_one_order_for_many_senders_at_once<S: Server>() {
         })
         .collect();
     lines.push(at_ann);
-    // All read while all send.
+    // All connections read while all of them send.
     let reading = lines.iter_mut().map(async |line| {
         let mut order = Vec::new();
         for seq in 1..=(SENDERS * EACH) as u64 {
@@ -117,9 +117,9 @@ pub async fn keeps_the_order_in_which_one_client_asked<S: Server>() {
     let server = TestServer::<S>::open().await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await.sender, bob.connect().await);
-    // Where requests are posted, order is promised for arrays of them.
+    // Over POST, only the requests in one array keep their order.
     if <<S::Client as Client>::Sender as Sender>::IN_ORDER {
-        // So many are under way at once, each begun in turn.
+        // How many requests are under way at once. They are started one after another.
         const AT_ONCE: usize = 16;
         for part in 0..MESSAGES / AT_ONCE {
             let numbers = part * AT_ONCE..(part + 1) * AT_ONCE;
@@ -181,10 +181,10 @@ pub async fn serves_several_sessions_of_one_user<S: Server>() {
     at_ann.send(To::User(bob.id()), "to both").await;
     first.until_text("to both").await;
     second.until_text("to both").await;
-    // What one of them says, the other hears.
+    // What one session sends, the other one receives.
     first.send(To::User(ann.id()), "from the first").await;
     second.until_text("from the first").await;
-    // And each goes on when the other has gone.
+    // And each session goes on when the other one has ended.
     drop(first);
     at_ann.send(To::User(bob.id()), "to the second").await;
     second.until_text("to the second").await;

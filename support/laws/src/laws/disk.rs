@@ -1,4 +1,4 @@
-//! A disk that hangs: every answer comes in time, and what is unknown is asked again with the same `cid`.
+//! A disk that hangs: every answer comes in time, and a command of unknown outcome is sent again with the same `cid`.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 use crate::test_server::{message, texts};
 use crate::{TestServer, TestUser};
 
-/// Longer than a disk that works takes on a busy machine.
+/// Longer than a working disk takes on a busy machine.
 const STORAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How much later than the limit an answer may be on a busy machine.
+/// How much later than the limit an answer may come on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
 async fn open<S: Server>() -> (TestServer<S>, TestUser<S>, TestUser<S>) {
@@ -31,7 +31,7 @@ fn assert_unavailable(refusal: &Refusal, asked: Instant) {
     assert!(took < STORAGE_TIMEOUT + SLACK, "answered after {took:?}");
 }
 
-/// Status and code of `/healthz`, which may wait for nothing.
+/// Status and code of `/healthz`, which must not wait for the disk.
 async fn health<S: Server>(server: &TestServer<S>, of: &TestUser<S>) -> (u16, Value) {
     let asked = Instant::now();
     let answer = server.target.request(Method::GET, "/healthz", &of.token).send().await.expect("an answer");
@@ -53,7 +53,7 @@ pub async fn answers_in_time_though_the_disk_hangs<S: Server>() {
     assert_eq!(health(&server, &ann).await, (503, "storage_unavailable".into()));
 
     drop(disk);
-    // Its time was over when the disk answered, so it was not run: this is the first attempt that is.
+    // The first attempt had timed out when the disk answered, so it was not run. This attempt is the first to run.
     let done = at_ann.ask(command).await.expect("the disk works");
     assert!(matches!(done, Done::Sent { seq: 1, duplicate: false, .. }), "{done:?}");
     at_ann.send(To::User(bob.id()), "next").await;

@@ -1,4 +1,4 @@
-//! A cursor belongs to one history of one log, and is good in it for as long as the log reaches back.
+//! A cursor belongs to one history of one log, and is valid in it for as long as the log reaches back.
 
 use std::path::Path;
 
@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use crate::test_server::{message, position, texts};
 use crate::{PATIENCE, TestServer, TestUser};
 
-/// What becomes of the file that remembers how far the log had come. No cursor may depend on it.
+/// What happens to the file that remembers how long the log was: it is kept, removed or emptied. No cursor may depend
+/// on it.
 const WATERMARKS: [fn(&Path); 3] = [
     |_kept| {},
     |watermark| std::fs::remove_file(watermark).expect("a watermark"),
@@ -38,7 +39,7 @@ pub async fn resets_a_cursor_of_another_history<S: Server>() {
         lost.push(bob.cursor().await);
         drop(at_ann);
 
-        // The copy comes back, and the log grows past every lost position.
+        // The copy is put back, and the log grows past every lost position.
         let server = server
             .restart_after(|database| {
                 std::fs::write(&database, copy.expect("a copy")).expect("put back");
@@ -55,7 +56,7 @@ pub async fn resets_a_cursor_of_another_history<S: Server>() {
             expected.push(text);
             reset(&bob, &lost).await;
         }
-        // What both histories share is still a place to go on from.
+        // A cursor from the part that both histories share is still valid.
         let mut connection = bob.resume(Some(common)).await;
         assert_eq!(texts(&connection.until_text("new 9").await), expected);
     }
@@ -88,7 +89,7 @@ pub async fn keeps_cursors_and_ids_over_restarts<S: Server>() {
     let (mut asked, mut seen): (Vec<(Command, Cursor)>, Vec<Event>) = (Vec::new(), Vec::new());
     for run in 0..4 {
         let (ann, bob) = (server.sign_in(&ann_user).await, server.sign_in(&bob_user).await);
-        // The last run writes nothing: its cursors are of the runs before.
+        // The last run writes nothing, so all its cursors are from earlier runs.
         if run < 3 {
             let at_ann = ann.connect().await;
             for number in 0..3 {
@@ -114,7 +115,7 @@ pub async fn keeps_cursors_and_ids_over_restarts<S: Server>() {
     }
 }
 
-/// From every event on, what follows is exactly what followed.
+/// Checks that a new connection after each event gets exactly the events that followed it.
 async fn check<S: Server>(bob: &TestUser<S>, start: Cursor, seen: &[Event]) {
     let cursors = std::iter::once(start).chain(seen.iter().filter_map(Event::id));
     let last = bob.cursor().await;
@@ -134,10 +135,10 @@ pub async fn ends_every_session_when_another_process_writes<S: Server>() {
     at_ann.send(To::User(bob.id()), "before").await;
     at_bob.until_text("before").await;
 
-    // A program that keeps no lock and knows of none.
+    // Another program, which takes no lock and ignores the server's.
     let other = Connection::open(server.database()).expect("the database");
     other.execute("INSERT INTO events (audience, body) VALUES (0, '{}')", []).expect("a foreign event");
-    // It may be refused or be left without an answer; it must not be acknowledged.
+    // The request may be refused or stay without a reply, but it must not be acknowledged.
     let request = Request { request_id: None, command: message(To::User(bob.id()), "after") };
     if let Ok(reply) = at_ann.sender.send(request).await {
         assert!(reply.into_result().is_err(), "a second writer's event was written over");
@@ -156,7 +157,7 @@ pub async fn ends_every_session_when_another_process_writes<S: Server>() {
     }
 }
 
-/// Ticks may come for ever, so each of them alone is no reason to wait on.
+/// Waits no longer than [`PATIENCE`] in all. Each event alone has that limit too, but ticks could come for ever.
 async fn soon<T>(waiting: impl Future<Output = T>) -> T {
     timeout(PATIENCE, waiting).await.expect("the server ends what it cannot go on with")
 }

@@ -1,4 +1,4 @@
-//! What is decided by the head of a request, before any wire begins.
+//! What the head of a request decides, before any transport begins.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use chat_http::Server;
 use crate::raw::{Answer, UPGRADE};
 use crate::{TestServer, TestUser};
 
-/// What opens this wire after a cursor; `None`: there is no wire.
+/// The path and query that open this transport; `None`: it has no wire.
 fn opening<S: Server>(query: &str) -> Option<String> {
     S::PATH.map(|path| format!("{path}{}{query}", if path.contains('?') { '&' } else { '?' }))
 }
 
-/// A GET with further headers, each a whole line, that a wire of any kind takes for its beginning.
+/// A GET that opens any transport, with further headers, each a whole line.
 fn get(path: &str, headers: &[u8]) -> Vec<u8> {
     let head = format!("GET {path} HTTP/1.1\r\n{UPGRADE}");
     [head.as_bytes(), headers, b"\r\n"].concat()
@@ -23,13 +23,13 @@ fn bearer<S>(member: &TestUser<S>) -> String {
     format!("Host: localhost\r\nAuthorization: Bearer {}\r\n", member.token.as_str())
 }
 
-/// A server whose users may open a wire for each case of a law, one right after the other.
-async fn roomy_house<S: Server>() -> TestServer<S> {
+/// A server whose users may have a connection for each case of a law.
+async fn roomy_server<S: Server>() -> TestServer<S> {
     TestServer::open_with(|limits| limits.connections_per_user = 1_000).await
 }
 
 pub async fn finds_its_cookie_among_any_others<S: Server>() {
-    let server = roomy_house::<S>().await;
+    let server = roomy_server::<S>().await;
     let ann = server.user("Ann").await;
     let before = ann.cursor().await;
     server.user("Bob").await;
@@ -110,7 +110,7 @@ pub async fn refuses_a_header_that_it_cannot_read<S: Server>() {
 }
 
 pub async fn takes_the_cursor_from_the_first_place_that_has_one<S: Server>() {
-    let server = roomy_house::<S>().await;
+    let server = roomy_server::<S>().await;
     let ann = server.user("Ann").await;
     // After the first cursor comes Bob, after the second Cid, after the third Dora.
     let names = [r#""name":"Bob""#, r#""name":"Cid""#, r#""name":"Dora""#];
@@ -131,11 +131,11 @@ pub async fn takes_the_cursor_from_the_first_place_that_has_one<S: Server>() {
         (three, none, one, Some(names[2])),
         (three, none, none, Some(names[2])),
         (one, two, three, Some(names[0])),
-        // An empty id is none: no event had come when the stream broke.
+        // An empty id counts as absent: no event had come when the stream broke.
         (empty, two, one, Some(names[1])),
         (none, empty, one, Some(names[0])),
         (empty, empty, two, Some(names[1])),
-        // What is not looked at does no harm, and what is has to be a cursor.
+        // A place that is not used may hold anything. The place that is used has to hold a cursor.
         (two, wrong, wrong, Some(names[1])),
         (none, two, wrong, Some(names[1])),
         (wrong, two, one, None),
@@ -162,7 +162,7 @@ pub async fn takes_the_cursor_from_the_first_place_that_has_one<S: Server>() {
 }
 
 pub async fn answers_only_to_names_that_lead_to_it<S: Server>() {
-    let server = roomy_house::<S>().await;
+    let server = roomy_server::<S>().await;
     let ann = server.user("Ann").await;
     let before = ann.cursor().await;
     server.user("Bob").await;
@@ -211,7 +211,7 @@ pub async fn answers_only_to_names_that_lead_to_it<S: Server>() {
         let answer = ask(&whole("localhost:1"), b"Host: evil.example\r\n").await;
         assert!(matches!(answer.status, 101 | 200), "{path}: {}", answer.head);
     }
-    // Before HTTP/1.1 there was no such header.
+    // HTTP/1.0 has no `Host` header.
     assert_eq!(ask("GET /api/snapshot HTTP/1.0", b"").await.status, 200);
     assert_eq!(ask("GET /api/snapshot HTTP/1.0", b"Host: evil.example\r\n").await.status, 421);
     for path in ["/healthz", "/metrics"] {
@@ -271,7 +271,7 @@ pub async fn refuses_with_a_problem_document<S: Server>() {
             answer.problem().await;
         }
     }
-    // A load balancer asks what a server can do, and a browser whether a page may.
+    // A load balancer asks which methods a path has; a browser asks what a page may do.
     let known = [("*", "GET,HEAD,POST"), ("/api/users", "GET,HEAD"), ("/healthz", "GET,HEAD")];
     let known = known.into_iter().chain([("/api/commands", "POST")]);
     for (path, methods) in known.chain(wire.map(|wire| (wire, "GET,HEAD"))) {
@@ -289,7 +289,7 @@ pub async fn answers_a_body_that_is_too_long_or_too_late<S: Server>() {
     let head = |member: &TestUser<S>, path: &str, headers: &str| {
         format!("POST {path} HTTP/1.1\r\n{}Content-Type: application/json\r\n{headers}\r\n", bearer(member))
     };
-    // A server that waits for a body waits for ever, and so would this law.
+    // If the server waited for the body, this law would not end.
     let server = TestServer::<S>::open_with(|limits| limits.body_timeout = Duration::from_secs(3_600)).await;
     let ann = server.user("Ann").await;
     for length in ["65537", "10000000000", "18446744073709551613"] {
@@ -320,12 +320,12 @@ pub async fn answers_a_body_that_is_too_long_or_too_late<S: Server>() {
         let answer = Answer::to(&ann.target, late.as_bytes()).await;
         answer.ended().await;
     }
-    // One that goes on for too long without saying so is too long, even if its end is late.
+    // A body of unknown length that gets too long is refused as too long, even if its end comes too late.
     let long = "x".repeat(70_000);
     let chunk = format!("{:x}\r\n{long}\r\n", long.len());
     let long = head(&ann, "/api/commands", "Transfer-Encoding: chunked\r\n") + &chunk;
     let answer = Answer::to(&ann.target, long.as_bytes()).await;
     assert_eq!(answer.status, 413, "{}", answer.head);
-    // What was not whole was not done.
+    // No incomplete request had an effect.
     assert!(ann.target.groups(&ann.token).await.expect("the groups").is_empty());
 }

@@ -13,7 +13,7 @@ fn send(to: To, cid: &Cid, text: &str) -> Command {
     Command::Send { to, cid: cid.clone(), text: Text::try_from(text.to_owned()).expect("a text") }
 }
 
-/// The reply without the flag that tells the first from the later ones.
+/// The outcome without the flag that tells the first reply from the later ones.
 fn without_duplicate(done: &Done) -> Done {
     match done.clone() {
         Done::Sent { conversation, seq, id, at, .. } => {
@@ -37,13 +37,13 @@ pub async fn makes_one_message_of_one_cid<S: Server>() {
     let cid = new_cid();
     let first = at_ann.ask(send(To::User(bob.id()), &cid, "once")).await.expect("sent");
     let Done::Sent { conversation, .. } = first else { panic!("not sent") };
-    // Later, on a new connection, and addressed in the other way.
+    // Again later, on a new connection, and also addressed in the other way.
     for to in [To::User(bob.id()), To::Conversation(conversation)] {
         let again = ann.connect().await.ask(send(to, &cid, "once")).await.expect("sent");
         assert!(is_duplicate(&again) && !is_duplicate(&first));
         assert_eq!(without_duplicate(&again), first);
     }
-    // Somebody else's cid is somebody else's.
+    // The same cid from another user makes another message.
     let bobs = at_bob.ask(send(To::User(ann.id()), &cid, "once")).await.expect("sent");
     assert!(!is_duplicate(&bobs));
     at_ann.send(To::User(bob.id()), "end").await;

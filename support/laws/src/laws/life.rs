@@ -25,7 +25,7 @@ pub async fn survives_silence<S: Server>() {
     .await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let mut at_ann = ann.connect().await;
-    // What is not for Ann moves her cursor on all the same: by ticks on a stream, by empty answers to polls.
+    // Events that are not for Ann still move her cursor: by ticks on a stream, by empty answers to polls.
     let cid = server.user("Cid").await;
     bob.connect().await.send(To::User(cid.id()), "not for Ann").await;
     let head = position(bob.cursor().await).1;
@@ -33,7 +33,7 @@ pub async fn survives_silence<S: Server>() {
         |connection: &TestConnection<S>| connection.events.cursor().map(|cursor| position(cursor).1);
     let mut ticks = 0;
     while reached(&at_ann) < Some(head) || (!polls::<S>() && ticks < 3) {
-        // Polls bring no event in silence, so there is only the cursor to look at.
+        // Polls bring no event in silence, so only the cursor can be checked.
         match timeout(Duration::from_millis(100), at_ann.events.next()).await {
             Ok(Ok(Event::Tick { cursor })) => {
                 assert_eq!(at_ann.events.cursor(), Some(cursor));
@@ -64,7 +64,7 @@ pub async fn ends_properly_at_shutdown<S: Server>() {
     }
     drop((at_ann, at_bob));
     server.stop().await;
-    // Nobody is there, or whoever is there says goodbye at once.
+    // No server answers any more, or it closes the connection at once.
     if let Ok(mut connection) = bob.try_resume(None).await {
         assert_eq!(connection.end().await, Close::Shutdown.code());
     }
@@ -86,8 +86,8 @@ pub async fn keeps_what_it_acknowledged_over_a_restart<S: Server>() {
     assert_eq!(texts(&bob.resume(Some(start)).await.until_text("19").await), expected);
 }
 
-/// What is no request is answered with a code on every wire; here over the one that all servers share. What
-/// each wire of its own says is in its `tests/wire.rs`.
+/// Every transport answers what is not a request with a code. This law tests the POSTs that all servers share. The
+/// `tests/wire.rs` of each transport tests its own answer.
 pub async fn refuses_what_is_not_a_request<S: Server>() {
     let server = TestServer::<S>::open().await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
@@ -119,13 +119,13 @@ pub async fn refuses_what_is_not_a_request<S: Server>() {
         let shown: String = body.chars().take(80).collect();
         assert_eq!(post(body, kind).await, (status, code.to_owned()), "{shown}");
     }
-    // Nothing of it came about, and everything goes on.
+    // None of these had an effect, and the server goes on.
     let mut at_bob = bob.connect().await;
     ann.connect().await.send(To::User(bob.id()), "well formed").await;
     assert_eq!(texts(&at_bob.until_text("well formed").await), ["well formed"]);
 }
 
-/// A command or a read is answered over HTTP on every server; what was asked on the wire itself is answered there.
+/// Tests commands and reads over HTTP on every server, and then the transport's own connection.
 pub async fn answers_a_client_that_sends_no_more<S: Server>() {
     let server =
         TestServer::<S>::open_with(|limits| limits.presence_interval = Duration::from_secs(3_600)).await;
@@ -153,12 +153,12 @@ pub async fn answers_a_client_that_sends_no_more<S: Server>() {
         assert_eq!(answers.matches("HTTP/1.1 200 ").count(), requests.len(), "{answers}");
     }
     let Some(path) = S::PATH else { return };
-    // What there is for the client is on the disk, since nobody has been here to have it in memory.
+    // The events for Bob are read from disk, because he was not here and has no inbox in memory.
     let answers = half_closed(&bob, &request(path, &bob, Some(start))).await;
     for text in ["half-closed 1", "half-closed 2", "half-closed 3"] {
         assert_eq!(answers.matches(text).count(), 1, "{answers}");
     }
-    // There is nothing for it: a short poll says so, and what would be held ends.
+    // Now there is nothing for Bob. A short poll gets an empty answer; a long poll and a stream end.
     let now = bob.cursor().await;
     let answer = half_closed(&bob, &request(path, &bob, Some(now))).await;
     match (polls::<S>(), asks_once::<S>()) {
@@ -207,7 +207,7 @@ pub async fn counts_each_end_once_with_its_reason<S: Server>() {
     }
     let expected = expected.into_iter().map(|reason| (reason.to_owned(), 1)).collect();
     let mut ends = server.ends();
-    // The connections of the clients for requests leave when they have been idle for a while.
+    // The connections over which the test's clients send requests end when they have been idle for a while.
     ends.remove("left");
     assert_eq!(ends, expected, "an end is counted twice, or under another reason");
     server.stop().await;

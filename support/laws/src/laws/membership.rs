@@ -1,4 +1,4 @@
-//! A member sees what lies between joining and leaving, and nothing else.
+//! A member sees what happens between joining and leaving, and nothing else.
 
 use chat_core::protocol::{Command, Done, Event, To};
 use chat_core::refusal::Code;
@@ -7,7 +7,7 @@ use chat_http::Server;
 use crate::TestServer;
 use crate::test_server::{message, texts, user_id};
 
-/// A server whose inboxes hold one event: who resumes there reads from disk.
+/// A server whose inboxes hold one event, so that a client that resumes reads from disk.
 async fn forgetful<S: Server>() -> TestServer<S> {
     TestServer::open_with(|limits| limits.inbox_events = 1).await
 }
@@ -22,7 +22,7 @@ pub async fn shows_a_new_member_what_comes_after_joining<S: Server>() {
     let joined = at_bob.ask(Command::JoinGroup { conversation: group }).await.expect("joined");
     at_ann.send(To::Conversation(group), "after").await;
 
-    // The same live and from the log.
+    // The events are the same, live and from the log.
     let mut resumed = bob.resume(Some(start)).await;
     for connection in [&mut at_bob, &mut resumed] {
         let events = connection.until_text("after").await;
@@ -137,7 +137,7 @@ pub async fn joins_leaves_and_reads_once<S: Server>() {
         assert_eq!(at_bob.ask(command).await.expect("done again"), first);
     }
     at_ann.send(To::Conversation(group), "end").await;
-    // What a leaver cannot see, they cannot mark; the mark would tell them how much was written.
+    // A user who has left cannot mark unseen messages as read. The mark would show how many were written.
     let unseen = at_bob.ask(Command::MarkRead { conversation: group, seq: 2 }).await.expect_err("a refusal");
     assert_eq!(unseen.code, Code::BadRequest);
     let moves = at_ann.until_text("end").await;
@@ -208,7 +208,7 @@ pub async fn counts_own_messages_as_read<S: Server>() {
     assert_eq!((read(&ann).await, read(&bob).await), ((3, 3), (0, 3)));
     at_bob.send(To::User(ann.id()), "four").await;
     assert_eq!((read(&ann).await, read(&bob).await), ((3, 4), (4, 4)));
-    // A mark on an older message moves nothing and tells nothing; one on a newer message does.
+    // A mark on an older message changes nothing and sends no event. A mark on a newer message does both.
     at_ann.ask(Command::MarkRead { conversation, seq: 2 }).await.expect("read");
     assert_eq!(read(&ann).await, (3, 4));
     at_ann.ask(Command::MarkRead { conversation, seq: 4 }).await.expect("read");
@@ -222,7 +222,7 @@ pub async fn counts_own_messages_as_read<S: Server>() {
     assert_eq!(marks.collect::<Vec<_>>(), [4]);
 }
 
-pub async fn tells_who_rejoins_of_the_gap<S: Server>() {
+pub async fn shows_the_gap_to_a_user_who_rejoins<S: Server>() {
     let server = forgetful::<S>().await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let (at_ann, mut at_bob) = (ann.connect().await, bob.connect().await);
@@ -238,7 +238,7 @@ pub async fn tells_who_rejoins_of_the_gap<S: Server>() {
         }
         at_bob.ask(command).await.expect("moved");
     }
-    // Nothing was written since, and still a client that starts now can tell that there is a gap.
+    // No message was written since, and still a client that starts now can see that there is a gap.
     let snapshot = bob.target.snapshot(&bob.token).await.expect("a snapshot");
     let place = &snapshot.conversations[0];
     assert_eq!((place.last_seq, place.joined_seq), (1, 2));

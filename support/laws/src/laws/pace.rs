@@ -1,4 +1,4 @@
-//! Nobody waits for the slow, and nobody may be too fast.
+//! A slow client delays no other client, and a client that sends too fast is refused.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub async fn is_not_delayed_by_a_client_that_does_not_read<S: Server>() {
     fill(&ann, bob.id()).await;
     let _stuck = Raw::fall_behind(&bob, start).await;
     let mut at_cid = cid.connect().await;
-    // With the stuck one in the same group, everybody else gets their messages as ever.
+    // The stuck client is in the same group, and the other members still get their messages in time.
     let asked = Instant::now();
     for number in 0..50 {
         at_ann.say(To::Conversation(group), &number.to_string()).await;
@@ -62,7 +62,7 @@ pub async fn ends_a_client_that_does_not_read<S: Server>() {
     server.eventually("the client counts as slow", |server| server.closed("slow") == 1).await;
     server.eventually("its session ends", |server| server.metric("chat_sessions", "") == 0).await;
     stuck.ended().await;
-    // It lost nothing: the cursor goes on where it was.
+    // The client lost nothing: it resumes after its cursor.
     ann.connect().await.send(To::User(bob.id()), "end").await;
     assert_eq!(texts(&bob.resume(Some(start)).await.until_text("end").await).len(), FILLING + 1);
 }
@@ -74,13 +74,13 @@ pub async fn serves_a_client_that_reads_slowly<S: Server>() {
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
     let start = bob.cursor().await;
     fill(&ann, bob.id()).await;
-    // Far less in each interval than makes a socket writable again, and for many times the limit.
+    // In each interval it reads far less than makes a socket writable again, and it does so for many times the limit.
     let mut raw = Raw::fall_behind(&bob, start).await;
     let began = Instant::now();
     raw.read_slowly(25 * AT_ONCE, AT_ONCE, LIMIT / 5).await;
     assert!(began.elapsed() > 4 * LIMIT, "it was no slow reader: {:?}", began.elapsed());
     assert_eq!(server.closed("slow"), 0);
-    // Once it reads nothing at all, it is ended.
+    // Once it reads nothing at all, it is disconnected.
     server.eventually("the client counts as slow", |server| server.closed("slow") == 1).await;
     raw.ended().await;
 }
@@ -100,7 +100,7 @@ pub async fn refuses_haste_and_says_when_to_come_back<S: Server>() {
     assert_eq!(refusal.code, Code::RateLimited);
     let wait = Duration::from_millis(refusal.retry_after_ms.expect("when to come back"));
     assert!(wait <= Duration::from_millis(200), "one in 200 ms, not in {wait:?}");
-    // The promise is kept: after that time the same message goes through.
+    // After that time, the same message is accepted.
     tokio::time::sleep(wait).await;
     at_ann.ask(hasty).await.expect("sent after the wait");
     assert_eq!(texts(&at_bob.until_text("4").await), ["1", "2", "3", "4"]);
@@ -124,12 +124,12 @@ pub async fn limits_the_connections_of_one_user<S: Server>() {
     ann.connect().await;
 }
 
-/// What somebody hears who connects once more.
+/// The first event on one more connection.
 async fn one_more<S: Server>(ann: &TestUser<S>) -> Result<Event, ClientError> {
     ann.try_resume(None).await?.try_next().await
 }
 
-/// Connections that stay. A poll that asks once is over at once, so its place is held without a wire.
+/// Sessions that stay open. They have no connection, because a short poll would end at once.
 async fn hold<S: Server>(server: &TestServer<S>, ann: &TestUser<S>, number: u64) -> Vec<Box<Session>> {
     let sign_in = server.chat.authenticate(&ann.token).await.expect("signed in");
     let mut held = Vec::new();
@@ -147,7 +147,7 @@ pub async fn catches_up_beyond_what_memory_holds<S: Server>() {
     // Bob is here all the time, so his inbox is there from the start and overflows.
     let _here = bob.connect().await;
     let start = bob.cursor().await;
-    // What is for others lies between, so that pages are sparse.
+    // Events for other users come in between, so that only some rows of each page are for Bob.
     for part in 0..MESSAGES.div_ceil(50) {
         let numbers = part * 50..(part * 50 + 50).min(MESSAGES);
         let mut requests: Vec<Request> = numbers

@@ -1,4 +1,4 @@
-//! Who is here and who is typing: told once, to those it concerns, and never logged.
+//! Who is here and who is typing: sent once, only to the users it concerns, and never logged.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn quick(limits: &mut Limits) {
     limits.grace = Duration::from_millis(500);
 }
 
-/// What presence events say of a user, in the order in which they say it.
+/// What an event says about a user's presence; `None`: nothing.
 fn said_of(user: UserId, event: &Event) -> Option<bool> {
     let Event::Presence { online, offline, .. } = event else { return None };
     let lists = |list: &Option<Vec<UserId>>| list.as_ref().is_some_and(|list| list.contains(&user));
@@ -26,7 +26,7 @@ fn said_of(user: UserId, event: &Event) -> Option<bool> {
     lists(offline).then_some(false)
 }
 
-/// Waits until a user is said to be here, or gone.
+/// Waits until an event says that a user is here, or is gone.
 async fn until_said<S: Server>(connection: &mut TestConnection<S>, user: UserId, here: bool) {
     while said_of(user, &connection.next().await) != Some(here) {}
 }
@@ -80,7 +80,7 @@ pub async fn tells_typing_to_members_only<S: Server>() {
         let events = all_until(connection, "end").await;
         assert!(!events.iter().any(|event| matches!(event, Event::Typing { .. })), "{events:?}");
     }
-    // A client that comes for both a notice and the message that followed it gets the message alone.
+    // A client that resumes before a typing notice and the message after it gets only the message.
     let cursor = ann.cursor().await;
     at_bob.ask(Command::Typing { conversation: group }).await.expect("told");
     at_bob.send(To::Conversation(group), "typed").await;
@@ -104,7 +104,7 @@ pub async fn does_not_repeat_what_is_not_logged<S: Server>() {
     at_ann.until_text("hi").await;
     at_bob.ask(Command::Typing { conversation }).await.expect("told");
     while !matches!(at_ann.next().await, Event::Typing { .. }) {}
-    // A poll with the cursor it was given finds nothing new, however often it asks; nor does a stream.
+    // A client that resumes after its last cursor gets nothing again, over polls or over a stream.
     let cursor = at_ann.events.cursor();
     drop(at_ann);
     let mut at_ann = ann.resume(cursor).await;
@@ -120,7 +120,7 @@ pub async fn does_not_repeat_what_is_not_logged<S: Server>() {
 pub async fn tells_presence_after_a_restart_once<S: Server>() {
     let server = TestServer::<S>::open_with(quick).await;
     let (ann, bob) = (server.user("Ann").await, server.user("Bob").await);
-    // A snapshot's cursor knows what has been told of presence, in this run of the server.
+    // A snapshot's cursor marks which presence events were sent, in this run of the server.
     let cursor = ann.cursor().await;
     let (ann_user, bob_id) = (ann.user.clone(), bob.id());
     drop((ann, bob));

@@ -1,4 +1,4 @@
-//! Nobody gets in, or stays, without a sign-in.
+//! Without a valid sign-in, no client gets in, and no client stays.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use chat_http::Server;
 use crate::test_server::asks_once;
 use crate::{Raw, TestServer, TestUser};
 
-/// Tries to connect, and is refused in the way of this wire.
+/// Tries to connect, and expects the refusal that this transport gives.
 async fn expect_refused<S: Server>(member: &TestUser<S>) {
     let unauthenticated = Close::Unauthenticated.code();
     match member.try_resume(None).await {
@@ -47,7 +47,7 @@ pub async fn refuses_an_expired_token<S: Server>() {
     expect_refused(&server.user("Ann").await).await;
 }
 
-/// A group founded by hand.
+/// A request that creates a group, as bytes.
 const REQUEST: &[u8] = br#"{"command": {"type": "create_group", "name": "rust", "cid": "under-way"}}"#;
 
 async fn finish(mut answer: chat_core::chat::Answer) -> chat_core::protocol::Reply {
@@ -61,7 +61,7 @@ pub async fn refuses_a_revoked_token<S: Server>() {
     let signed_in = server.chat.authenticate(&ann.token).await.expect("signed in");
     ann.target.sign_out(&ann.token).await.expect("signed out");
     expect_refused(&ann).await;
-    // Not even what was under way when the sign-in ended is written.
+    // Even a request that was under way when the sign-in ended is not written.
     let under_way = server.chat.submit(&signed_in, REQUEST).await.expect("a request");
     assert_eq!(finish(under_way).await.into_result().expect_err("a refusal").code, Code::Unauthenticated);
     // The other sign-in of the same user goes on.
@@ -73,7 +73,7 @@ pub async fn ends_a_revoked_sign_ins_streams_within_a_second<S: Server>() {
     let ann = server.user("Ann").await;
     let elsewhere = server.sign_in(&ann.user).await;
     let (mut ended, mut stays) = (ann.connect().await, elsewhere.connect().await);
-    // A listener that is in the middle of listening.
+    // A connection that is waiting for events.
     let listening = tokio::spawn(async move {
         loop {
             match ended.try_next().await {
@@ -93,7 +93,7 @@ pub async fn ends_a_revoked_sign_ins_streams_within_a_second<S: Server>() {
     ann.target.sign_out(&ann.token).await.expect("signed out");
     let code = listening.await.expect("a listener");
     assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
-    // A poll that was not held at that moment is refused at its next turn instead.
+    // If no poll was waiting at that moment, the next poll is refused instead.
     assert!(code.is_none_or(|code| code == Close::Revoked.code()), "{code:?}");
     let bob = server.user("Bob").await;
     bob.connect().await.send(To::User(ann.id()), "still there?").await;
@@ -160,7 +160,7 @@ pub async fn takes_the_spellings_of_one_name_as_one<S: Server>() {
     assert_ne!(other.id, jose.id);
 }
 
-/// Makes the database one from before the present rules for names.
+/// Changes the database to one that was written before the present rules for names.
 fn give_old_names(database: &std::path::Path, user: &str, group: &str) {
     let old = rusqlite::Connection::open(database).expect("a database");
     old.execute("UPDATE users SET name = ?1, name_key = lower(?1) WHERE name = 'Ann'", [user])
@@ -208,7 +208,7 @@ pub async fn reads_stored_names_as_they_are<S: Server>() {
     at_cid.ask(Command::JoinGroup { conversation }).await.expect("joined");
     let told = at_cid.next_logged().await;
     assert!(matches!(&told, Event::GroupJoined { name, .. } if name.as_str() == filler), "{told:?}");
-    // What was asked before is answered as before; what is new has to keep the rules.
+    // A repeated request gets its old answer. A new name has to keep the rules.
     let again = ann.connect().await.ask(request(filler)).await.expect("the same group");
     assert!(matches!(again, Done::GroupCreated { duplicate: true, .. }), "{again:?}");
     let refusal = bob.connect().await.ask(request(filler)).await.expect_err("a refusal");

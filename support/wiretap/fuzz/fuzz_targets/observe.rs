@@ -1,4 +1,4 @@
-//! Whatever the bytes and however they are cut: no panic, the layers add up, and the cut makes no difference.
+//! For any bytes, cut anywhere: there is no panic, the layers add up, and the cuts make no difference.
 
 #![no_main]
 

@@ -3,11 +3,9 @@
 //! [RFC 9112 §6]: https://www.rfc-editor.org/rfc/rfc9112#section-6
 
 use super::chunked::Chunked;
-use super::event_stream::EventStream;
-use super::unit::{Scribe, Unit, split_most};
-use crate::counts::Layer;
-use crate::redact::JsonSecrets;
-use crate::what::{Opaque, What};
+use super::content::Content;
+use super::unit::{Scribe, split_most};
+use crate::what::Opaque;
 
 /// One body.
 #[derive(Debug)]
@@ -18,17 +16,10 @@ pub(super) struct Body {
 
 #[derive(Debug)]
 enum Framing {
-    /// So many bytes to go.
+    /// This many bytes are still to come.
     Length(u64),
     Chunked(Chunked),
     UntilClose,
-}
-
-/// What a body carries, whatever frames it.
-#[derive(Debug)]
-pub(super) enum Content {
-    Plain { unit: Unit, secrets: JsonSecrets },
-    EventStream(EventStream),
 }
 
 impl Body {
@@ -65,7 +56,7 @@ impl Body {
         }
     }
 
-    /// The stream ends, or is given up.
+    /// Notes what was begun, when the stream ends or is no longer understood.
     pub(super) fn end_of_stream(&mut self, scribe: &mut Scribe<'_>) {
         match &mut self.framing {
             Framing::UntilClose => self.content.end(scribe),
@@ -74,52 +65,6 @@ impl Body {
                 self.content.cut(scribe);
                 chunked.end_of_stream(scribe);
             }
-        }
-    }
-}
-
-impl Content {
-    fn new(is_event_stream: bool) -> Self {
-        if is_event_stream {
-            return Self::EventStream(EventStream::default());
-        }
-        Self::Plain { unit: Unit::default(), secrets: JsonSecrets::default() }
-    }
-
-    pub(super) fn feed(&mut self, bytes: &[u8], scribe: &mut Scribe<'_>) {
-        match self {
-            Self::Plain { unit, secrets } if !bytes.is_empty() => {
-                scribe.take_content(unit, bytes, Layer::Payload, secrets, None);
-            }
-            Self::Plain { .. } => {}
-            Self::EventStream(stream) => stream.feed(bytes, scribe),
-        }
-    }
-
-    /// A chunk ends: plain content is shown by the chunk, a block of an event stream may go on in the next.
-    pub(super) fn pause(&mut self, scribe: &mut Scribe<'_>) {
-        match self {
-            Self::Plain { unit, .. } if !unit.is_empty() => {
-                let bytes = unit.len();
-                scribe.finish(unit, || What::Body(bytes));
-            }
-            Self::Plain { .. } | Self::EventStream(_) => {}
-        }
-    }
-
-    pub(super) fn end(&mut self, scribe: &mut Scribe<'_>) {
-        self.pause(scribe);
-        if let Self::EventStream(stream) = self {
-            stream.end(scribe);
-        }
-    }
-
-    /// The end comes too soon.
-    fn cut(&mut self, scribe: &mut Scribe<'_>) {
-        match self {
-            Self::Plain { unit, .. } if !unit.is_empty() => scribe.finish(unit, || What::Unfinished("body")),
-            Self::Plain { .. } => {}
-            Self::EventStream(stream) => stream.end(scribe),
         }
     }
 }

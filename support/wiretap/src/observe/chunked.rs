@@ -2,12 +2,12 @@
 //!
 //! [RFC 9112 §7.1]: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
 
-use super::body::Content;
+use super::content::Content;
 use super::unit::{Scribe, Unit, split, split_most};
 use crate::counts::Layer;
 use crate::what::{Opaque, What};
 
-/// A body in chunks, somewhere between or in them.
+/// A body in chunks that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
     /// The size line, chunk end or trailers that are being read.
@@ -17,13 +17,13 @@ pub(super) struct Chunked {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// In the size, of which there are some digits already.
+    /// In the size: how many digits have come so far, and their value.
     Size { digits: u8, size: u64 },
-    /// In what may follow the size on its line: extensions, which nobody uses.
+    /// In the extensions that may follow the size on its line. They are hardly ever used.
     Extension { size: u64 },
     /// After the carriage return of the size line.
     SizeEnd { size: u64 },
-    /// In the content, so many bytes before its end.
+    /// In the content: how many bytes are still to come.
     Content(u64),
     /// Before the line end that closes a chunk.
     ContentEnd,
@@ -80,7 +80,7 @@ impl Chunked {
         Ok(false)
     }
 
-    /// The stream ends, or is given up.
+    /// Notes what was begun, when the stream ends or is no longer understood.
     pub(super) fn end_of_stream(&mut self, scribe: &mut Scribe<'_>) {
         if !self.unit.is_empty() {
             scribe.finish_head(&mut self.unit, || What::Unfinished("chunk"));
@@ -89,7 +89,7 @@ impl Chunked {
 }
 
 impl State {
-    /// Where this byte leads; `None` if it may not be here.
+    /// The state after this byte; `None` if the byte is not allowed here.
     fn after(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Size { digits, size }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < 16 => {

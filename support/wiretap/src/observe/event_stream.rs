@@ -13,7 +13,7 @@ use crate::what::{Block, What};
 /// What may stand before the first field, and is no part of it.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// The longest field name that means something, behind a byte order mark.
+/// The length of the longest known field name with a byte order mark before it.
 const NAME_BYTES: usize = 8;
 
 /// How much of a value is kept for a summary, in bytes.
@@ -43,7 +43,7 @@ enum State {
     Value(Field),
     /// After a carriage return that ended a line: a line feed would belong to it.
     ///
-    /// Only the next byte tells, so a block that ends with a lone carriage return is shown with that byte.
+    /// Only the next byte shows that, so a block that ends with a lone carriage return is shown when that byte comes.
     LineEnd {
         block_ended: bool,
     },

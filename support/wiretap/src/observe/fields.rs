@@ -1,4 +1,4 @@
-//! What the head of an HTTP/1 message says, as far as it frames what follows ([RFC 9112 §6]).
+//! What the head of an HTTP/1 message says about the bytes that follow it ([RFC 9112 §6]).
 //!
 //! [RFC 9112 §6]: https://www.rfc-editor.org/rfc/rfc9112#section-6
 
@@ -8,20 +8,20 @@ use super::unit::{Scribe, Unit};
 use crate::counts::Direction;
 use crate::what::{Opaque, What};
 
-/// The most header fields, as hyper has it.
+/// The most header fields, the same number as in hyper.
 const MOST_FIELDS: usize = 100;
 
 /// The most characters of a target or of a reason that a summary shows.
 const SHOWN_CHARS: usize = 200;
 
-/// What of a head matters for what follows.
+/// The parts of a head that decide how the following bytes are read.
 #[derive(Debug)]
 pub(super) enum Head {
     Request { asks: Asks, body: Extent },
     Response { status: u16, to_websocket: bool, body: Extent, is_event_stream: bool },
 }
 
-/// What a request asks for, as far as its response is framed by it.
+/// The parts of a request that decide how its response is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asks {
     /// A response with its body.
@@ -34,7 +34,7 @@ pub(super) enum Asks {
     WebSocket,
 }
 
-/// How far a body goes ([RFC 9112 §6.3]).
+/// Where a body ends ([RFC 9112 §6.3]).
 ///
 /// [RFC 9112 §6.3]: https://www.rfc-editor.org/rfc/rfc9112#section-6.3
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ impl<'a> Fields<'a> {
         Ok(extent)
     }
 
-    /// Whether the content can be read as events: compressed, it cannot.
+    /// Whether the content can be read as events. Compressed content cannot.
     fn is_event_stream(&self) -> bool {
         let of_type = self.values("content-type").any(|value| {
             let essence = value.split(|&byte| byte == b';').next().unwrap_or_default();

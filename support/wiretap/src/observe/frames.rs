@@ -22,7 +22,7 @@ pub(super) struct FrameReader {
     have: usize,
     /// The frame whose payload is being read, and how many bytes of it are still to come.
     payload: Option<(Frame, u64)>,
-    /// Secrets are found over the frames of one message.
+    /// Finds secrets across all frames of one message.
     secrets: JsonSecrets,
 }
 
@@ -63,7 +63,7 @@ impl FrameReader {
         Ok(())
     }
 
-    /// The stream ends, or is given up.
+    /// Notes what was begun, when the stream ends or is no longer understood.
     pub(super) fn end_of_stream(&mut self, scribe: &mut Scribe<'_>) {
         if !self.unit.is_empty() {
             scribe.finish(&mut self.unit, || What::Unfinished("frame"));

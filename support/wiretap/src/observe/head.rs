@@ -1,4 +1,4 @@
-//! Where the head of an HTTP/1 message ends ([RFC 9112 §2.1]), and where there cannot be one.
+//! Where the head of an HTTP/1 message ends ([RFC 9112 §2.1]), and which bytes cannot be a head.
 //!
 //! [RFC 9112 §2.1]: https://www.rfc-editor.org/rfc/rfc9112#section-2.1
 
@@ -10,10 +10,10 @@ use crate::what::{Opaque, What};
 /// The longest head that is understood, in bytes: what the most generous servers allow.
 const LONGEST_BYTES: usize = 64 * 1024;
 
-/// The longest method that is believed in, in bytes.
+/// The longest method that is accepted, in bytes.
 const METHOD_BYTES: usize = 32;
 
-/// How every response begins, as far as this observer goes ([RFC 9112 §2.3]).
+/// How every response begins that this observer understands ([RFC 9112 §2.3]).
 ///
 /// [RFC 9112 §2.3]: https://www.rfc-editor.org/rfc/rfc9112#section-2.3
 const RESPONSE_START: &[u8] = b"HTTP/1.";
@@ -31,7 +31,7 @@ pub(super) struct HeadReader {
 
 #[derive(Debug, Clone, Copy)]
 enum Start {
-    /// So many bytes of the first line fit the beginning of a head.
+    /// This many bytes of the first line fit the beginning of a head.
     Unsure(usize),
     Sure,
 }
@@ -84,16 +84,16 @@ impl HeadReader {
         parse(head, &mut unit, scribe).map(Some)
     }
 
-    /// The stream ends, or is given up.
+    /// Notes what was begun, when the stream ends or is no longer understood.
     pub(super) fn end_of_stream(&mut self, scribe: &mut Scribe<'_>) {
         if !self.is_empty() {
             scribe.finish_head(&mut self.unit, || What::Unfinished("head"));
         }
     }
 
-    /// The first byte that cannot be part of the beginning of a head, whatever follows.
+    /// The place of the first byte that cannot belong to the beginning of a head.
     ///
-    /// It finds other protocols at once, which may never send what would look like the end of a head.
+    /// It finds other protocols at once. They might never send bytes that look like the end of a head.
     fn stranger(&mut self, bytes: &[u8], direction: Direction) -> Option<usize> {
         for (index, &byte) in bytes.iter().enumerate() {
             let Start::Unsure(seen) = self.start else { break };
@@ -114,7 +114,7 @@ impl HeadReader {
         None
     }
 
-    /// Just after the empty line that ends the head, if it is among these bytes.
+    /// The place just after the empty line that ends the head, if it is among these bytes.
     fn end(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut from = 0;
         for newline in memchr::memchr_iter(b'\n', bytes) {

@@ -1,11 +1,12 @@
-//! Observers: what the bytes of one connection mean, told without changing, holding up or keeping them.
+//! Observers: they find out what the bytes of one connection mean, and do not change, delay or keep them.
 //!
-//! They do no input and no output: bytes go in as they come, in whatever pieces, and the same bytes give the same
-//! notes and counts however they are cut. What they remember is bounded: a head, 512 bytes to show, a queue of
-//! requests. What they do not understand they count as opaque from there on, and say why.
+//! They do no input and no output. Bytes go in as they come, and the same bytes give the same notes and counts however
+//! they are cut. What observers remember is bounded: a head, 512 bytes to show, a queue of requests. When they do not
+//! understand a byte, they count it and all bytes after it as opaque, and say why.
 
 mod body;
 mod chunked;
+mod content;
 mod event_stream;
 mod fields;
 mod frames;
@@ -34,7 +35,7 @@ pub enum Observe {
     /// It counts bytes by layer, requests, responses, frames and events.
     #[default]
     Counts,
-    /// It also tells of each of them, as [`WireEvent`](crate::WireEvent)s.
+    /// It also publishes each of them, as a [`WireEvent`](crate::WireEvent).
     Events,
 }
 
@@ -43,9 +44,9 @@ pub enum Observe {
 pub struct Observer {
     to_server: Side,
     to_client: Side,
-    /// What the requests ask for whose responses have not begun, oldest first.
+    /// What the requests ask for that still wait for a response, oldest first.
     asked: VecDeque<Asks>,
-    /// Kept only if somebody wants them.
+    /// Kept only with [`Observe::Events`].
     notes: Option<Vec<Note>>,
 }
 
@@ -98,7 +99,7 @@ impl Observer {
         flow
     }
 
-    /// One direction has ended: what was begun is noted as far as it came.
+    /// Ends one direction. What had begun there is noted as far as it came.
     pub fn end(&mut self, direction: Direction) {
         let mut notes = self.notes.take();
         let offset = self.side(direction).offset;
@@ -149,7 +150,7 @@ impl Observer {
 
     /// A request's head has passed.
     fn request(&mut self, asks: Asks, body: Extent) -> Result<(), Opaque> {
-        // Once responses are not understood, nobody asks what they answer.
+        // Once responses are not understood, it does not matter which requests they answer.
         if !matches!(self.to_client.state, State::Opaque(_)) {
             if self.asked.len() == MOST_REQUESTS {
                 return Err(Opaque::ManyRequests);
@@ -164,7 +165,7 @@ impl Observer {
         Ok(())
     }
 
-    /// A response's head has passed: which request it answers says what follows ([RFC 9112 §6.3]).
+    /// A response's head has passed. The request that it answers decides what follows ([RFC 9112 §6.3]).
     ///
     /// [RFC 9112 §6.3]: https://www.rfc-editor.org/rfc/rfc9112#section-6.3
     fn response(
@@ -178,7 +179,7 @@ impl Observer {
         if (100..200).contains(&status) && status != 101 {
             return Ok(());
         }
-        // Nobody asked for an answer such as 408, which has its body all the same.
+        // A response such as 408 may come without a request. It has a body like any other.
         let asked = self.asked.pop_front().unwrap_or(Asks::Content);
         self.to_client.state = match (asked, status, body) {
             (Asks::WebSocket, 101, _) if to_websocket => return self.switch(scribe),
@@ -202,7 +203,7 @@ impl Observer {
     fn switch(&mut self, scribe: &mut Scribe<'_>) -> Result<(), Opaque> {
         self.to_client.state = State::Frames(FrameReader::default());
         match &self.to_server.state {
-            // Otherwise it has gone on to something else, which can be no frame yet.
+            // Otherwise the client has already sent something else, which cannot be a frame yet.
             State::Head(reader) if reader.is_empty() && self.asked.is_empty() => {
                 self.to_server.state = State::Frames(FrameReader::default());
             }
@@ -211,7 +212,7 @@ impl Observer {
         Ok(())
     }
 
-    /// What the direction at hand sends is not understood from here on.
+    /// Notes that this direction is not understood from here on.
     fn give_up(&mut self, why: Opaque, scribe: &mut Scribe<'_>) {
         let side = self.side(scribe.direction);
         side.end_of_stream(scribe);
@@ -219,7 +220,7 @@ impl Observer {
         scribe.finish(&mut Unit::default(), || What::OpaqueFrom(why));
     }
 
-    /// What the client sends is not understood from here on, as the server's bytes tell.
+    /// Notes that the client's direction is not understood from here on, because of what the server sent.
     fn give_up_client(&mut self, why: Opaque, scribe: &mut Scribe<'_>) {
         if matches!(self.to_server.state, State::Opaque(_)) {
             return;

@@ -27,13 +27,13 @@ impl Unit {
     }
 }
 
-/// Writes down what one run of bytes brings to light.
+/// Counts one run of bytes, and makes notes of what is in it.
 pub(super) struct Scribe<'a> {
     pub(super) direction: Direction,
     /// Where in the stream of this direction the next byte is.
     pub(super) offset: u64,
     pub(super) flow: Flow,
-    /// Where notes go, if anybody wants them.
+    /// Where notes go, if they are wanted.
     pub(super) notes: Option<&'a mut Vec<Note>>,
 }
 
@@ -49,8 +49,8 @@ impl Scribe<'_> {
 
     /// Takes bytes of content that may be JSON, and hides its secrets.
     ///
-    /// With a mask, the bytes are the masked ones, and they are hidden so that unmasking shows it; `at` is the
-    /// place of the first byte in what the mask repeats over.
+    /// With a mask, the bytes are masked, and a hidden byte is kept so that unmasking it gives an asterisk. `at` is the
+    /// offset of the first byte in the masked payload.
     pub(super) fn take_content(
         &mut self,
         unit: &mut Unit,
@@ -95,13 +95,13 @@ impl Scribe<'_> {
         }
     }
 
-    /// As `finish`, for what has header fields.
+    /// Like `finish`, for a unit with header fields.
     pub(super) fn finish_head(&mut self, unit: &mut Unit, what: impl FnOnce() -> What) {
         hide_in_head(&mut unit.raw);
         self.finish(unit, what);
     }
 
-    /// Whether notes are wanted, and so whatever they are made of.
+    /// Whether notes are wanted, and so all their parts.
     pub(super) fn shows(&self) -> bool {
         self.notes.is_some()
     }
@@ -114,7 +114,7 @@ pub(super) fn split<'a>(left: &mut &'a [u8], bytes: usize) -> &'a [u8] {
     taken
 }
 
-/// As `split`, for a number of bytes that may be more than there are.
+/// Like `split`, for a number of bytes that may be more than there are.
 pub(super) fn split_most<'a>(left: &mut &'a [u8], most: u64) -> &'a [u8] {
     split(left, left.len().min(usize::try_from(most).unwrap_or(usize::MAX)))
 }

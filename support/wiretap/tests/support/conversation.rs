@@ -1,11 +1,11 @@
-//! What two ends say to each other, fed to an observer in whatever pieces. The fuzz target uses it too.
+//! A conversation between two ends, fed to an observer in any pieces. The fuzz target uses it too.
 
 use wiretap::{Direction, Flow, Note, Observe, Observer};
 
 /// Bytes of one direction, or its end.
 pub(crate) type Turn = (Direction, Option<Vec<u8>>);
 
-/// Everything that an observer made of a conversation.
+/// Everything that an observer saw in a conversation.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) notes: Vec<Note>,
@@ -27,7 +27,7 @@ pub(crate) fn observe(turns: &[Turn], observe: Observe, mut piece: impl FnMut() 
             Some(mut left) => {
                 while !left.is_empty() {
                     let (now, later) = left.split_at(piece().clamp(1, left.len()));
-                    // How often it was read is nobody's business here.
+                    // The number of reads depends on the pieces, so it is not compared.
                     *flow += Flow { reads: 0, ..observer.feed(*direction, now) };
                     left = later;
                 }
@@ -38,7 +38,7 @@ pub(crate) fn observe(turns: &[Turn], observe: Observe, mut piece: impl FnMut() 
     seen
 }
 
-/// What must hold of any conversation, whatever the bytes; gives what was seen.
+/// Checks what must hold for any conversation, and returns what was seen.
 pub(crate) fn check(turns: &[Turn], mut piece: impl FnMut() -> usize) -> Seen {
     let whole = observe(turns, Observe::Events, || usize::MAX);
     let cut = observe(turns, Observe::Events, &mut piece);
@@ -58,7 +58,7 @@ pub(crate) fn check(turns: &[Turn], mut piece: impl FnMut() -> usize) -> Seen {
             assert!(note.raw.len() as u64 == note.layers.total().min(wiretap::RAW_BYTES as u64));
             assert!(note.layers.total() <= note.bytes.end - note.bytes.start);
         }
-        // Only once a stream has ended has everything in it been noted.
+        // Everything in a stream is noted only once the stream has ended.
         if turns.contains(&(direction, None)) {
             assert_eq!(notes().map(|note| note.layers.total()).sum::<u64>(), said, "not every byte is shown");
             let last = notes().map(|note| note.bytes.end).max();

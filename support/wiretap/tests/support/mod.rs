@@ -1,4 +1,4 @@
-//! A wire with nothing on it but what a test puts there: a client's end, a tap, and the server's end.
+//! A client's end, a tap, and a server's end. The test decides every byte in between.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

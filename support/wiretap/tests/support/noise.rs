@@ -6,8 +6,8 @@ use crate::conversation::Turn;
 
 /// A conversation made of noise, and the length of the pieces to cut it into; `None` if there is too little of it.
 ///
-/// The first byte chooses how the conversation begins, so that noise reaches every parser; the second one is the
-/// length. What follows are turns, each behind a byte that tells its direction and its length.
+/// The first byte chooses how the conversation begins, so that noise reaches every parser. The second byte is the
+/// length. Then come turns, each behind a byte that gives its direction and its length.
 pub(crate) fn from_noise(noise: &[u8]) -> Option<(Vec<Turn>, usize)> {
     let (&[start, piece], mut noise) = noise.split_first_chunk()?;
     let (up, down): (&[u8], &[u8]) = match start % 6 {

@@ -4,8 +4,8 @@ use wiretap::{Direction, Note};
 
 use crate::conversation::{Seen, Turn};
 
-/// Reads a conversation as it is written in `recordings/`: `> ` to the server, `< ` to the client, bytes as in
-/// Rust's byte strings, `END` for the end of a direction. A piece of one direction is one turn.
+/// Reads a conversation in the form that `recordings/` has. `> ` is to the server, `< ` is to the client, and `END` is
+/// the end of a direction. Bytes are written as in Rust's byte strings. A piece of one direction is one turn.
 pub(crate) fn read(recording: &str) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     for line in recording.lines() {

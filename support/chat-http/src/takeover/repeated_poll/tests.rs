@@ -20,8 +20,8 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
-use super::super::head::Asked;
 use super::*;
+use crate::Asked;
 use crate::{admission, fields};
 
 const HEAD: &str = "GET /poll?after=0000000a.7&wait=5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\n\r\n";

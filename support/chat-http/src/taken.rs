@@ -1,5 +1,7 @@
 //! The answer on a connection that was taken over: a whole one, an endless one, or an upgrade.
 
+mod head;
+
 use std::io::{self, Write as _};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -8,8 +10,10 @@ use bytes::Bytes;
 use chat_core::protocol::{Encoding, Frame};
 use tokio::io::AsyncWriteExt;
 
-use super::head::{Framing, Head};
+use self::head::Framing;
 use crate::wire::Wire;
+
+pub(crate) use self::head::{Asked, Head};
 
 /// The most that a chunk adds to its bytes: a length, and two line breaks.
 const CHUNK_FRAMING_BYTES: usize = 20;

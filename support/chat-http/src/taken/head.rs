@@ -28,7 +28,7 @@ pub(super) enum Framing {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
     version: Version,
-    pub(super) keeps_alive: bool,
+    pub(crate) keeps_alive: bool,
 }
 
 impl Asked {
@@ -60,6 +60,8 @@ impl Head {
         for (name, value) in answer.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
             line(&[name.as_ref(), b": ", value.as_bytes(), b"\r\n"]);
         }
+        // A repeated poll keeps it for as long as the client polls.
+        text.shrink_to_fit();
         Self { asked, upgrades: answer.status == StatusCode::SWITCHING_PROTOCOLS, text: text.into() }
     }
 
@@ -110,7 +112,7 @@ impl Head {
 ///
 /// [RFC 9110 §5.6.7]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7
 fn write_date(now: SystemTime, into: &mut Vec<u8>) {
-    /// Guards the second that was written last, and how it is written.
+    /// Guards the second that was written last, and its text.
     static LAST: Mutex<(u64, String)> = Mutex::new((u64::MAX, String::new()));
     let second = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
