@@ -8,6 +8,8 @@
 //! - `{{verdict TEST; TEST …}}`: whether these tests hold. A test is `KEY < KEY`, `KEY > 2 * KEY` or
 //!   `KEY < 100`.
 //! - `{{see SCENARIO}}`: a link to its tables.
+//! - `{{source}}`, `{{machine}}`, `{{made}}`, `{{text}}`: where the figures are from, where and when they were measured,
+//!   and with how long a text.
 //!
 //! On the right side `/SUBJECT` is the key on the left with another subject. An unknown key is an error.
 
