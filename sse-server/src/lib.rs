@@ -36,7 +36,7 @@ const PROFILE: Profile = Profile {
     label: "SSE",
     letter: 'S',
     colors: ["#c25400", "#e69f00"],
-    about: "One response that never ends brings events; each message to send is a request.",
+    about: "One endless response brings events; each message is a request.",
     path: SseTransport::PATH,
     reads: Reads::Stream(Framing::EventStream),
     is_duplex: false,

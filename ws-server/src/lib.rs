@@ -37,7 +37,7 @@ const PROFILE: Profile = Profile {
     label: "WebSocket",
     letter: 'W',
     colors: ["#0072b2", "#56b4e9"],
-    about: "One connection carries everything, in both directions.",
+    about: "One connection carries everything, both ways.",
     path: WsTransport::PATH,
     reads: Reads::Stream(Framing::WebSocket),
     is_duplex: true,

@@ -189,7 +189,7 @@ impl Comparison {
                 after.words(),
                 ratio,
                 format!("{}, {}", before.samples, after.samples),
-                change.finding.words().to_string(),
+                change.finding.words().to_owned(),
             ]);
         }
         table

@@ -64,7 +64,7 @@ pub(crate) struct Submission {
 }
 
 impl World {
-    /// Four users in one group.
+    /// One user for each transport, all in one group.
     pub(crate) async fn new(lab: &Lab) -> Arc<Self> {
         let target = Target::new(&format!("http://{}", lab.page));
         let mut users = Vec::new();

@@ -303,25 +303,27 @@ impl World {
         let head = self.model.head();
         // No server gives out a cursor from before the first event.
         let places = [1, head / 3, head * 2 / 3, head - 1].map(|place| place.max(1));
-        let resumes = Transport::all().iter().copied().zip(places).map(|(transport, after)| async move {
-            let (target, cursor) = (&self.targets[transport.place()], self.model.cursor(after));
-            let (_asker, mut listener) =
-                (transport.connect)(target, &person.token, Some(cursor)).await.unwrap();
-            let mut told = Vec::new();
-            let reading = async {
-                while told.last().and_then(Event::id).map(position) != Some(head) {
-                    let event = listener.next().await.unwrap();
-                    assert!(
-                        !matches!(event, Event::Reset { .. } | Event::Close { .. }),
-                        "{transport:?}: {event:?}"
-                    );
-                    told.extend(event.id().is_some().then_some(event));
-                }
-            };
-            let in_time = timeout(PATIENCE, reading).await;
-            assert_same(&told, &self.model.visible(person.id, after), person.id, after);
-            in_time.expect("a resume arrives in time");
-        });
+        let resumes = Transport::all().iter().copied().zip(places.into_iter().cycle()).map(
+            |(transport, after)| async move {
+                let (target, cursor) = (&self.targets[transport.place()], self.model.cursor(after));
+                let (_asker, mut listener) =
+                    (transport.connect)(target, &person.token, Some(cursor)).await.unwrap();
+                let mut told = Vec::new();
+                let reading = async {
+                    while told.last().and_then(Event::id).map(position) != Some(head) {
+                        let event = listener.next().await.unwrap();
+                        assert!(
+                            !matches!(event, Event::Reset { .. } | Event::Close { .. }),
+                            "{transport:?}: {event:?}"
+                        );
+                        told.extend(event.id().is_some().then_some(event));
+                    }
+                };
+                let in_time = timeout(PATIENCE, reading).await;
+                assert_same(&told, &self.model.visible(person.id, after), person.id, after);
+                in_time.expect("a resume arrives in time");
+            },
+        );
         join_all(resumes).await;
     }
 }

@@ -48,7 +48,7 @@ impl Events for NdjsonEvents {
                 Some(0) => drop(self.unread.split_to(1)),
                 Some(end) => {
                     let line = self.unread.split_to(end + 1);
-                    let event: Event = serde_json::from_slice(&line)?;
+                    let event: Event = serde_json::from_slice(&line[..end])?;
                     self.cursor = event.reached().or(self.cursor);
                     return Ok(event);
                 }

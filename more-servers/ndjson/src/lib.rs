@@ -36,7 +36,7 @@ const PROFILE: Profile = Profile {
     label: "JSON lines",
     letter: 'J',
     colors: ["#7a5b00", "#d4b548"],
-    about: "One response that never ends brings events, one a line; each message to send is a request.",
+    about: "One endless response brings events, one a line; each message is a request.",
     path: NdjsonTransport::PATH,
     reads: Reads::Stream(Framing::Lines),
     is_duplex: false,

@@ -109,6 +109,10 @@ impl<E: Encoding> Encoding for Chunk<E> {
 
 fn chunk(parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
+    // A chunk of no bytes is the end of the answer.
+    if length == 0 {
+        return Vec::new();
+    }
     let mut bytes = Vec::with_capacity(length + CHUNK_FRAMING_BYTES);
     write!(bytes, "{length:X}\r\n").expect("a vector takes every write");
     parts.iter().for_each(|part| bytes.extend_from_slice(part));

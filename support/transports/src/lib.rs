@@ -15,7 +15,10 @@ use clap::builder::PossibleValue;
 static STARTED: [&Program; 3] = [&ws_server::PROGRAM, &sse_server::PROGRAM, &longpoll_server::PROGRAM];
 
 /// The servers that the launcher starts only when their flag says where.
-static ON_REQUEST: [&Program; 1] = [&ndjson_server::PROGRAM];
+static ON_REQUEST: &[&Program] = &[
+    // One server a line.
+    &ndjson_server::PROGRAM,
+];
 
 static ALL: LazyLock<Vec<Transport>> = LazyLock::new(|| {
     let profiles =
@@ -25,7 +28,7 @@ static ALL: LazyLock<Vec<Transport>> = LazyLock::new(|| {
 
 /// All servers: first those that the launcher starts.
 pub fn programs() -> impl Iterator<Item = &'static Program> {
-    STARTED.iter().chain(&ON_REQUEST).copied()
+    STARTED.iter().chain(ON_REQUEST).copied()
 }
 
 /// Whether the launcher starts a server without being asked.

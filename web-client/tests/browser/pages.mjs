@@ -14,7 +14,7 @@ import { SCHEMES, SIZES, Stage, TRANSPORTS } from "./stage.mjs";
 
 const { LONG, SCREENSHOTS } = process.env;
 /** The limit on everything that is loaded until the page can be used, in bytes: files and answers, not compressed. */
-const FIRST_LOAD_BYTES = 150_000;
+const FIRST_LOAD_BYTES = 152_000;
 
 /** @type {Stage} */
 let stage;
@@ -179,10 +179,13 @@ test("at 400 % zoom there is room to read, and everything else can be reached", 
     return Math.min(list.bottom, innerHeight) - Math.max(list.top, 0) >= least && field.bottom <= innerHeight;
   };
   const began = Date.now();
-  do {
+  await ann.page.keyboard.type("a");
+  while (!(await ann.page.evaluate(fits, 100))) {
     assert.ok(Date.now() - began < 30_000, "there is no room to read in, or what one writes is out of sight");
+    // One letter, again and again: more of them would make the field grow.
+    await ann.page.keyboard.press("Backspace");
     await ann.page.keyboard.type("a");
-  } while (!(await ann.page.evaluate(fits, 100)));
+  }
   for (const name of ["Sign out", "How messages travel"]) {
     const button = name === "Sign out" ? ann.page.getByRole("button", { name }) : ann.page.locator(".badge");
     await button.scrollIntoViewIfNeeded();
