@@ -30,9 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo run --release                                    everything, kept in switchboard.db
   cargo run --release -- --database :memory:             nothing is kept
-  cargo run --release -- --listen 5000                   the page at another port
-  cargo run --release -- --listen 0.0.0.0:4000 --websocket 0.0.0.0:4001 --sse 0.0.0.0:4002 --longpoll 0.0.0.0:4003
-                                                         for other machines, too";
+  cargo run --release -- --listen 5000                   the page at another port";
 
 fn main() -> ExitCode {
     let command = short_help(Options::command(), &["listen", "database"])
