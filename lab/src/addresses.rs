@@ -27,7 +27,7 @@ fn flag(program: &'static Program) -> Arg {
     };
     Arg::new(program.flag)
         .long(program.flag)
-        .env(program.variable)
+        .env(program.variable())
         .value_name("ADDRESS:PORT")
         .value_parser(listen_address)
         .default_values(is_started.then_some(program.listen))

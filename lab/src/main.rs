@@ -33,8 +33,8 @@ Examples:
   cargo run --release -- --listen 5000                   the page at another port";
 
 fn main() -> ExitCode {
-    let command = short_help(Options::command(), &["listen", "database"])
-        .mut_arg("database", |arg| arg.default_value(PAGE.database).required(false));
+    let command = short_help(Options::command())
+        .mut_arg("database", |arg| arg.default_value("switchboard.db").required(false));
     match Options::from_arg_matches(&command.get_matches()) {
         Ok(options) => execute(launch(options)),
         Err(error) => error.exit(),
@@ -60,8 +60,6 @@ static PAGE: Program = Program {
     about: "The page.",
     listen: "127.0.0.1:4000",
     flag: "listen",
-    variable: "CHAT_LISTEN",
-    database: "switchboard.db",
     profiles: &[],
     start: start_by::<PageServer>,
 };

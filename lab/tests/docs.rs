@@ -21,25 +21,29 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every Markdown file of the repository, with its text.
-fn pages() -> Vec<(PathBuf, String)> {
+/// The files of the repository, without those that a build makes and those of others.
+fn files() -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir()
-                && !name.starts_with('.')
-                && !["target", "node_modules", "vendor"].contains(&&*name)
-            {
-                walk(&path, found);
-            } else if name.ends_with(".md") {
+            if !path.is_dir() {
                 found.push(path);
+            } else if ![".git", "target", "node_modules", "vendor"].contains(&&*name) {
+                walk(&path, found);
             }
         }
     }
     let mut found = Vec::new();
     walk(&root(), &mut found);
-    found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+    found
+}
+
+/// Every Markdown file of the repository, with its text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
+    let pages = files().into_iter().filter(is_page);
+    pages.map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
 /// The folders at the top, and those of all packages.
@@ -75,24 +79,6 @@ fn every_folder_says_what_it_is() {
         let page = page.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         assert!(page.starts_with("# "), "{}", folder.display());
     }
-}
-
-/// The files of the repository, without git's own and those that a build makes.
-fn files() -> Vec<PathBuf> {
-    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if !path.is_dir() {
-                found.push(path);
-            } else if ![".git", "target", "node_modules"].contains(&&*name) {
-                walk(&path, found);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&root(), &mut found);
-    found
 }
 
 #[test]

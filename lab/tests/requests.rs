@@ -21,6 +21,12 @@ use support::{Lab, get};
 /// How many requests are tried, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 1_000;
 
+fn cases() -> ProptestConfig {
+    let cases =
+        if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { CASES };
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 /// Longer than a connection may stay open after its client has sent everything.
 const END: Duration = Duration::from_secs(10);
 
@@ -145,13 +151,8 @@ fn a_damaged_request_gets_an_answer_or_an_end_and_the_server_goes_on() {
     let lab = runtime.block_on(Lab::start_temporary(&[&flags[..], &limits, &more].concat()));
     let ann = runtime.block_on(lab.register("Ann"));
     let (requests, servers) = (requests(&ann.token), lab.servers());
-    let cases = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
-    let cases = match std::env::var("PROPTEST_CASES") {
-        Ok(_) => ProptestConfig { failure_persistence: None, ..ProptestConfig::default() },
-        Err(_) => cases,
-    };
     let strategy = (0..requests.len(), 0..servers.len(), prop::collection::vec(damage(), 1..4));
-    let tried = TestRunner::new(cases).run(&strategy, |(which, server, damages)| {
+    let tried = TestRunner::new(cases()).run(&strategy, |(which, server, damages)| {
         let (request, server) = (damaged(&requests, which, &damages), servers[server]);
         let answer = runtime.block_on(answered(server, &request)).map_err(TestCaseError::fail)?;
         let shown =

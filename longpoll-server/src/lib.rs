@@ -79,8 +79,6 @@ pub static PROGRAM: Program = Program {
     about: "The chat over long polling (a request is held until there is news) and short polling (wait=0).",
     listen: "127.0.0.1:4003",
     flag: "longpoll",
-    variable: "CHAT_LONGPOLL",
-    database: "longpoll-server.db",
     profiles: &[LONG, SHORT],
     start: start_by::<LongPollServer>,
 };

@@ -50,8 +50,6 @@ pub static PROGRAM: Program = Program {
     about: "The chat over Server-Sent Events: one response that never ends; requests are posted.",
     listen: "127.0.0.1:4002",
     flag: "sse",
-    variable: "CHAT_SSE",
-    database: "sse-server.db",
     profiles: &[PROFILE],
     start: start_by::<SseServer>,
 };

@@ -51,8 +51,6 @@ pub static PROGRAM: Program = Program {
     about: "The chat over WebSocket: one connection, both directions, for as long as either end likes.",
     listen: "127.0.0.1:4001",
     flag: "websocket",
-    variable: "CHAT_WEBSOCKET",
-    database: "ws-server.db",
     profiles: &[PROFILE],
     start: start_by::<WsServer>,
 };

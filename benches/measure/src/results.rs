@@ -139,6 +139,11 @@ impl Run {
         serde_json::from_slice(&json).with_context(|| not_results(path))
     }
 
+    /// Whether a subject was measured at all.
+    pub(crate) fn measures(&self, subject: &str) -> bool {
+        self.rows.iter().any(|row| row.subject == subject)
+    }
+
     /// The rows of one scenario.
     pub(crate) fn rows<'a>(&'a self, scenario: &'a str) -> impl Iterator<Item = &'a Row> {
         self.rows.iter().filter(move |row| row.scenario == scenario)

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use chat_http::run::Program;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
@@ -32,7 +33,8 @@ pub(crate) fn lab(flags: &[&str]) -> Command {
 
 /// What the flags leave open. The environment is weaker than a flag, so a test can say something else.
 pub(crate) fn arrange(command: &mut Command) {
-    for variable in transports::programs().map(|program| program.variable).chain(["CHAT_LISTEN"]) {
+    let variables = transports::programs().map(Program::variable);
+    for variable in variables.chain(["CHAT_LISTEN".to_owned()]) {
         command.env(variable, "127.0.0.1:0");
     }
     command.env("CHAT_HASH_MEMORY", "8").env("CHAT_LOG", "off");

@@ -50,8 +50,6 @@ pub static PROGRAM: Program = Program {
     about: "The chat over JSON lines: one response that never ends, one event a line; requests are posted.",
     listen: "127.0.0.1:4004",
     flag: "ndjson",
-    variable: "CHAT_NDJSON",
-    database: "ndjson-server.db",
     profiles: &[PROFILE],
     start: start_by::<NdjsonServer>,
 };

@@ -27,7 +27,8 @@ async fn open<E: Endpoint>(State(chat): State<Chat>, request: Request) -> Result
     let ask = E::Ask::from_request_parts(&mut request, &chat).await.map_err(IntoResponse::into_response)?;
     let admission = Admission::from_request_parts(&mut request, &chat).await;
     let admission = admission.map_err(IntoResponse::into_response)?;
-    let next = admission.next();
+    // A stream is not repeated, so nothing is kept for it.
+    let next = if E::REPEATS { admission.next() } else { None };
     let admitted = admission.enter(E::name(&ask)).await;
     let admitted = match E::REFUSES {
         Refuses::ByStatus => admitted.or_problem().map_err(IntoResponse::into_response)?,

@@ -118,11 +118,11 @@ Exit codes:
 
 /// What a newcomer needs, for `-h`; `--help` shows every flag.
 ///
-/// The flags with these names, without dashes, stay; limits and settings for operators are left out.
+/// Limits and settings for operators are left out.
 #[must_use]
-pub fn short_help(command: Command, stays: &'static [&'static str]) -> Command {
+pub fn short_help(command: Command) -> Command {
     command.mut_args(|arg| {
-        let is_for_newcomers = arg.get_long().is_some_and(|flag| stays.contains(&flag));
+        let is_for_newcomers = matches!(arg.get_long(), Some("listen" | "database"));
         arg.hide_short_help(!is_for_newcomers).hide_env_values(true)
     })
 }
@@ -149,10 +149,6 @@ pub struct Program {
     pub listen: &'static str,
     /// The launcher's flag that says where it listens, without the dashes.
     pub flag: &'static str,
-    /// The environment variable for the same.
-    pub variable: &'static str,
-    /// The file that it keeps the chat in unless a flag says otherwise.
-    pub database: &'static str,
     /// The transports that it serves.
     pub profiles: &'static [Profile],
     /// How it is started: [`start_by`](crate::server::start_by) for its kind of server.
@@ -160,6 +156,12 @@ pub struct Program {
 }
 
 impl Program {
+    /// The environment variable that says the same as its flag.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("CHAT_{}", self.flag.to_uppercase())
+    }
+
     /// Runs the server until Ctrl-C, and says what went wrong if it cannot. `pages` makes the pages for people, given
     /// the ports that they may connect to.
     #[must_use]
@@ -169,13 +171,13 @@ impl Program {
              cargo run --release -p {0} -- --listen 5000       at another port",
             self.name
         );
-        let command = short_help(Options::command(), &["listen", "database"])
+        let command = short_help(Options::command())
             .name(self.name)
             .about(self.about)
             .after_long_help(format!("{examples}\n\n{EXIT_CODES}"))
             .after_help(examples)
             .mut_arg("listen", |arg| arg.default_value(self.listen).required(false))
-            .mut_arg("database", |arg| arg.default_value(self.database).required(false));
+            .mut_arg("database", |arg| arg.default_value(format!("{}.db", self.name)).required(false));
         let options = match Options::from_arg_matches(&command.get_matches()) {
             Ok(options) => options,
             Err(error) => error.exit(),

@@ -164,6 +164,6 @@ mod tests {
         assert_distinct(Transport::all().iter().flat_map(|transport| transport.colors));
         assert_distinct(programs().map(|program| program.name));
         assert_distinct(programs().map(|program| program.listen));
-        assert_distinct(programs().flat_map(|program| [program.flag, program.variable]));
+        assert_distinct(programs().map(|program| program.flag));
     }
 }

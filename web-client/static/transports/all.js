@@ -32,10 +32,7 @@ export function learn(servers) {
 export const load = (name) => CLASSES[name]();
 
 /** A transport's short name within a sentence. @param {TransportName} name */
-export const label = (name) => serverOf(name)?.label ?? name;
-
-/** A transport, as the server lists it. @param {TransportName} name */
-export const serverOf = (name) => listed.get(name);
+export const label = (name) => listed.get(name)?.label ?? name;
 
 /** @param {string} text */
 export const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -7,7 +7,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { UNNOTICED_MS } from "../backoff.js";
 import { LOST, needsSignIn } from "../codes.js";
-import { label, serverOf } from "../transports/all.js";
+import { label } from "../transports/all.js";
 import { inWords, namedInWords } from "./close-codes.js";
 import { counted, sentence } from "./words.js";
 
@@ -83,8 +83,8 @@ function reason({ closing, failures, transport, starting, blocked }, servers) {
 
 /** @param {TransportName} transport @param {ServerAddress[]} servers */
 function nobody(transport, servers) {
-  const port = servers.find(({ name }) => name === transport)?.port;
-  return `Nothing answers at ${serverOf(transport)?.server} (${location.hostname}:${port}). ${START_AGAIN}`;
+  const listed = servers.find(({ name }) => name === transport);
+  return `Nothing answers at ${listed?.server} (${location.hostname}:${listed?.port}). ${START_AGAIN}`;
 }
 
 /** The page fell back to another transport by itself: why, and the way back.

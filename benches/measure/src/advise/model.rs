@@ -91,8 +91,7 @@ pub(crate) struct Estimate {
 
 impl Model {
     pub(crate) fn of(run: &Run) -> Self {
-        let measured = |subject: &str| run.rows.iter().any(|row| row.subject == subject);
-        let transports = SUBJECTS.iter().filter(|name| name.subject != FLOOR && measured(name.subject));
+        let transports = SUBJECTS.iter().filter(|name| name.subject != FLOOR && run.measures(name.subject));
         Self {
             memory_mib: run.machine.memory_mib,
             cores: run.machine.cores,

@@ -74,8 +74,7 @@ struct Shown<'a> {
 /// The whole page.
 pub(super) fn page(source: &Source) -> anyhow::Result<String> {
     let run = &source.run;
-    let is_there = |subject: &str| run.rows.iter().any(|row| row.subject == subject);
-    let measured = SUBJECTS.iter().filter(|name| is_there(name.subject));
+    let measured = SUBJECTS.iter().filter(|name| run.measures(name.subject));
     let results = Results {
         facts: facts(source),
         warnings: &run.warnings,

@@ -57,8 +57,7 @@ fn table(source: &Source) -> anyhow::Result<String> {
         run.method.repetitions,
         legend(run.method.repetitions)
     );
-    let is_measured = |subject: &str| run.rows.iter().any(|row| row.subject == subject);
-    let transports = || SUBJECTS.iter().filter(|name| name.subject != FLOOR && is_measured(name.subject));
+    let transports = || SUBJECTS.iter().filter(|name| name.subject != FLOOR && run.measures(name.subject));
     text += " |";
     transports().for_each(|name| text += &format!(" {} |", name.title));
     text += &format!("\n|---|{}\n", "---|".repeat(transports().count()));

@@ -28,7 +28,7 @@ use super::wire::Wire;
 /// Serves a connection, and gives it back in the end.
 pub(crate) type Serving = Pin<Box<dyn Future<Output = io::Result<Taken>> + Send>>;
 /// Makes that future.
-type Serve = Box<dyn FnOnce(Taken, Option<RepeatedPoll>) -> Serving + Send>;
+type Serve = Box<dyn FnOnce(Taken, Option<&[u8]>) -> Serving + Send>;
 
 /// What happens with a connection once hyper has given it up. The handler and the accept loop share it.
 #[derive(Default)]
@@ -108,8 +108,7 @@ impl Slot {
         peer: Arc<Peer>,
     ) {
         self.replace(Next::Wanted(Box::new(|taken, asked| {
-            // A stream is not repeated, so nothing is kept for it.
-            match next.zip(asked).filter(|_| E::REPEATS) {
+            match next.and_then(|next| Some((next, RepeatedPoll::of(asked?)?))) {
                 Some(repeats) => Box::pin(serve_all(taken, client, Box::new(repeats), peer)),
                 None => Box::pin(serve_once(taken, client)),
             }
@@ -149,6 +148,6 @@ impl Live {
     /// Serves a connection after a request with the head `asked`. hyper has read the bytes `ahead` beyond that request.
     pub(crate) fn serve(self, mut wire: Wire, ahead: &[u8], asked: Option<&[u8]>) -> Serving {
         wire.put_back(ahead);
-        (self.serve)(Taken::new(wire, self.head), asked.and_then(RepeatedPoll::of))
+        (self.serve)(Taken::new(wire, self.head), asked)
     }
 }
