@@ -49,7 +49,7 @@ pub struct ChatOptions {
     /// Serve `/metrics` here, and not at the public addresses
     #[arg(long, env = "CHAT_METRICS", value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub metrics: Option<SocketAddr>,
-    /// Leave every connection to the HTTP library; this takes more memory and processor time
+    /// Leave every connection to the HTTP library; streams and polls then take more memory and processor time
     #[arg(long, env = "CHAT_PLAIN")]
     pub plain: bool,
     /// The limits.
